@@ -1,0 +1,50 @@
+# Every target sets up what it needs; the first one to run makes the virtual environment.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUNTIME := $(VENV)/.runtime
+DEV := $(VENV)/.dev
+WORKERS ?= 4
+
+.DEFAULT_GOAL := help
+.PHONY: help run demo test test-all check generate bench clean
+
+help: ## Show the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "gpuwarden needs Python 3.11 or newer; name one with PYTHON=..."; exit 2; }
+	@$(PYTHON) -m venv $(VENV) || { echo "Python's venv module is missing; on Debian and Ubuntu: apt install python3-venv"; exit 2; }
+
+$(RUNTIME): pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing gpuwarden into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+$(DEV): $(RUNTIME) pyproject.toml constraints.txt
+	@echo "installing the tools for tests into $(VENV) ..."
+	@$(BIN)/python -c 'import tomllib; print("\n".join(tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["dev"]))' > $(VENV)/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r $(VENV)/dev.txt
+	@touch $@
+
+run: $(RUNTIME) ## Watch this machine: exporter on :9400, alerter on :9401
+	@$(BIN)/gpuwarden up
+
+demo: $(RUNTIME) ## The same with four simulated cards, one of which fills up
+	@$(BIN)/gpuwarden up --demo
+
+test: $(DEV) ## Everything that needs no further tool and no root
+	@$(BIN)/python -m pytest -n $(WORKERS) -m "not prometheus and not chromium and not torch and not docker and not gpu"
+
+test-all: $(DEV) ## The tiers that need a tool, found or installed
+	@.ci/tools
+	@$(BIN)/python -m pytest -n $(WORKERS) -m "prometheus or chromium or torch or docker or gpu"
+
+check: $(DEV) ## Lint, format, types, import directions
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/pyright
+	@$(BIN)/lint-imports
+
+clean: ## Remove what the targets made
+	rm -rf $(VENV) .tools build dist
