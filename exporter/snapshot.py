@@ -1,7 +1,7 @@
 """What the sources read, frozen. ``None`` and a missing key mean "no reading", never 0.
 
-A field is called like its row of the catalog without the prefix: ``Gpu.utilization_ratio`` is ``gpu_utilization_ratio``.
-A row with one further label is a mapping by that label's value; with several, a mapping by the tuple of values.
+A field is called like its row of the catalog without the prefix: ``Gpu.power_watts`` is ``gpu_power_watts``. A row
+with one further label is a mapping by that label's value; with several, a mapping by the tuple of values.
 """
 
 from collections.abc import Mapping
@@ -137,7 +137,7 @@ class Snapshot:
 
 
 def without_expired(snapshot: Snapshot, now: float, max_age: float) -> Snapshot:
-    """Drop what was read more than ``max_age`` seconds before ``now``: the card stays as ``up = False``, the host goes."""
+    """Drop what was read more than ``max_age`` seconds before ``now``: a card stays, not answering; the host goes."""
     gpus = tuple(gpu if now - gpu.read_at <= max_age else lost(gpu) for gpu in snapshot.gpus)
     host = snapshot.host if snapshot.host and now - snapshot.host.read_at <= max_age else None
     sources = tuple(

@@ -72,7 +72,9 @@ def _seconds(value: float) -> str:
     minutes, hours, days = abs(value) // 60, abs(value) // 3600, abs(value) // 86400
     if days:
         return f"{sign}{days:.0f} d {hours % 24:.0f} h"
-    return f"{sign}{hours:.0f} h {minutes % 60:.0f} min" if hours else f"{sign}{minutes:.0f} min {abs(value) % 60:.0f} s"
+    return (
+        f"{sign}{hours:.0f} h {minutes % 60:.0f} min" if hours else f"{sign}{minutes:.0f} min {abs(value) % 60:.0f} s"
+    )
 
 
 def format_timestamp(value: float) -> str:
