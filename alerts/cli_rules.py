@@ -1,0 +1,74 @@
+"""``gpuwarden rules``: what a file says and whether it is right, without starting anything."""
+
+import pathlib
+from collections.abc import Sequence
+
+import click
+
+from alerts.matchers import Matcher
+from alerts.rule import Rule
+from alerts.rules import SHIPPED, load_rules
+from gpuwarden.documents import DocumentError
+from gpuwarden.units import format_duration, format_value
+
+_FILE = click.Path(path_type=pathlib.Path)
+_COLUMNS = ("ALERT", "FIRES WHEN", "CLEARS", "FOR", "KEEPS", "SEVERITY")
+
+
+@click.group()
+def rules() -> None:
+    """Look at alert rules."""
+
+
+@rules.command()
+@click.argument("files", nargs=-1, type=_FILE)
+def check(files: tuple[pathlib.Path, ...]) -> None:
+    """Check rules FILES on top of the shipped rules; exit status 2 when there is a mistake."""
+    found = _load(files)
+    click.echo(f"ok: {len(found)} rules")
+
+
+@rules.command("list")
+@click.option(
+    "--rules", "files", multiple=True, type=_FILE, help="A rules file on top of the shipped ones; repeatable."
+)
+def list_(files: tuple[pathlib.Path, ...]) -> None:
+    """Show the rules that are in force."""
+    rows = [_COLUMNS, *(_row(rule) for rule in _load(files))]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _load(files: Sequence[pathlib.Path]) -> tuple[Rule, ...]:
+    try:
+        return load_rules(SHIPPED, files)
+    except DocumentError as error:
+        for mistake in error.mistakes:
+            click.echo(str(mistake), err=True)
+        raise click.exceptions.Exit(2) from error
+
+
+def _row(rule: Rule) -> tuple[str, ...]:
+    return (
+        rule.alert,
+        f"{_series(rule)} {rule.comparison} {_number(rule, rule.threshold)}",
+        "" if rule.clear is None else _number(rule, rule.clear),
+        format_duration(rule.for_),
+        format_duration(rule.keep_firing_for),
+        rule.severity,
+    )
+
+
+def _series(rule: Rule) -> str:
+    selector = _group(rule.where) if rule.where else ""
+    others = "".join(f" (not {_group(group)})" for group in rule.unless)
+    return f"{rule.metric}{selector}{others}"
+
+
+def _group(matchers: Sequence[Matcher]) -> str:
+    return f"{{{', '.join(map(str, matchers))}}}"
+
+
+def _number(rule: Rule, number: float) -> str:
+    return f"{number:g}" if rule.unit == "bool" else format_value(number, rule.unit)

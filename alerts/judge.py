@@ -1,0 +1,145 @@
+"""One round: every rule on every series that was scraped or is remembered. Pure: no clock, no disk, no network.
+
+For each rule the judged series are those of all scrapes that it covers, and those that the states remember. A
+remembered series without a sample is unknown: its target failed, or its card vanished; ``evaluator`` says what that
+means. ``up`` is in every scrape, failed or not, so a rule on ``up`` always has a reading.
+
+States end here without a transition, so without a mail, when there is nothing left to judge them: the rule was removed
+or renamed, an override took the series out of it, or the target is no longer configured.
+"""
+
+import logging
+from collections import defaultdict
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from alerts import evaluator
+from alerts.evaluator import Transition
+from alerts.rule import Rule
+from alerts.series import LabelSet, Scrape
+from alerts.state import AlertKey, State
+
+MOST_SERIES = 10_000
+"""Series that one rule judges; what is remembered comes first, the rest is left out and logged."""
+
+Reason = Literal[evaluator.Reason, "rule_removed", "series_excluded", "target_removed"]
+
+_log = logging.getLogger(__name__)
+_truncated: set[str] = set()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What one round did to one alert, decided at ``at`` (Unix seconds).
+
+    ``previous`` and ``state`` are what was and what is remembered (None: nothing). ``rule`` is None where it is gone.
+    ``value`` is this round's reading, None while it is unknown.
+    """
+
+    rule: Rule | None
+    key: AlertKey
+    previous: State | None
+    state: State | None
+    transition: Transition | None
+    reason: Reason
+    value: float | None
+    at: float
+
+
+def judge(
+    rules: Sequence[Rule],
+    scrapes: Sequence[Scrape],
+    states: Mapping[AlertKey, State],
+    now: float,
+    *,
+    max_gap: float,
+) -> list[Change]:
+    """Judge one round.
+
+    ``scrapes`` are this round's, one for each configured target, failed ones too; no two targets share an instance.
+    ``max_gap`` is about two rounds, in seconds. Returns a change for every alert that was or is remembered.
+    """
+    remembered: dict[str, dict[LabelSet, State]] = defaultdict(dict)
+    for key, state in states.items():
+        remembered[key.alertname][key.labels] = state
+    targets = {(scrape.job, scrape.instance) for scrape in scrapes}
+    changes: list[Change] = []
+    for alertname, variants in _by_name(rules).items():
+        known = remembered.pop(alertname, {})
+        readings = _readings(variants, scrapes)
+        for labels in _within_bounds(alertname, known, readings):
+            rule, value = readings.get(labels, (None, None))
+            rule = rule or _covering(variants, labels)
+            key, state = AlertKey(alertname, labels), known.get(labels)
+            if state and (gone := _gone(rule, labels, targets)):
+                changes.append(_dropped(rule, key, state, gone, now))
+            elif rule:
+                changes.extend(_judged(rule, key, value, state, now, max_gap))
+    for alertname, known in remembered.items():
+        changes.extend(_dropped(None, AlertKey(alertname, item), known[item], "rule_removed", now) for item in known)
+    return changes
+
+
+def _by_name(rules: Iterable[Rule]) -> dict[str, list[Rule]]:
+    variants: dict[str, list[Rule]] = defaultdict(list)
+    for rule in rules:
+        variants[rule.alert].append(rule)
+    return variants
+
+
+def _readings(variants: Iterable[Rule], scrapes: Iterable[Scrape]) -> dict[LabelSet, tuple[Rule, float]]:
+    readings: dict[LabelSet, tuple[Rule, float]] = {}
+    for rule in variants:
+        for scrape in scrapes:
+            for sample in scrape.samples.get(rule.metric, ()):
+                if rule.covers(dict(sample.labels)):
+                    readings.setdefault(sample.labels, (rule, sample.value))
+    return readings
+
+
+def _within_bounds(alertname: str, known: Iterable[LabelSet], read: Iterable[LabelSet]) -> list[LabelSet]:
+    series = list(dict.fromkeys((*known, *read)))
+    if len(series) <= MOST_SERIES:
+        _truncated.discard(alertname)
+    elif alertname not in _truncated:
+        _truncated.add(alertname)
+        _log.warning("rule %s: %d of %d series are not judged", alertname, len(series) - MOST_SERIES, len(series))
+    return series[:MOST_SERIES]
+
+
+def _covering(variants: Iterable[Rule], labels: LabelSet) -> Rule | None:
+    found = dict(labels)
+    return next((rule for rule in variants if rule.covers(found)), None)
+
+
+def _gone(rule: Rule | None, labels: LabelSet, targets: Container[tuple[str, str]]) -> Reason | None:
+    if rule is None:
+        return "series_excluded"
+    found = dict(labels)
+    configured = (found.get("job", ""), found.get("instance", "")) in targets
+    return None if configured else "target_removed"
+
+
+def _judged(
+    rule: Rule, key: AlertKey, value: float | None, state: State | None, now: float, max_gap: float
+) -> Iterable[Change]:
+    outcome = evaluator.step(rule, value, state, now, max_gap=max_gap)
+    if state or outcome.state:
+        yield Change(
+            rule=rule,
+            key=key,
+            previous=state,
+            state=outcome.state,
+            transition=outcome.transition,
+            reason=outcome.reason,
+            value=None if outcome.reason in _UNKNOWN else value,
+            at=now,
+        )
+
+
+_UNKNOWN: frozenset[evaluator.Reason] = frozenset({"no_reading", "held_unknown", "pending_unknown"})
+
+
+def _dropped(rule: Rule | None, key: AlertKey, state: State, reason: Reason, now: float) -> Change:
+    return Change(rule=rule, key=key, previous=state, state=None, transition=None, reason=reason, value=None, at=now)

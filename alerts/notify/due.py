@@ -1,0 +1,137 @@
+"""When people are told, and what: pure, from one round's changes to notifications.
+
+An alert that fired is told once (reason ``first``); that it is over is told once (``resolved``) under the same
+incident. Everything else (waiting, held, unknown, a rule or target that was taken away) is silent. Names, holders and
+the mark of simulation come from the scrapes that decided, so that a mail says what was true then.
+
+Texts from outside (labels of any exporter, process names) are made harmless here: control and direction characters go,
+long ones are cut.
+"""
+
+import base64
+import math
+import secrets
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from alerts.judge import Change
+from alerts.notify.notification import Holder, Notification, Reason
+from alerts.placeholders import substitute
+from alerts.rule import Rule
+from alerts.series import Scrape
+from gpuwarden.units import format_value
+
+MOST_HOLDERS = 20
+LONGEST_LABEL = 200
+
+EVIDENCE_METRICS = frozenset({"gpu_process_memory_used_bytes", "host_info", "gpuwarden_exporter_simulated"})
+"""What mails need besides the rules' own metrics."""
+
+_REASONS: Mapping[str, Reason] = {"fired": "first", "resolved": "resolved"}
+
+
+def wanted_metrics(rules: Iterable[Rule]) -> frozenset[str]:
+    """The names that a scrape must keep for these rules and their mails."""
+    return EVIDENCE_METRICS | {rule.metric for rule in rules}
+
+
+def random_id() -> str:
+    """A new notification id: 20 characters of ``[a-z2-7]``, 100 random bits."""
+    return base64.b32encode(secrets.token_bytes(13)).decode("ascii").lower()[:20]
+
+
+def notifications(
+    changes: Sequence[Change], scrapes: Sequence[Scrape], recipients: Sequence[str], new_id: Callable[[], str]
+) -> tuple[list[Notification], list[Change]]:
+    """Decide what to tell whom.
+
+    ``scrapes`` are those that the changes were judged on. Returns the notifications and all changes, in order; the
+    state of an alert that fired now carries its incident.
+    """
+    by_instance = {(scrape.job, scrape.instance): scrape for scrape in scrapes}
+    told: list[Notification] = []
+    after: list[Change] = []
+    for change in changes:
+        kept = change
+        if change.transition and change.rule:
+            labels = dict(change.key.labels)
+            scrape = by_instance.get((labels.get("job", ""), labels.get("instance", "")))
+            identity = new_id()
+            told.append(_notification(change, change.rule, scrape, tuple(recipients), identity))
+            if change.state:
+                kept = replace(change, state=replace(change.state, incident=identity))
+        after.append(kept)
+    return told, after
+
+
+def clean(text: str) -> str:
+    """One line without control, direction and private characters, at most ``LONGEST_LABEL`` characters."""
+    head = text[: LONGEST_LABEL * 4]
+    plain = "".join(" " if unicodedata.category(char)[0] in "CZ" else char for char in head)
+    line = " ".join(plain.split())
+    return line if len(line) <= LONGEST_LABEL else f"{line[: LONGEST_LABEL - 1]}…"
+
+
+def _notification(
+    change: Change, rule: Rule, scrape: Scrape | None, recipients: tuple[str, ...], identity: str
+) -> Notification:
+    told_of = change.previous if change.transition == "resolved" else change.state
+    incident = (told_of.incident if told_of else "") or identity
+    labels = {name: clean(value) for name, value in change.key.labels}
+    host = _host(scrape) or labels.get("instance", "")
+    words = _words(rule, change.value, host, labels)
+    return Notification(
+        id=identity,
+        incident=incident,
+        root=incident,
+        reason=_REASONS[change.transition or "fired"],
+        at=change.at,
+        started_at=told_of.active_at if told_of else change.at,
+        alertname=rule.alert,
+        severity=rule.severity,
+        labels=tuple(sorted(labels.items())),
+        metric=rule.metric,
+        unit=rule.unit,
+        comparison=rule.comparison,
+        threshold=rule.threshold,
+        value=change.value,
+        summary=substitute(rule.summary, words).strip(),
+        action=substitute(rule.action, words).strip(),
+        host=host,
+        recipients=recipients,
+        holders=tuple(_holders(scrape, labels.get("uuid", ""))),
+        simulated=_simulated(scrape),
+    )
+
+
+def _words(rule: Rule, value: float | None, host: str, labels: Mapping[str, str]) -> dict[str, str]:
+    return {
+        **labels,
+        "host": host,
+        "value": "unknown" if value is None else format_value(value, rule.unit),
+        "threshold": format_value(rule.threshold, rule.unit),
+    }
+
+
+def _host(scrape: Scrape | None) -> str:
+    for sample in scrape.samples.get("host_info", ()) if scrape else ():
+        return clean(dict(sample.labels).get("hostname", ""))
+    return ""
+
+
+def _simulated(scrape: Scrape | None) -> bool:
+    return (
+        any(sample.value == 1 for sample in scrape.samples.get("gpuwarden_exporter_simulated", ())) if scrape else False
+    )
+
+
+def _holders(scrape: Scrape | None, uuid: str) -> Iterator[Holder]:
+    samples = scrape.samples.get("gpu_process_memory_used_bytes", ()) if scrape and uuid else ()
+    held = [(sample.value, dict(sample.labels)) for sample in samples if math.isfinite(sample.value)]
+    mine = [(size, labels) for size, labels in held if labels.get("uuid") == uuid]
+    for size, labels in sorted(mine, key=lambda item: -item[0])[:MOST_HOLDERS]:
+        pid, process, user, container = (
+            clean(labels.get(name, "")) for name in ("pid", "process", "user", "container")
+        )
+        yield Holder(pid=pid, process=process, memory_bytes=size, user=user, container=container)

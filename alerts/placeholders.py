@@ -1,0 +1,18 @@
+"""``{{ name }}`` in a rule's summary and action: plain substitution, nothing is computed."""
+
+import re
+from collections.abc import Mapping
+
+_PLACEHOLDER = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
+
+
+def placeholders(text: str) -> list[str]:
+    """What stands between each pair of braces; a brace pair that is never closed yields its rest."""
+    names = [found.strip() for found in _PLACEHOLDER.findall(text)]
+    _, opened, rest = _PLACEHOLDER.sub("", text).partition("{{")
+    return [*names, rest.strip()] if opened else names
+
+
+def substitute(text: str, values: Mapping[str, str]) -> str:
+    """Put the values in; a value is never looked at for further placeholders."""
+    return _PLACEHOLDER.sub(lambda found: values.get(found[1].strip(), ""), text)

@@ -1,0 +1,118 @@
+"""What a rules file may say: the shape of its entries, before anything is known about metrics.
+
+A file is a mapping with one key, ``rules``, a list. An entry with ``alert`` defines a rule, one with ``override``
+changes a rule that was defined before it, in the shipped rules or in an earlier file or line.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from alerts.notify.notification import Comparison, Severity
+from gpuwarden.documents import Document, DocumentError, Mistake, Path, nearest
+from gpuwarden.structure import structure
+from gpuwarden.units import Duration, Unit
+
+COMPARISONS: tuple[Comparison, ...] = ("above", "below", "equals")
+NOT_BUILT = ("absent", "within", "over", "predict", "quantile", "expr")
+"""Words of the language that this version does not judge yet."""
+
+_AT_ONCE = Duration(0.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Definition:
+    """The keys of an ``alert`` entry."""
+
+    alert: str
+    metric: str
+    unit: Unit | None = None
+    where: Mapping[str, str] = field(default_factory=dict[str, str])
+    above: float | None = None
+    below: float | None = None
+    equals: float | None = None
+    clear: float | None = None
+    for_: Duration = _AT_ONCE
+    keep_firing_for: Duration = _AT_ONCE
+    severity: Severity
+    summary: str
+    action: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Override:
+    """The keys of an ``override`` entry; None means "as it was", except for ``clear``: see ``clears``."""
+
+    override: str
+    enabled: bool = True
+    where: Mapping[str, str] = field(default_factory=dict[str, str])
+    above: float | None = None
+    below: float | None = None
+    equals: float | None = None
+    clear: float | None = None
+    for_: Duration | None = None
+    keep_firing_for: Duration | None = None
+    severity: Severity | None = None
+    summary: str | None = None
+    action: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One item of the list; ``content`` is None where its shape is wrong, which was then reported.
+
+    ``clears`` says that the key ``clear`` was written, also as ``clear: null``, which takes the hysteresis away.
+    """
+
+    document: Document
+    path: Path
+    content: Definition | Override | None
+    defines: str | None
+    clears: bool = False
+
+    def mistake(self, key: str, message: str, hint: str = "") -> Mistake:
+        """A mistake about one key of the entry, or about the entry where ``key`` is empty."""
+        steps = tuple(key.split(".", 1)) if key else ()
+        return self.document.mistake((*self.path, *steps), message, hint)
+
+    @property
+    def place(self) -> str:
+        """File and line, for a mistake elsewhere that refers to this entry."""
+        return f"{self.document.file}:{self.document.line(self.path)}"
+
+
+def entries(document: Document, mistakes: list[Mistake]) -> Iterator[Entry]:
+    """Read every entry of a file; what is wrong with a shape goes to ``mistakes``."""
+    data = document.data
+    if not isinstance(data, dict):
+        mistakes.append(document.mistake((), "a rules file is a mapping with the key 'rules'"))
+        return
+    found = cast("dict[Any, Any]", data)
+    mistakes.extend(
+        document.mistake((str(key),), "is not a known key", nearest(str(key), ["rules"]) or "known here: rules")
+        for key in found
+        if key != "rules"
+    )
+    items: Any = found.get("rules")
+    if not isinstance(items, list):
+        mistakes.append(document.mistake(("rules",), "must be a list" if "rules" in found else "is missing"))
+        return
+    for index, item in enumerate(cast("list[Any]", items)):
+        yield _entry(document, ("rules", index), item, mistakes)
+
+
+def _entry(document: Document, path: Path, item: Any, mistakes: list[Mistake]) -> Entry:
+    keys = cast("dict[Any, Any]", item) if isinstance(item, dict) else {}
+    name = keys.get("alert")
+    defines = name if isinstance(name, str) else None
+    wrong = [document.mistake((*path, key), "is not supported by this version") for key in NOT_BUILT if key in keys]
+    if ("alert" in keys) is ("override" in keys):
+        wrong.append(document.mistake(path, "needs either 'alert' (a new rule) or 'override' (changes to one)"))
+    content: Definition | Override | None = None
+    if not wrong:
+        try:
+            content = structure(Override if "override" in keys else Definition, document, path)
+        except DocumentError as error:
+            wrong.extend(error.mistakes)
+    mistakes.extend(wrong)
+    return Entry(document, path, content, defines, "clear" in keys)
