@@ -144,9 +144,9 @@ MODEL_ROWS: tuple[Metric, ...] = (
     _histogram("time_to_first_token_seconds", "From the request to its first token.", ("source",), _FIRST_TOKEN),
     _histogram("time_per_output_token_seconds", "Between tokens after the first.", ("source",), _PER_TOKEN),
     _model("requests_total", "count", "Requests by how they ended.", "source", "outcome", kind="counter"),
-    _model("probe_duration_seconds", "seconds", "Last probe: a whole answer or batch.", "precision", "quantile"),
-    _model("probe_time_to_first_token_seconds", "seconds", "Last probe: first token.", "precision", "quantile"),
-    _model("probe_time_per_output_token_seconds", "seconds", "Last probe: next tokens.", "precision", "quantile"),
+    _model("probe_duration_seconds", "seconds", "Last probe: a whole answer or batch.", "precision", "percentile"),
+    _model("probe_time_to_first_token_seconds", "seconds", "Last probe: first token.", "precision", "percentile"),
+    _model("probe_time_per_output_token_seconds", "seconds", "Last probe: next tokens.", "precision", "percentile"),
     _model("probe_last_run_timestamp_seconds", "timestamp", "When the probe last ran."),
     _model("probe_skipped_total", "count", "Probe runs that were not started.", "reason", kind="counter"),
 )

@@ -145,10 +145,11 @@ def _problems(values: Any, path: Path) -> Iterator[tuple[Path, str, str]]:
 def _misplaced(document: Document, section: str) -> Iterator[Mistake]:
     """Mistakes about the sections themselves; the other packages' sections are theirs to check."""
     sections = f"sections are: {', '.join(SECTIONS)}"
-    if not isinstance(document.data, dict):
+    data: object = document.data
+    if not isinstance(data, dict):
         yield document.mistake((), "must be a mapping of sections", sections)
         return
-    entries = cast("dict[Any, Any]", document.data)
+    entries = cast("dict[Any, Any]", data)
     for key in map(str, entries):
         if key not in SECTIONS:
             yield document.mistake((key,), "is not a section", nearest(key, SECTIONS) or sections)

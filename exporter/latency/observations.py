@@ -1,0 +1,89 @@
+"""Counts and distributions of model latencies, from whichever source reports them.
+
+Bucket bounds come from the catalog and are the same for all sources of a family, so that sums over ``source`` mean
+something. The number of label sets is bounded: what comes from outside cannot grow memory without limit.
+"""
+
+import bisect
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from gpuwarden.catalog import CATALOG
+
+Labels = tuple[str, ...]
+MOST_LABEL_SETS = 1000
+
+
+@dataclass(slots=True)
+class Distribution:
+    """A histogram under way; ``counts`` has one more place than ``bounds``, for what lies above the last."""
+
+    bounds: tuple[float, ...]
+    counts: list[int]
+    sum: float = 0.0
+
+    def observe(self, value: float) -> None:
+        """Count ``value`` in the first bucket whose upper bound is not below it."""
+        self.counts[bisect.bisect_left(self.bounds, value)] += 1
+        self.sum += value
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What was observed of one family: label values to a number, or to cumulative bucket counts with their sum."""
+
+    name: str
+    values: Mapping[Labels, float] = field(default_factory=dict[Labels, float])
+    distributions: Mapping[Labels, tuple[tuple[int, ...], float]] = field(
+        default_factory=dict[Labels, tuple[tuple[int, ...], float]]
+    )
+
+
+class Observations:
+    """Thread-safe store of ``model_`` observations, keyed by catalog name and label values in the catalog's order."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._values: dict[str, dict[Labels, float]] = {}
+        self._distributions: dict[str, dict[Labels, Distribution]] = {}
+        self.dropped = 0
+
+    def observe(self, name: str, labels: Labels, value: float) -> None:
+        """Add one duration in seconds to a histogram."""
+        row = CATALOG[name]
+        with self._lock:
+            family = self._distributions.setdefault(name, {})
+            if labels not in family and not self._room():
+                return
+            fresh = Distribution(row.buckets, [0] * (len(row.buckets) + 1))
+            family.setdefault(labels, fresh).observe(value)
+
+    def add(self, name: str, labels: Labels, amount: float = 1) -> None:
+        """Raise a counter."""
+        self._put(name, labels, amount, keep=True)
+
+    def set(self, name: str, labels: Labels, value: float) -> None:
+        """Set a gauge."""
+        self._put(name, labels, value, keep=False)
+
+    def _put(self, name: str, labels: Labels, value: float, *, keep: bool) -> None:
+        with self._lock:
+            family = self._values.setdefault(name, {})
+            if labels in family or self._room():
+                family[labels] = value + (family.get(labels, 0.0) if keep else 0.0)
+
+    def _room(self) -> bool:
+        held = sum(map(len, self._values.values())) + sum(map(len, self._distributions.values()))
+        self.dropped += held >= MOST_LABEL_SETS
+        return held < MOST_LABEL_SETS
+
+    def observed(self) -> tuple[Observed, ...]:
+        """A frozen copy of everything."""
+        with self._lock:
+            values = [Observed(name, dict(family)) for name, family in self._values.items()]
+            distributions = [
+                Observed(name, distributions={key: (tuple(item.counts), item.sum) for key, item in family.items()})
+                for name, family in self._distributions.items()
+            ]
+        return (*values, *distributions)
