@@ -1,0 +1,349 @@
+# ruff: noqa: N802, ARG002 -- the names and arguments of hooks are aiosmtpd's
+"""A real SMTP server (aiosmtpd) that does what a test asks, in a thread of the test or as a process of its own.
+
+Everything is steered and seen through files in ``folder``, so that a test of other processes needs no connection to it:
+
+- ``mails/0001.eml`` and ``0001.json``: the bytes of an accepted mail as they came, and its envelope;
+- ``hold.STAGE``: while it exists, the server does not go past STAGE; ``at.STAGE`` exists while it waits there;
+- ``replies.json``: ``{"STAGE": "451 later", "rcpt:bob@example.com": "550 no such user", "data": "drop"}``; read anew
+  each time; ``drop`` hangs up without a word.
+
+Stages, in order: greeting, ehlo, auth, mail, rcpt, begin (DATA before 354), data (the dot has come, nothing recorded),
+recorded (before the 250), quit (after the 250).
+
+As a process: ``python -m tests.fakes.smtp.server --folder DIR --port-file FILE [--security starttls --user me ...]``
+"""
+
+import argparse
+import asyncio
+import json
+import signal
+import ssl
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import trustme
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+
+STAGES = ("greeting", "ehlo", "auth", "mail", "rcpt", "begin", "data", "recorded", "quit")
+_POLL_SECONDS = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """One mail that the server took responsibility for."""
+
+    sender: str
+    recipients: tuple[str, ...]
+    data: bytes
+    tls: bool
+    user: str | None
+
+
+class _Switchboard:
+    """What the files in the folder say now."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.mails = folder / "mails"
+        self.mails.mkdir(parents=True, exist_ok=True)
+
+    async def pass_by(self, stage: str) -> None:
+        marker = self.folder / f"at.{stage}"
+        hold = self.folder / f"hold.{stage}"
+        if not hold.exists():
+            return
+        marker.touch()
+        try:
+            while hold.exists():  # noqa: ASYNC110 -- released from another process
+                await asyncio.sleep(_POLL_SECONDS)
+        finally:
+            marker.unlink(missing_ok=True)
+
+    def reply(self, *keys: str) -> str | None:
+        try:
+            replies = json.loads((self.folder / "replies.json").read_text())
+        except FileNotFoundError:
+            return None
+        return next((replies[key] for key in keys if key in replies), None)
+
+    def record(self, session: Session, envelope: Envelope, *, tls: bool) -> None:
+        number = sum(1 for _ in self.mails.glob("*.json")) + 1
+        (self.mails / f"{number:04}.eml").write_bytes(envelope.original_content)
+        facts = {
+            "sender": envelope.mail_from,
+            "recipients": envelope.rcpt_tos,
+            "tls": tls,
+            "user": session.auth_data.login.decode() if session.auth_data else None,
+        }
+        draft = self.mails / f"{number:04}.tmp"
+        draft.write_text(json.dumps(facts))
+        draft.rename(self.mails / f"{number:04}.json")
+
+
+class _Handler:
+    """aiosmtpd's hooks: each waits where told to, then says what was scripted or what is right."""
+
+    def __init__(self, board: _Switchboard) -> None:
+        self.board = board
+
+    async def handle_EHLO(self, server, session, envelope, hostname, responses):
+        await self.board.pass_by("ehlo")
+        session.host_name = hostname
+        scripted = self.board.reply("ehlo")
+        return [scripted] if scripted else responses
+
+    async def handle_MAIL(self, server, session, envelope, address, options):
+        scripted = await self._scripted(server, "mail")
+        if scripted:
+            return scripted
+        envelope.mail_from = address
+        envelope.mail_options.extend(options)
+        return "250 OK"
+
+    async def handle_RCPT(self, server, session, envelope, address, options):
+        scripted = await self._scripted(server, f"rcpt:{address}", "rcpt")
+        if scripted:
+            return scripted
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server, session, envelope):
+        scripted = await self._scripted(server, "data")
+        if scripted:
+            return scripted
+        self.board.record(session, envelope, tls=server.transport.get_extra_info("sslcontext") is not None)
+        return await self._scripted(server, "recorded") or "250 2.0.0 queued"
+
+    async def handle_QUIT(self, server, session, envelope):
+        return await self._scripted(server, "quit") or "221 bye"
+
+    async def _scripted(self, server, *keys):
+        await self.board.pass_by(keys[-1])
+        reply = self.board.reply(*keys)
+        if reply == "drop":
+            server.transport.abort()
+        return reply
+
+
+class _Protocol(SMTP):
+    """aiosmtpd with the two places that have no hook: the greeting, and DATA before its 354."""
+
+    board: _Switchboard
+    connections: set[asyncio.BaseTransport]
+
+    def connection_made(self, transport):
+        super().connection_made(transport)
+        self.connections.add(transport)
+
+    def connection_lost(self, error):
+        self.connections.discard(self.transport)
+        super().connection_lost(error)
+
+    async def push(self, status):
+        if isinstance(status, str) and status.endswith("ESMTP test"):
+            await self.board.pass_by("greeting")
+            status = self.board.reply("greeting") or status
+            if status == "drop":
+                self.transport.abort()
+                return
+        await super().push(status)
+
+    async def smtp_DATA(self, arg):
+        await self.board.pass_by("begin")
+        reply = self.board.reply("begin")
+        if reply == "drop":
+            self.transport.abort()
+        elif reply:
+            await self.push(reply)
+        else:
+            await super().smtp_DATA(arg)
+
+
+class SmtpServer:
+    """A server on a free port of 127.0.0.1 for the time of a ``with`` block.
+
+    Args:
+        folder: see the module's docstring; made when it is not there.
+        security: ``starttls`` (nothing works without it), ``tls``, ``none``, or ``stripped``: starttls is not offered.
+        user: with ``password``: who may log in, and then nobody else may send.
+        methods: login methods on offer, ``PLAIN`` and ``LOGIN``.
+        name: the host name in the certificate.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        security: str = "none",
+        user: str | None = None,
+        password: str = "",
+        methods: tuple[str, ...] = ("PLAIN", "LOGIN"),
+        name: str = "127.0.0.1",
+    ) -> None:
+        self.folder = folder
+        self.security = security
+        self.user, self.password = user, password
+        self.methods = methods
+        self.board = _Switchboard(folder)
+        self.port = 0
+        self.attempts_to_log_in = 0
+        self._connections: set[asyncio.BaseTransport] = set()
+        self._tls = self._certificate(name) if security in {"starttls", "tls"} else None
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._serve, name="fake smtp", daemon=True)
+        self._started = threading.Event()
+
+    @property
+    def ca_file(self) -> Path:
+        """The certificate of the authority that a client must trust."""
+        return self.folder / "ca.pem"
+
+    def _certificate(self, name: str) -> ssl.SSLContext:
+        authority = trustme.CA()
+        authority.cert_pem.write_to_path(self.ca_file)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert(name).configure_cert(context)
+        return context
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        if not self._started.wait(10):
+            message = "the fake SMTP server did not start"
+            raise TimeoutError(message)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+
+    def _protocol(self) -> SMTP:
+        protocol = _Protocol(
+            _Handler(self.board),
+            hostname="mail.test",
+            ident="ESMTP test",
+            data_size_limit=1_000_000,
+            tls_context=self._tls if self.security == "starttls" else None,
+            require_starttls=self.security == "starttls",
+            authenticator=self._authenticate if self.user is not None else None,
+            auth_required=self.user is not None,
+            auth_exclude_mechanism={"PLAIN", "LOGIN"} - set(self.methods),
+            loop=self._loop,
+        )
+        protocol.board, protocol.connections = self.board, self._connections
+        # Not by the constructor, which warns: that plain logins are unwise is for our client to know.
+        protocol._auth_require_tls = self.security == "starttls"
+        return protocol
+
+    def _authenticate(self, server, session, envelope, mechanism, data) -> AuthResult:
+        self.attempts_to_log_in += 1
+        scripted = self.board.reply("auth")
+        if scripted:
+            return AuthResult(success=False, handled=False, message=scripted)
+        right = LoginPassword(self.user.encode(), self.password.encode())
+        return AuthResult(success=data == right, handled=False, auth_data=data)
+
+    def _serve(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        context = self._tls if self.security == "tls" else None
+        server = self._loop.run_until_complete(
+            self._loop.create_server(self._protocol, "127.0.0.1", self.port, ssl=context)
+        )
+        self.port = server.sockets[0].getsockname()[1]
+        self._started.set()
+        self._loop.run_forever()
+        server.close()
+        self._loop.run_until_complete(self._hang_up())
+        self._loop.close()
+
+    async def _hang_up(self) -> None:
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for connection in self._connections:
+            connection.abort()
+        await asyncio.sleep(0.01)  # the loop closes the sockets in its next turns
+
+    def hold(self, stage: str) -> None:
+        """Stop before ``stage`` until ``release``."""
+        assert stage in STAGES
+        (self.folder / f"hold.{stage}").touch()
+
+    def release(self, stage: str) -> None:
+        """Go on."""
+        (self.folder / f"hold.{stage}").unlink(missing_ok=True)
+
+    def wait_at(self, stage: str, seconds: float = 10.0) -> None:
+        """Return once a client waits at ``stage``."""
+        wait_until((self.folder / f"at.{stage}").exists, seconds, f"no client came to {stage}")
+
+    def wait_idle(self, seconds: float = 10.0) -> None:
+        """Return once no client is connected."""
+        wait_until(lambda: not self._connections, seconds, "a client is still connected")
+
+    def script(self, **replies: str) -> None:
+        """Answer so from now on; ``rcpt`` keys with an address are given as ``**{"rcpt:a@b": ...}``."""
+        draft = self.folder / "replies.tmp"
+        draft.write_text(json.dumps(replies))
+        draft.rename(self.folder / "replies.json")
+
+    def mails(self) -> list[Recorded]:
+        """Everything accepted so far, in order."""
+        return recorded(self.folder)
+
+    def wait_mails(self, count: int, seconds: float = 10.0) -> list[Recorded]:
+        """Everything accepted, once there are at least ``count``."""
+        wait_until(lambda: len(self.mails()) >= count, seconds, f"fewer than {count} mails came")
+        return self.mails()
+
+
+def recorded(folder: Path) -> list[Recorded]:
+    """What a server (perhaps in another process) has accepted into ``folder``."""
+    found = []
+    for path in sorted((folder / "mails").glob("*.json")):
+        facts = json.loads(path.read_text())
+        data = path.with_suffix(".eml").read_bytes()
+        found.append(Recorded(facts["sender"], tuple(facts["recipients"]), data, facts["tls"], facts["user"]))
+    return found
+
+
+def wait_until(condition: Callable[[], bool], seconds: float, complaint: str) -> None:
+    """Poll until ``condition`` holds; AssertionError with ``complaint`` when it does not in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, complaint
+        time.sleep(_POLL_SECONDS)
+
+
+def main() -> None:
+    """Serve until SIGTERM or SIGINT."""
+    parser = argparse.ArgumentParser(description="The tests' SMTP server as a process.")
+    parser.add_argument("--folder", type=Path, default=None)
+    parser.add_argument("--port-file", type=Path, required=True)
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--security", choices=("none", "starttls", "tls", "stripped"), default="none")
+    parser.add_argument("--user")
+    parser.add_argument("--password", default="")
+    options = parser.parse_args()
+    folder = options.folder or Path(tempfile.mkdtemp())
+    stop = {signal.SIGTERM, signal.SIGINT}
+    signal.pthread_sigmask(signal.SIG_BLOCK, stop)
+    server = SmtpServer(folder, security=options.security, user=options.user, password=options.password)
+    server.port = options.port
+    with server:
+        draft = options.port_file.with_suffix(".tmp")
+        draft.write_text(str(server.port))
+        draft.rename(options.port_file)
+        with suppress(InterruptedError):
+            signal.sigwait(stop)
+
+
+if __name__ == "__main__":
+    main()
