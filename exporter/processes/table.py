@@ -1,0 +1,88 @@
+"""Who a process is: its program's name and its user, by process id.
+
+A process id is used again by the system, so what is remembered is remembered for (pid, start time), and for a minute
+only: a program may rename itself (servers of models do), and a shell that replaces itself keeps both numbers.
+"""
+
+import re
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+
+from exporter.processes.labels import clean_label
+
+_COMM_LENGTH = 15
+# include/linux/proc_ns.h: PROC_PID_INIT_INO, the inode of the first pid namespace on every Linux.
+_FIRST_PID_NAMESPACE = 0xEFFFFFFC
+
+
+class Description(NamedTuple):
+    """Cleaned for labels; ``user`` is empty where it cannot be found out."""
+
+    name: str
+    user: str
+
+
+class ProcessTable:
+    """Describes processes; safe to share between threads, bounded in memory."""
+
+    def __init__(
+        self, size: int = 4096, max_age: float = 60.0, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._size = size
+        self._max_age = max_age
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._known: OrderedDict[tuple[int, float], tuple[float, Description]] = OrderedDict()
+
+    def describe(self, pid: int) -> Description | None:
+        """Name and user of ``pid``, or None when no such process can be seen from here."""
+        try:
+            process = psutil.Process(pid)
+            key = (pid, process.create_time())
+            return self._remembered(key) or self._remember(key, _description(process))
+        except (psutil.Error, OSError, ValueError):
+            return None
+
+    def sees_every_process(self) -> bool:
+        """True in the host's own pid namespace, where every process id of the driver means the same process."""
+        try:
+            return Path("/proc/self/ns/pid").stat().st_ino == _FIRST_PID_NAMESPACE
+        except OSError:
+            return False
+
+    def _remembered(self, key: tuple[int, float]) -> Description | None:
+        with self._lock:
+            read_at, description = self._known.get(key, (None, None))
+            fresh = read_at is not None and self._monotonic() - read_at < self._max_age
+            return description if fresh else None
+
+    def _remember(self, key: tuple[int, float], description: Description) -> Description:
+        with self._lock:
+            self._known[key] = (self._monotonic(), description)
+            self._known.move_to_end(key)
+            while len(self._known) > self._size:
+                self._known.popitem(last=False)
+        return description
+
+
+def _description(process: psutil.Process) -> Description:
+    try:
+        user = clean_label(process.username())
+    except (psutil.Error, OSError, KeyError):
+        user = ""
+    return Description(clean_label(without_arguments(process.name())), user)
+
+
+def without_arguments(name: str) -> str:
+    """A process name without what psutil may have added from the command line.
+
+    The kernel keeps 15 bytes; psutil lengthens such a name from the first word of the command line, which is a whole
+    line with arguments when the process has rewritten it. Behind the kernel's part only the rest of a word is kept.
+    """
+    return name[:_COMM_LENGTH] + re.split(r"\s", name[_COMM_LENGTH:], maxsplit=1)[0]

@@ -1,0 +1,75 @@
+"""One card under one handle: what it has turned out to support, what hardly ever changes, and a whole reading.
+
+A ``Card`` is thrown away with its handle. What "hardly ever changes" (limits, highest clocks, compute mode's kin) is
+read once a minute, to ask the device no more than needed.
+"""
+
+import logging
+from typing import Any
+
+from exporter.processes.capping import DEFAULT_LIMIT, capped
+from exporter.processes.labels import clean_label
+from exporter.processes.table import ProcessTable
+from exporter.sources.nvml.device import Device
+from exporter.sources.nvml.driver import Driver
+from exporter.sources.nvml.errors import GPU_IS_LOST, GpuLostError, NotAvailableError
+from exporter.sources.nvml.fields import attributes, read_values
+from exporter.sources.nvml.processes import ProcessReader
+from exporter.sources.nvml.support import Support, Value
+
+logger = logging.getLogger(__name__)
+
+_FIXED_EVERY = 60.0
+
+
+class Card:
+    """Used by one thread at a time."""
+
+    def __init__(
+        self, source: str, device: Device, driver: Driver, table: ProcessTable, process_limit: int = DEFAULT_LIMIT
+    ) -> None:
+        self._source = source
+        self._device = device
+        self._processes = ProcessReader(driver, table)
+        self._process_limit = process_limit
+        self._support = Support(source)
+        self._fixed: list[Value] = []
+        self._fixed_due = float("-inf")
+        self._description: dict[str, str] | None = None
+
+    def read(self, now: float) -> dict[str, Any]:
+        """Everything there is to know at ``now`` (monotonic seconds), as keyword arguments for ``Gpu``.
+
+        Raises:
+            GpuLostError: the card has gone, or every question failed for now, as in a container that has lost its
+                device and hears "unknown error" to everything.
+            NvmlError: the driver has gone.
+        """
+        if now >= self._fixed_due:
+            self._fixed, _ = read_values(self._device, self._support, fixed=True)
+            self._fixed_due = now + _FIXED_EVERY
+        values, failed = read_values(self._device, self._support, fixed=False)
+        if failed and not values:
+            message = "the card answers no question"
+            raise GpuLostError(message, GPU_IS_LOST)
+        found = attributes([*self._fixed, *values])
+        processes, found["processes_visible"] = self._processes.read(
+            self._device, self._support, found.get("memory_total_bytes"), found.get("memory_used_bytes")
+        )
+        found["processes"] = capped(processes, self._process_limit)
+        self._support.tell()
+        return found
+
+    def description(self) -> dict[str, str]:
+        """The card's part of ``Gpu.info``, asked once."""
+        if self._description is None:
+            device = self._device
+            asked = {"name": device.name, "pci_bus_id": device.bus_id, "vbios_version": device.vbios_version}
+            found: dict[str, str] = {}
+            for key, ask in asked.items():
+                try:
+                    found[key] = clean_label(ask())
+                except NotAvailableError as error:
+                    logger.info("%s: no %s: %s", self._source, key, error)
+            self._description = found
+        return self._description

@@ -1,0 +1,220 @@
+"""The driver's life: start it, find the cards, notice that it has gone, start it again.
+
+The session is a reader like any other, with the source name "nvml": each of its readings is one step, and its health
+is the driver's. Starting may hang in the driver; then only the session's own thread does.
+
+- No driver: said once, and tried again with a pause that doubles up to ``retry_limit`` seconds.
+- Cards report that the driver has gone, and verdict.py agrees: it is shut down and started again, and every card gets
+  a new handle. Not while a call is still inside the library: shutting down under it is unsafe, and starting without
+  having shut down changes nothing.
+- ``needs_restart`` is set when only a new process can go on: the library was replaced under us (a driver upgrade; the
+  old one stays loaded for good), or the driver has gone while a call has been hanging in it for a minute. A process
+  that has never seen the driver well does not ask for this: the new one would meet the same state.
+- Cards that come and go are found by counting them from time to time. A card once seen is remembered by its UUID and
+  stays, not up, when it is gone. A card whose handle cannot be had is unknown and not shown; it costs no other card.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from exporter.processes.capping import DEFAULT_LIMIT
+from exporter.processes.labels import clean_label
+from exporter.processes.table import ProcessTable
+from exporter.sampler import Sampler
+from exporter.sources.nvml.card import Card
+from exporter.sources.nvml.device import Device
+from exporter.sources.nvml.driver import Driver
+from exporter.sources.nvml.errors import GPU_IS_LOST, DriverGoneError, GpuLostError, LibraryMismatchError
+from exporter.sources.nvml.gate import Backoff, Gate
+from exporter.sources.nvml.inventory import Inventory, take_inventory
+from exporter.sources.nvml.verdict import verdict
+from exporter.sources.nvml.worker import CardWorker
+from exporter.sources.reader import Part, SourceError
+
+logger = logging.getLogger(__name__)
+
+_DRAIN = 1.0
+_STUCK = 60.0
+
+
+class NvmlSession:
+    """Adds itself and one reader per card to the sampler; ``start`` and ``stop`` are called by the main program."""
+
+    source = "nvml"
+
+    def __init__(
+        self,
+        sampler: Sampler,
+        *,
+        process_limit: int = DEFAULT_LIMIT,
+        retry_limit: float = 10.0,
+        recount: float = 10.0,
+        deadline: float = 10.0,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.needs_restart = threading.Event()
+        self._sampler = sampler
+        self._driver = Driver()
+        self._gate = Gate("the driver has not been started yet")
+        self._table = ProcessTable()
+        self._process_limit = process_limit
+        self._retry_limit = retry_limit
+        self._recount_every = recount
+        self._deadline = deadline
+        self._monotonic = monotonic
+        self._backoff = Backoff(1.0, retry_limit)
+        self._step = threading.Lock()
+        self._cards: dict[str, CardWorker] = {}
+        self._listed: set[str] = set()
+        self._running = False
+        self._seen_well = False
+        self._error: SourceError | None = None
+        self._gone_at: float | None = None
+        self._started_at = self._counted_at = float("-inf")
+        self._count = 0
+        self._unknown: dict[int, str] = {}
+
+    def start(self) -> None:
+        """Begin, in a thread of the sampler."""
+        self._sampler.add(self)
+
+    def stop(self, timeout: float) -> bool:
+        """Let no card be read any more and shut the driver down; False when a call was still in it."""
+        self._gate.close("the exporter is stopping")
+        self._sampler.remove(self.source)
+        for card in tuple(self._cards.values()):
+            self._sampler.remove(card.source)
+        deadline = time.monotonic() + timeout
+        if not self._step.acquire(timeout=timeout):
+            return False
+        # The step stays taken: the session has come to its end.
+        if not self._gate.drained(max(0.0, deadline - time.monotonic())):
+            return False
+        last = threading.Thread(target=self._driver.shutdown, name="nvml shutdown", daemon=True)
+        last.start()
+        last.join(max(0.0, deadline - time.monotonic()))
+        return not last.is_alive()
+
+    def read(self) -> Part:
+        """One step; the cards themselves are read by their own readers.
+
+        Raises:
+            SourceError: the driver is not there, or shows no card.
+        """
+        if not self._step.acquire(blocking=False):
+            message = "the exporter is stopping"
+            raise SourceError(message, quiet=True)
+        try:
+            self._proceed(self._monotonic())
+        finally:
+            self._step.release()
+        if self._count == 0:
+            message = "the driver shows no GPU"
+            raise SourceError(message)
+        if len(self._unknown) == self._count:
+            message = f"no GPU can be opened: {next(iter(self._unknown.values()))}"
+            raise SourceError(message)
+        return Part()
+
+    def _proceed(self, now: float) -> None:
+        if self._running:
+            self._judge(now)
+        if not self._running:
+            self._begin(now)
+        elif now - self._counted_at >= self._recount_every:
+            try:
+                self._recount(now)
+            except DriverGoneError as error:
+                self._end(error)
+                raise
+
+    def _judge(self, now: float) -> None:
+        cards = tuple(self._cards.values())
+        outcome = verdict(now, [card.standing for card in cards], 2 * self._sampler.interval)
+        for number in outcome.only_lost:
+            cards[number].detach(GpuLostError("the driver does not find the card", GPU_IS_LOST))
+        if outcome.restart:
+            self._end(SourceError("the driver has gone"))
+        elif any((card.succeeded_at or self._started_at) > self._started_at for card in cards):
+            self._backoff.reset()
+
+    def _end(self, error: SourceError) -> None:
+        self._running = False
+        self._error = error
+        self._gone_at = self._gone_at or self._monotonic()
+        self._gate.close(str(error))
+
+    def _begin(self, now: float) -> None:
+        if not self._backoff.due(now):
+            raise SourceError(str(self._error))
+        self._backoff.failed(now)
+        try:
+            self._restart(now)
+        except SourceError as error:
+            if isinstance(error, LibraryMismatchError) and self._seen_well:
+                self.needs_restart.set()
+            self._end(error)
+            raise
+        self._started_at = self._counted_at = self._monotonic()
+        self._gone_at = None
+        self._running = self._seen_well = True
+        self.needs_restart.clear()
+        self._gate.open()
+        self._list_new()
+
+    def _restart(self, now: float) -> None:
+        if not self._gate.drained(_DRAIN):
+            if self._seen_well and self._gone_at is not None and now - self._gone_at >= _STUCK:
+                self.needs_restart.set()
+            message = "the driver has gone, and a call into it has not returned yet"
+            raise SourceError(message)
+        self._driver.shutdown()
+        self._driver.start()
+        self._take(take_inventory(self._driver), restarted=True)
+
+    def _recount(self, now: float) -> None:
+        self._counted_at = now
+        if self._unknown or self._driver.card_count() != self._count:
+            self._take(take_inventory(self._driver), restarted=False)
+            self._list_new()
+
+    def _take(self, inventory: Inventory, *, restarted: bool) -> None:
+        for position, text in inventory.unknown.items():
+            if self._unknown.get(position) != text:
+                logger.warning("nvml: GPU %d cannot be opened: %s", position, text)
+        if restarted or inventory.count != self._count:
+            version = inventory.versions.get("driver_version", "of unknown version")
+            logger.info("nvml: driver %s shows %d GPUs", version, inventory.count)
+        self._unknown = inventory.unknown
+        self._count = inventory.count
+        for uuid, (index, device) in inventory.found.items():
+            card = self._cards.get(uuid) or self._cards.setdefault(uuid, self._worker(uuid, index))
+            card.attach(index, device, inventory.versions, restarted=restarted)
+        for uuid, card in self._cards.items():
+            # While some card cannot be opened, a missing one may be that one; its old handle then speaks for itself.
+            if uuid not in inventory.found and (restarted or not inventory.unknown):
+                card.detach(GpuLostError("the card has gone from the driver's list", GPU_IS_LOST))
+
+    def _list_new(self) -> None:
+        for uuid, card in self._cards.items():
+            if uuid not in self._listed:
+                self._listed.add(uuid)
+                self._sampler.add(card, card.absent)
+
+    def _worker(self, uuid: str, index: str) -> CardWorker:
+        # A source keeps its name for life, so an index that was taken over from a card that is gone is not free.
+        name = f"nvml/{index}"
+        if any(card.source == name for card in self._cards.values()):
+            name = f"nvml/{clean_label(uuid)}"
+        return CardWorker(
+            name,
+            uuid,
+            self._gate,
+            lambda wanted: Device(self._driver, self._driver.card_called(wanted)),
+            lambda source, device: Card(source, device, self._driver, self._table, self._process_limit),
+            deadline=self._deadline,
+            retry_limit=self._retry_limit,
+            monotonic=self._monotonic,
+        )

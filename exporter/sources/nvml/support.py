@@ -1,0 +1,99 @@
+"""What one card has turned out to support, so that a call it cannot answer is made once and not every second.
+
+A field is a list of ways to read it, best first. A way that the card settles with "not supported" or "no such
+function" gives place to the next; when none is left the field is not asked for again until the driver has been
+restarted. Any other failure leaves the field absent now; it is logged once and asked for again. A way that has once
+worked is kept through such failures: another way may count differently, and a value must not jump for that.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from exporter.sources.nvml.device import Device
+from exporter.sources.nvml.errors import NotAvailableError
+
+logger = logging.getLogger(__name__)
+
+
+class Value(NamedTuple):
+    """One reading of one attribute of ``Gpu``; ``label`` is the mapping's key, empty for a plain attribute."""
+
+    attribute: str
+    value: float | None
+    label: str = ""
+
+
+Way = Callable[[Device], tuple[Value, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """``ways`` to read one thing, best first; ``also_next_on`` are codes that move on although they are not settled.
+
+    ``fixed`` fields hardly ever change and are read once a minute. On a settled code in ``ends_on`` the field is given
+    up without trying the other ways.
+    """
+
+    name: str
+    ways: tuple[Way, ...]
+    fixed: bool = False
+    also_next_on: frozenset[int] = frozenset()
+    ends_on: frozenset[int] = frozenset()
+
+
+class Support:
+    """The memory of one card between two starts of the driver; used by one thread."""
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+        self._way: dict[str, int] = {}
+        self._proven: set[str] = set()
+        self._unsupported: set[str] = set()
+        self._untold: list[str] = []
+        self._logged: set[tuple[str, int]] = set()
+
+    def read(self, field: Field, device: Device) -> tuple[Value, ...] | None:
+        """The field's values; empty when the card cannot, None when it failed only now.
+
+        Raises:
+            NvmlError: the card or the driver has gone.
+        """
+        if field.name in self._unsupported:
+            return ()
+        way = self._way.get(field.name, 0)
+        while True:
+            try:
+                values = field.ways[way](device)
+            except NotAvailableError as error:
+                if not self._moves_on(field, error):
+                    return self._failed(field, error)
+                if way + 1 == len(field.ways):
+                    return self._failed(field, error)
+                way += 1
+            else:
+                self._way[field.name] = way
+                self._proven.add(field.name)
+                return values
+
+    def tell(self) -> None:
+        """Log, in one line, what has newly been found unsupported."""
+        if self._untold:
+            logger.info("%s: this card does not support: %s", self._source, ", ".join(self._untold))
+            self._untold.clear()
+
+    def _moves_on(self, field: Field, error: NotAvailableError) -> bool:
+        if error.code in field.ends_on:
+            return False
+        return error.settled or (error.code in field.also_next_on and field.name not in self._proven)
+
+    def _failed(self, field: Field, error: NotAvailableError) -> tuple[Value, ...] | None:
+        if error.settled:
+            self._unsupported.add(field.name)
+            self._untold.append(field.name)
+            return ()
+        if (field.name, error.code) not in self._logged:
+            self._logged.add((field.name, error.code))
+            logger.warning("%s: no reading of %s: %s", self._source, field.name, error)
+        return None

@@ -1,0 +1,143 @@
+"""One card's worker: gets the card back by itself after it was lost.
+
+The worker lives as long as the session knows the card, through losses and driver restarts; only its handle changes.
+So a call that hangs is the card's only call: nothing is asked beside it, and when it returns the worker goes on.
+A lost card is looked up again by its UUID, with a pause that doubles. A reading that took longer than the deadline is
+thrown away: its first values are as old as it took.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from exporter.processes.labels import clean_label
+from exporter.snapshot import Gpu
+from exporter.sources.nvml.card import Card
+from exporter.sources.nvml.device import Device
+from exporter.sources.nvml.errors import GPU_IS_LOST, DriverGoneError, GpuLostError, NotAvailableError, NvmlError
+from exporter.sources.nvml.gate import Backoff, Gate, GateClosedError
+from exporter.sources.nvml.verdict import Standing
+from exporter.sources.reader import Part, SourceError
+
+
+class CardWorker:
+    """The sampler's reader for the card with this UUID.
+
+    ``look_up`` finds the card again by its UUID, ``card`` makes a ``Card`` of a handle (its arguments: the source's
+    name and the handle). ``succeeded_at`` is when the last good reading began, in monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        uuid: str,
+        gate: Gate,
+        look_up: Callable[[str], Device],
+        card: Callable[[str, Device], Card],
+        *,
+        deadline: float = 10.0,
+        retry_limit: float = 10.0,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.source = source
+        self.index = ""
+        self.succeeded_at: float | None = None
+        self._driver_failed_at: float | None = None
+        self._uuid = uuid
+        self._gate = gate
+        self._look_up = look_up
+        self._make_card = card
+        self._deadline = deadline
+        self._monotonic = monotonic
+        self._backoff = Backoff(1.0, retry_limit)
+        self._lock = threading.Lock()
+        self._card: Card | None = None
+        self._lost = GpuLostError("the card has not been found yet", GPU_IS_LOST)
+        self._versions: Mapping[str, str] = MappingProxyType({})
+        self._info: Mapping[str, str] = MappingProxyType({})
+
+    @property
+    def standing(self) -> Standing:
+        """What this card can tell about the driver as a whole."""
+        return Standing(self._card is not None, self.succeeded_at, self._driver_failed_at)
+
+    def attach(self, index: str, device: Device, versions: Mapping[str, str], *, restarted: bool) -> None:
+        """Tell the card's index of today; hand over a handle if the driver was ``restarted`` or there was none."""
+        with self._lock:
+            self.index = index
+            self._versions = versions
+            if restarted or self._card is None:
+                self._card = self._make_card(self.source, device)
+                self._driver_failed_at = None
+
+    def detach(self, error: GpuLostError) -> None:
+        """Take the handle away: the card has gone from the driver."""
+        with self._lock:
+            self._drop(error)
+            self._driver_failed_at = None
+
+    def absent(self) -> Part:
+        """The card as it stands when there is no reading of it."""
+        uuid = clean_label(self._uuid)
+        return Part((Gpu(index=self.index, uuid=uuid, read_at=self._monotonic(), up=False, info=self._info),))
+
+    def read(self) -> Part:
+        """One reading of the whole card.
+
+        Raises:
+            SourceError: no reading; its part is the card, not up.
+        """
+        try:
+            with self._gate.passage():
+                return self._read()
+        except GateClosedError as closed:
+            # The session says why the driver is closed; sixteen cards need not say it again.
+            raise SourceError(closed.reason, self.absent(), quiet=True) from None
+        except NvmlError as error:
+            error.part = self.absent()
+            raise
+
+    def _read(self) -> Part:
+        began = self._monotonic()
+        card: Card | None = None
+        try:
+            card = self._card or self._found_again(began)
+            found = card.read(began)
+            self._info = MappingProxyType({**self._versions, **card.description()})
+        except GpuLostError as error:
+            with self._lock:
+                if card is not None and self._card is card:
+                    self._drop(error)
+            raise
+        except DriverGoneError:
+            self._driver_failed_at = self._monotonic()
+            raise
+        ended = self._monotonic()
+        if ended - began > self._deadline:
+            message = f"the reading took {ended - began:.1f} s and is too old to be shown"
+            raise SourceError(message, self.absent())
+        self.succeeded_at = began
+        self._backoff.reset()
+        gpu = Gpu(index=self.index, uuid=clean_label(self._uuid), read_at=ended, info=self._info, **found)
+        return Part((gpu,))
+
+    def _drop(self, error: GpuLostError) -> None:
+        self._card = None
+        self._lost = error
+        self._backoff.failed(self._monotonic())
+
+    def _found_again(self, now: float) -> Card:
+        if not self._backoff.due(now):
+            raise self._lost.again()
+        try:
+            device = self._look_up(self._uuid)
+        except (NotAvailableError, GpuLostError) as error:
+            lost = GpuLostError(f"the driver does not find the card: {error}", GPU_IS_LOST)
+            with self._lock:
+                self._drop(lost)
+            raise lost from None
+        card = self._make_card(self.source, device)
+        with self._lock:
+            self._card = card
+        return card
