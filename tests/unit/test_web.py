@@ -1,0 +1,70 @@
+import asyncio
+
+import httpx
+import pytest
+
+from exporter.latency.observations import Observations
+from exporter.page import PageMaker
+from exporter.snapshot import Gpu, Snapshot, SourceHealth
+from exporter.web import OPENMETRICS, TEXT, application
+
+HEALTHY = SourceHealth("host", up=True, read_at=0.0, duration_seconds=0, succeeded_at=1.0)
+LOST = Gpu(index="0", uuid="GPU-a", read_at=0.0, up=False, info={"name": "<b>RTX</b>"})
+NO_DRIVER = SourceHealth(
+    "nvml", up=False, read_at=0.0, duration_seconds=0, succeeded_at=None, detail="no NVIDIA driver"
+)
+
+
+def get(path, *sources, gpus=(), simulated=False, headers=None):
+    snapshot = Snapshot(gpus, None, sources, simulated)
+    maker = PageMaker(lambda: snapshot, Observations(), interval=1, version="1", monotonic=lambda: 0.0)
+    transport = httpx.ASGITransport(application(maker.page, "1"))
+
+    async def visit():
+        async with httpx.AsyncClient(transport=transport, base_url="http://exporter") as client:
+            return await client.get(path, headers=headers)
+
+    return asyncio.run(visit())
+
+
+@pytest.mark.parametrize(
+    ("accept", "content_type"),
+    [
+        ("", TEXT),
+        ("*/*", TEXT),
+        ("text/plain;version=0.0.4;q=0.5,*/*;q=0.1", TEXT),
+        ("application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5", OPENMETRICS),
+        ("application/openmetrics-text;q=0,text/plain", TEXT),
+    ],
+)
+def test_the_scraper_gets_the_format_that_it_asks_for(accept, content_type):
+    """A scraper would fail on a format that it cannot read."""
+    response = get("/metrics", HEALTHY, headers={"accept": accept, "accept-encoding": "gzip"})
+
+    assert response.headers["content-type"] == content_type
+    assert response.headers["content-encoding"] == "gzip"
+    assert response.text.endswith("# EOF\n") == (content_type == OPENMETRICS)
+
+
+def test_no_compression_where_none_is_asked_for():
+    """A plain client would get bytes that it cannot read."""
+    response = get("/metrics", HEALTHY, headers={"accept-encoding": "identity"})
+
+    assert "content-encoding" not in response.headers
+    assert response.text.startswith("# HELP")
+
+
+def test_ready_means_that_something_was_read():
+    """An orchestrator would send traffic to an exporter that has nothing to show."""
+    assert get("/-/ready", HEALTHY).status_code == 200
+    assert get("/-/ready").status_code == 503
+    assert get("/-/healthy").status_code == 200
+
+
+def test_the_landing_page_says_what_is_wrong_and_what_is_simulated_and_escapes_names():
+    """A person would not see why no card is shown, or take a demo for the truth."""
+    page = get("/", HEALTHY, NO_DRIVER, gpus=(LOST,), simulated=True).text
+
+    assert "SIMULATED" in page
+    assert "no NVIDIA driver" in page
+    assert "GPU 0 &lt;b&gt;RTX&lt;/b&gt;: does not answer" in page
