@@ -2,10 +2,11 @@
 
 import ctypes
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from tests.fakes.nvml import layout
-from tests.fakes.nvml.table import CALLS, Return
+from tests.fakes.nvml.codes import Return
+from tests.fakes.nvml.table import CALLS
 
 DEADLINE = 5.0
 _PAUSE = 0.002
@@ -21,20 +22,33 @@ def wait_until(reached: Callable[[], bool], what: Callable[[], str], deadline: f
 
 
 class CallRow:
-    """The calls on one GPU, or the driver-wide ones. KeyError for a call that the table does not know."""
+    """The calls on one GPU, or the driver-wide ones: ``own`` are those that can be ordered to fail or to hang here.
 
-    def __init__(self, page: ctypes.Structure, row: int, unsupported: frozenset[str] = frozenset()) -> None:
+    KeyError for a call that the table does not know. What is asked with a handle or an index of no card is counted in
+    the driver-wide row.
+    """
+
+    def __init__(
+        self, page: ctypes.Structure, row: int, own: Collection[str], unsupported: frozenset[str] = frozenset()
+    ) -> None:
         self._page = page
         self._row = row
+        self._own = own
         self._unsupported = unsupported
         self.heal()
 
     def _state(self, call: str) -> ctypes.Structure:
         return layout.call_state(self._page, self._row, call)
 
+    def _own_state(self, call: str) -> ctypes.Structure:
+        if call not in self._own:
+            message = f"{call} is not answered here: it answers {', '.join(self._own)}"
+            raise ValueError(message)
+        return self._state(call)
+
     def fail(self, call: str, code: Return) -> None:
         """From now on ``call`` answers ``code``; SUCCESS too is an order: it answers that and writes no result."""
-        state = self._state(call)
+        state = self._own_state(call)
         state.answer = code
         state.forced = 1
 
@@ -47,7 +61,7 @@ class CallRow:
 
     def hang(self, call: str) -> None:
         """From now on ``call`` does not return, until :meth:`release`."""
-        self._state(call).hang = 1
+        self._own_state(call).hang = 1
 
     def release(self, call: str | None = None) -> None:
         """Let this call, or all of them, go on; only then is it decided what they answer."""

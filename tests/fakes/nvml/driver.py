@@ -22,9 +22,9 @@ from typing import Self
 from tests.fakes.nvml import layout, table
 from tests.fakes.nvml.build import build_library
 from tests.fakes.nvml.calls import DEADLINE, CallRow
+from tests.fakes.nvml.codes import Return
 from tests.fakes.nvml.gpu import FakeGpu
 from tests.fakes.nvml.profiles import PROFILES
-from tests.fakes.nvml.table import Return
 
 DRIVER_VERSION = "580.95.05"
 _CUDA_VERSION = 13_000
@@ -40,7 +40,7 @@ class FakeDriver:
             file.truncate(layout.ctypes.sizeof(layout.Page))
             self._page = layout.Page.from_buffer(mmap.mmap(file.fileno(), 0))
         self.gpus: list[FakeGpu] = []
-        self.system = CallRow(self._page, table.SYSTEM_ROW)
+        self.system = CallRow(self._page, table.SYSTEM_ROW, table.SYSTEM_CALLS)
         self._page.layout = layout.layout_number()
         self._page.generation = 1
         self._page.cuda_version = _CUDA_VERSION

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from tests.fakes.nvml import layout, table
 from tests.fakes.nvml.calls import CallRow
+from tests.fakes.nvml.codes import Kind, Return
 from tests.fakes.nvml.profiles import Profile
-from tests.fakes.nvml.table import Kind, Return
 
 NO_MEMORY_READING = 2**64 - 1
 _VALUES = frozenset(value.name for value in table.GPU_VALUES)
@@ -47,7 +47,7 @@ class FakeGpu(CallRow):
     def __init__(self, page: ctypes.Structure, slot: int, profile: Profile) -> None:
         object.__setattr__(self, "_card", page.gpus[slot])
         object.__setattr__(self, "_profile", profile)
-        super().__init__(page, slot, profile.unsupported)
+        super().__init__(page, slot, table.DEVICE_CALL_NAMES, profile.unsupported)
         self.uuid = f"GPU-{uuid.uuid5(_NAMESPACE, str(slot))}"
         self.serial = f"{1320621000000 + slot}"
         self.bus_id = f"00000000:{slot + 1:02X}:00.0"
@@ -63,6 +63,8 @@ class FakeGpu(CallRow):
 
     def __setattr__(self, name: str, value: object) -> None:
         if name not in _VALUES:
+            if not name.startswith("_") and not hasattr(type(self), name):
+                raise AttributeError(name)
             object.__setattr__(self, name, value)
         elif isinstance(value, (list, tuple)):
             entries = getattr(self._card, name)

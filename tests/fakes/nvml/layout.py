@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Iterator
 
 from tests.fakes.nvml import table
+from tests.fakes.nvml.codes import Kind, Return
 
 _SCALARS: dict[str, type] = {
     "char": ctypes.c_char,
@@ -47,7 +48,7 @@ def _prologue() -> Iterator[str]:
     yield "#include <stdint.h>"
     for name in ("MAX_GPUS", "MAX_PROCESSES", "MAX_NAME", "MAX_EVENTS", "MAX_FANS", "SYSTEM_ROW", "ABSENT"):
         yield f"#define {name} {getattr(table, name)}u"
-    yield from (f"#define KIND_{kind.name} {kind.value}u" for kind in table.Kind)
+    yield from (f"#define KIND_{kind.name} {kind.value}u" for kind in Kind)
     yield f"#define LAYOUT {layout_number()}ull"
 
 
@@ -79,14 +80,14 @@ def _c_fields() -> Iterator[str]:
 
 def _c_returns() -> Iterator[str]:
     yield "typedef enum {"
-    yield from (f"    NVML_{_return_name(code)} = {code.value}," for code in table.Return)
+    yield from (f"    NVML_{_return_name(code)} = {code.value}," for code in Return)
     yield "} nvmlReturn_t;"
-    texts = (f'X({code.value}, "{code.name.replace("_", " ").capitalize()}")' for code in table.Return)
+    texts = (f'X({code.value}, "{code.name.replace("_", " ").capitalize()}")' for code in Return)
     yield f"#define RETURN_TEXTS(X) {' '.join(texts)}"
 
 
-def _return_name(code: table.Return) -> str:
-    return code.name if code is table.Return.SUCCESS else f"ERROR_{code.name}"
+def _return_name(code: Return) -> str:
+    return code.name if code is Return.SUCCESS else f"ERROR_{code.name}"
 
 
 def layout_number() -> int:

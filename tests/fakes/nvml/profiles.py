@@ -31,6 +31,11 @@ def _thresholds(shutdown: int, slowdown: int, gpu: int, memory: int = ABSENT) ->
     return [shutdown, slowdown, memory, gpu, *([ABSENT] * (_THRESHOLDS - 4))]
 
 
+def _geforce_thresholds(shutdown: int, slowdown: int, gpu: int) -> list[int]:
+    """With the temperature that the fans aim at: lowest, current, highest setting."""
+    return [shutdown, slowdown, ABSENT, gpu, 65, 83, gpu, ABSENT]
+
+
 def _power(watts: int, lowest: int, highest: int, drawn: int) -> dict[str, object]:
     return {
         "power_limit": watts * 1000,
@@ -88,7 +93,7 @@ PROFILES: dict[str, Profile] = {
         name="NVIDIA GeForce GTX 1660 SUPER",
         pci_device_id=0x21C410DE,
         max_clocks=[2130, 2130, 7001, 1950],
-        temperature_thresholds=_thresholds(96, 93, 91),
+        temperature_thresholds=_geforce_thresholds(96, 93, 91),
         **_memory(6144, 233),
         **_power(125, 70, 140, 12),
     ),
@@ -96,7 +101,7 @@ PROFILES: dict[str, Profile] = {
         name="NVIDIA GeForce RTX 2060",
         pci_device_id=0x1F0810DE,
         max_clocks=[2100, 2100, 7001, 1950],
-        temperature_thresholds=_thresholds(97, 94, 88),
+        temperature_thresholds=_geforce_thresholds(97, 94, 88),
         **_memory(6144, 234),
         **_power(160, 125, 190, 14),
     ),
@@ -107,7 +112,7 @@ PROFILES: dict[str, Profile] = {
         pci_device_id=0x250310DE,
         pcie_link_generation_max=4,
         max_clocks=[2130, 2130, 7501, 1950],
-        temperature_thresholds=_thresholds(98, 95, 93),
+        temperature_thresholds=_geforce_thresholds(98, 95, 93),
         **_memory(12_288, 236),
         **_power(170, 100, 212, 15),
     ),
@@ -118,7 +123,7 @@ PROFILES: dict[str, Profile] = {
         pci_device_id=0x220410DE,
         pcie_link_generation_max=4,
         max_clocks=[2100, 2100, 9751, 1950],
-        temperature_thresholds=_thresholds(98, 95, 93),
+        temperature_thresholds=_geforce_thresholds(98, 95, 93),
         **_memory(24_576, 315),
         **_power(350, 100, 400, 28),
     ),

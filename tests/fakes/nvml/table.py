@@ -3,13 +3,12 @@
 ``layout.py`` makes both sides of the page from these rows: the ctypes structures that a test writes and the C header
 that the library is compiled with. A value, a call or a field id is added here; a call whose shape is listed in
 :data:`Shape` needs no C at all.
-
-Names and numbers are those of NVML's public header as nvidia-ml-py carries them; a contract test compares them.
 """
 
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import Literal
+
+from tests.fakes.nvml.codes import ValueType
 
 MAX_GPUS = 16
 MAX_PROCESSES = 32
@@ -19,59 +18,6 @@ MAX_FANS = 4
 SYSTEM_ROW = MAX_GPUS
 ABSENT = 0xFFFFFFFF
 """In an indexed value (one clock, one threshold): this entry answers NOT_SUPPORTED."""
-
-
-class Return(IntEnum):
-    """nvmlReturn_t."""
-
-    SUCCESS = 0
-    UNINITIALIZED = 1
-    INVALID_ARGUMENT = 2
-    NOT_SUPPORTED = 3
-    NO_PERMISSION = 4
-    ALREADY_INITIALIZED = 5
-    NOT_FOUND = 6
-    INSUFFICIENT_SIZE = 7
-    INSUFFICIENT_POWER = 8
-    DRIVER_NOT_LOADED = 9
-    TIMEOUT = 10
-    IRQ_ISSUE = 11
-    LIBRARY_NOT_FOUND = 12
-    FUNCTION_NOT_FOUND = 13
-    CORRUPTED_INFOROM = 14
-    GPU_IS_LOST = 15
-    RESET_REQUIRED = 16
-    OPERATING_SYSTEM = 17
-    LIB_RM_VERSION_MISMATCH = 18
-    IN_USE = 19
-    MEMORY = 20
-    NO_DATA = 21
-    VGPU_ECC_NOT_SUPPORTED = 22
-    INSUFFICIENT_RESOURCES = 23
-    FREQ_NOT_SUPPORTED = 24
-    ARGUMENT_VERSION_MISMATCH = 25
-    DEPRECATED = 26
-    NOT_READY = 27
-    GPU_NOT_FOUND = 28
-    INVALID_STATE = 29
-    RESET_TYPE_NOT_SUPPORTED = 30
-    UNKNOWN = 999
-
-
-class Kind(IntEnum):
-    """Bits of a process's kind: one process may compute and draw."""
-
-    COMPUTE = 1
-    GRAPHICS = 2
-    MPS = 4
-
-
-class ValueType(IntEnum):
-    """nvmlValueType_t, as far as the fields below use it."""
-
-    UNSIGNED_INT = 1
-    UNSIGNED_LONG_LONG = 3
-    SIGNED_INT = 5
 
 
 Shape = Literal["text", "uint", "ulonglong", "pair", "indexed", "own"]
@@ -183,7 +129,8 @@ DEVICE_CALLS = (
     Call("nvmlDeviceRegisterEvents"),
 )
 
-CALLS = (*SYSTEM_CALLS, *(call.name for call in DEVICE_CALLS))
+DEVICE_CALL_NAMES = tuple(call.name for call in DEVICE_CALLS)
+CALLS = (*SYSTEM_CALLS, *DEVICE_CALL_NAMES)
 
 _UINT, _ULL, _INT = ValueType.UNSIGNED_INT, ValueType.UNSIGNED_LONG_LONG, ValueType.SIGNED_INT
 
