@@ -112,7 +112,7 @@ class FakeGpu(CallRow):
             self._card.sequence += 1
 
     def xid(self, code: int, event_type: int = _XID_CRITICAL_ERROR) -> None:
-        """Queue an event; it reaches every set that registered this card before."""
+        """Queue an event for every set that registered this card before; the queue holds ``table.MAX_EVENTS``."""
         self._card.events[self._card.event_count % table.MAX_EVENTS] = (event_type, code)
         self._card.event_count += 1
 
