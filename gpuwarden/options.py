@@ -42,7 +42,7 @@ class Failure(click.ClickException):
 
     def __init__(self, error: GpuwardenError) -> None:
         super().__init__(str(error))
-        self.exit_code = WRONG_INPUT if isinstance(error, UserInputError) else FAILED
+        self.exit_code: int = WRONG_INPUT if isinstance(error, UserInputError) else FAILED  # pyright: ignore[reportIncompatibleVariableOverride] -- click reads it from the instance
 
     def show(self, file: Any = None) -> None:
         """Print each line of the message after the program's name, unless it starts with a file."""

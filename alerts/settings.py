@@ -1,0 +1,88 @@
+"""The alerter's section of the settings."""
+
+import os
+import pathlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from alerts.mail_settings import MailSettings
+from alerts.scrape import instance_of
+from gpuwarden.listener import parse_address
+from gpuwarden.units import Duration
+
+SHIPPED_RULES = pathlib.Path(__file__).with_name("rules.yml")
+DEMO_RULES = pathlib.Path(__file__).with_name("demo.yml")
+SHORTEST_INTERVAL, LONGEST_INTERVAL = 0.1, 300.0
+_FIVE_SECONDS = Duration(5.0)
+
+
+@dataclass(frozen=True, slots=True)
+class AlerterSettings:
+    """What a user can set under ``alerter:``."""
+
+    listen: str = "127.0.0.1:9401"
+    """HOST:PORT of the alerter's own health."""
+    judge: Literal["self"] = "self"
+    """Who judges the rules."""
+    targets: tuple[str, ...] = ("http://127.0.0.1:9400/metrics",)
+    """Pages to watch, ours or any Prometheus exporter's."""
+    interval: Duration = _FIVE_SECONDS
+    """How often the targets are visited and the rules judged."""
+    rules: tuple[str, ...] = ()
+    """Rules files on top of the shipped rules."""
+    state: str | None = None
+    """Folder of what must survive; by default below the user's state folder."""
+    demo: bool = False
+    """Shortened waits, a state folder of its own, and never a mail server."""
+    mail: MailSettings = field(default_factory=MailSettings)
+
+    def problems(self) -> Iterator[tuple[str, str, str]]:
+        """What the types cannot say: (key, message, hint)."""
+        try:
+            parse_address(self.listen)
+        except ValueError as error:
+            yield "listen", str(error), ""
+        if not SHORTEST_INTERVAL <= self.interval <= LONGEST_INTERVAL:
+            yield "interval", "must be from 100ms to 5m", ""
+        yield from self._target_problems()
+
+    def _target_problems(self) -> Iterator[tuple[str, str, str]]:
+        if not self.targets:
+            yield "targets", "there is nothing to watch", "http://127.0.0.1:9400/metrics"
+        seen: set[str] = set()
+        for target in self.targets:
+            try:
+                instance = instance_of(target)
+            except ValueError as error:
+                yield "targets", str(error), "http://127.0.0.1:9400/metrics"
+                continue
+            if instance in seen:
+                yield "targets", f"{instance} is given twice", "one page per host and port"
+            seen.add(instance)
+
+    @property
+    def rule_files(self) -> tuple[pathlib.Path, ...]:
+        """The files to load on top of the shipped rules, in order."""
+        return (*((DEMO_RULES,) if self.demo else ()), *map(pathlib.Path, self.rules))
+
+    @property
+    def delivery(self) -> MailSettings:
+        """The mail settings in force: the demo never uses a mail server."""
+        return MailSettings() if self.demo else self.mail
+
+    @property
+    def state_folder(self) -> pathlib.Path:
+        """Where the state lives; the demo's is its own."""
+        if self.state is not None:
+            return pathlib.Path(self.state)
+        return default_state_folder(os.environ, "demo" if self.demo else "alerter")
+
+
+def default_state_folder(environ: Mapping[str, str], name: str) -> pathlib.Path:
+    """A folder below systemd's state directory, else the user's (XDG Base Directory Specification)."""
+    systemd = environ.get("STATE_DIRECTORY", "").split(":")[0]
+    if systemd:
+        return pathlib.Path(systemd, name)
+    users = environ.get("XDG_STATE_HOME") or str(pathlib.Path(environ.get("HOME", "/"), ".local", "state"))
+    return pathlib.Path(users, "gpuwarden", name)

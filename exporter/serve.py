@@ -1,0 +1,83 @@
+"""Wires the exporter: sources into the sampler, the sampler's latest into the page, the page behind the listener."""
+
+import asyncio
+import logging
+import os
+import pathlib
+import sys
+
+from starlette.applications import Starlette
+
+from exporter.latency.observations import Observations
+from exporter.page import PageMaker
+from exporter.sampler import Sampler
+from exporter.settings import ExporterSettings
+from exporter.sources.demo import SHIPPED_SCENARIO, DemoReader
+from exporter.sources.host import HostReader
+from exporter.sources.nvml.session import NvmlSession
+from exporter.sources.scenario import load_scenario
+from exporter.web import application
+from gpuwarden import __version__
+from gpuwarden.lifecycle import run_until_stopped
+from gpuwarden.listener import bind, serve, url_of
+
+logger = logging.getLogger(__name__)
+
+_SECONDS_TO_END = 1.0
+_LIBRARY_MISMATCH_STATUS = 75
+"""EX_TEMPFAIL of sysexits.h: start me again, the driver was replaced under this process."""
+
+
+def serve_exporter(settings: ExporterSettings) -> None:
+    """Serve until SIGINT or SIGTERM; returns, or leaves the process when a driver call never came back.
+
+    Raises:
+        AddressTakenError: another process has the port.
+        DocumentError: the scenario is wrong.
+    """
+    listening = bind(settings.listen, "exporter")
+    sampler = Sampler(settings.interval)
+    observations = Observations()
+    session = _add_sources(settings, sampler, observations)
+    maker = PageMaker(sampler.latest, observations, interval=settings.interval, version=__version__)
+    app: Starlette = application(maker.page, __version__)
+
+    async def main(stop: asyncio.Event) -> None:
+        logger.info("listening on %s", url_of(listening))
+        if session is not None:
+            session.start()
+        watching = asyncio.create_task(_stop_for_restart(session, stop))
+        await serve(app, listening, stop)
+        watching.cancel()
+
+    run_until_stopped(main)
+    _leave(sampler, session)
+
+
+def _add_sources(settings: ExporterSettings, sampler: Sampler, observations: Observations) -> NvmlSession | None:
+    if settings.demo or settings.scenario:
+        path = pathlib.Path(settings.scenario) if settings.scenario else SHIPPED_SCENARIO
+        sampler.add(DemoReader(load_scenario(path), observations))
+        return None
+    sampler.add(HostReader())
+    return NvmlSession(sampler)
+
+
+async def _stop_for_restart(session: NvmlSession | None, stop: asyncio.Event) -> None:
+    """End this process when the driver asks for a fresh one; the flag is set by a thread, so it is looked at."""
+    if session is not None:
+        while not session.needs_restart.is_set():  # noqa: ASYNC110 -- a thread sets it
+            await asyncio.sleep(1)
+        stop.set()
+
+
+def _leave(sampler: Sampler, session: NvmlSession | None) -> None:
+    """End the threads; one that hangs in the driver cannot be ended, so the process leaves without waiting for it."""
+    ended = sampler.stop(_SECONDS_TO_END) if session is None else session.stop(_SECONDS_TO_END)
+    status = _LIBRARY_MISMATCH_STATUS if session is not None and session.needs_restart.is_set() else 0
+    if not ended:
+        logger.warning("a driver call never came back; leaving without it")
+        logging.shutdown()
+        os._exit(status)
+    if status:
+        sys.exit(status)
