@@ -7,10 +7,14 @@ _PLACEHOLDER = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 
 
 def placeholders(text: str) -> list[str]:
-    """What stands between each pair of braces; a brace pair that is never closed yields its rest."""
-    names = [found.strip() for found in _PLACEHOLDER.findall(text)]
-    _, opened, rest = _PLACEHOLDER.sub("", text).partition("{{")
-    return [*names, rest.strip()] if opened else names
+    """What stands between each pair of braces."""
+    return [found.strip() for found in _PLACEHOLDER.findall(text)]
+
+
+def is_closed(text: str) -> bool:
+    """Whether no brace pair is left over."""
+    rest = _PLACEHOLDER.sub("", text)
+    return "{{" not in rest and "}}" not in rest
 
 
 def substitute(text: str, values: Mapping[str, str]) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import get_args
 
 from alerts.matchers import Matcher, parse_matcher
-from alerts.placeholders import placeholders
+from alerts.placeholders import is_closed, placeholders
 from alerts.rule import Rule
 from alerts.rule_file import COMPARISONS, Definition, Override
 from gpuwarden.catalog import CATALOG, OUR_PREFIXES
@@ -47,10 +47,10 @@ def _check_foreign(rule: Definition) -> Iterator[Finding]:
     if not _METRIC.fullmatch(rule.metric):
         yield "metric", f"{rule.metric[:100]!r} is not a metric's name", nearest(rule.metric, CATALOG)
     elif rule.metric.startswith(OUR_PREFIXES):
-        yield "metric", f"{rule.metric} is not a metric of gpuwarden", nearest(rule.metric, CATALOG)
+        yield "metric", f"{rule.metric[:100]} is not a metric of gpuwarden", nearest(rule.metric, CATALOG)
     elif rule.unit is None:
         hint = nearest(rule.metric, CATALOG) or f"unit: {', '.join(get_args(Unit))}"
-        yield "metric", f"{rule.metric} is another exporter's metric, so the rule needs 'unit'", hint
+        yield "metric", f"{rule.metric[:100]} is another exporter's metric, so the rule needs 'unit'", hint
 
 
 def check_comparison(rule: Definition | Override) -> Iterator[Finding]:
@@ -72,7 +72,7 @@ def check_numbers(rule: Rule, written: Iterable[str]) -> Iterator[Finding]:
     highest = 1.0 if rule.metric in CATALOG and rule.metric not in _MAY_PASS_ONE else 2.0
     numbers = {rule.comparison: rule.threshold, "clear": rule.clear}
     for key, number in numbers.items():
-        if rule.unit == "ratio" and number is not None and number > highest:
+        if rule.unit == "ratio" and number is not None and highest < number < math.inf:
             yield key, f"{number:g} is out of range: {rule.metric} is a ratio from 0 to 1", f"write {number / 100:.2f}"
     if rule.clear is None or not keys & {"clear", *COMPARISONS}:
         return
@@ -102,20 +102,27 @@ def check_where(metric: str, where: Mapping[str, str]) -> Iterator[Finding]:
 
 def check_texts(metric: str, texts: Mapping[str, str | None]) -> Iterator[Finding]:
     """Placeholders that will have a value; a summary that says something."""
-    labels = labels_of(metric)
     for key, text in texts.items():
-        if key == "summary" and text is not None and not text.strip():
+        if text is None:
+            continue
+        if key == "summary" and not text.strip():
             yield key, "must not be empty", ""
-        if text is not None and len(text) > _LONGEST_TEXT:
+        if len(text) > _LONGEST_TEXT:
             yield key, f"is longer than {_LONGEST_TEXT} characters", ""
-        for word in placeholders(text or ""):
-            if labels is None and _NAME.fullmatch(word):
-                continue
-            known = (*(labels or _TARGET_LABELS), *_WORDS)
-            if word not in known:
-                plain = word.rpartition(".")[2].removeprefix("$")
-                hint = f"write {{{{ {plain} }}}}" if plain in known else nearest(word, known)
-                yield key, f"{{{{ {word[:100]} }}}} is not known", hint or f"known here: {', '.join(known)}"
+        if not is_closed(text):
+            yield key, "has '{{' and '}}' that do not belong together", "write {{ value }}"
+        yield from ((key, message, hint) for message, hint in _check_placeholders(metric, placeholders(text)))
+
+
+def _check_placeholders(metric: str, words: Iterable[str]) -> Iterator[tuple[str, str]]:
+    labels = labels_of(metric)
+    known = (*(labels or _TARGET_LABELS), *_WORDS)
+    for word in words:
+        if word in known or (labels is None and _NAME.fullmatch(word)):
+            continue
+        plain = word.rpartition(".")[2].removeprefix("$")
+        hint = f"write {{{{ {plain} }}}}" if plain in known else nearest(word, known)
+        yield f"{{{{ {word[:100]} }}}} is not known", hint or f"known here: {', '.join(known)}"
 
 
 def labels_of(metric: str) -> tuple[str, ...] | None:

@@ -4,13 +4,14 @@ A file is a mapping with one key, ``rules``, a list. An entry with ``alert`` def
 changes a rule that was defined before it, in the shipped rules or in an earlier file or line.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 from alerts.notify.notification import Comparison, Severity
-from gpuwarden.documents import Document, DocumentError, Mistake, Path, nearest
-from gpuwarden.structure import structure
+from gpuwarden.documents import Document, DocumentError, Mistake, Path, key_text, nearest
+from gpuwarden.structure import structure_data
 from gpuwarden.units import Duration, Unit
 
 COMPARISONS: tuple[Comparison, ...] = ("above", "below", "equals")
@@ -59,8 +60,10 @@ class Override:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One item of the list; ``content`` is None where its shape is wrong, which was then reported.
+    """One item of the list.
 
+    ``faulty`` are the keys whose shape is wrong, which was reported; ``content`` was then read without them, so that
+    its other keys can still be checked, and is None where too little is left.
     ``clears`` says that the key ``clear`` was written, also as ``clear: null``, which takes the hysteresis away.
     """
 
@@ -68,6 +71,7 @@ class Entry:
     path: Path
     content: Definition | Override | None
     defines: str | None
+    faulty: frozenset[str] = frozenset()
     clears: bool = False
 
     def mistake(self, key: str, message: str, hint: str = "") -> Mistake:
@@ -105,14 +109,38 @@ def _entry(document: Document, path: Path, item: Any, mistakes: list[Mistake]) -
     keys = cast("dict[Any, Any]", item) if isinstance(item, dict) else {}
     name = keys.get("alert")
     defines = name if isinstance(name, str) else None
-    wrong = [document.mistake((*path, key), "is not supported by this version") for key in NOT_BUILT if key in keys]
     if ("alert" in keys) is ("override" in keys):
-        wrong.append(document.mistake(path, "needs either 'alert' (a new rule) or 'override' (changes to one)"))
+        mistakes.append(document.mistake(path, "needs either 'alert' (a new rule) or 'override' (changes to one)"))
+        return Entry(document, path, None, defines, frozenset({"alert"}))
+    not_built = [key for key in NOT_BUILT if key in keys]
+    wrong = [document.mistake((*path, key), "is not supported by this version") for key in not_built]
+    kind = Override if "override" in keys else Definition
     content: Definition | Override | None = None
-    if not wrong:
-        try:
-            content = structure(Override if "override" in keys else Definition, document, path)
-        except DocumentError as error:
-            wrong.extend(error.mistakes)
+    rest = {key: value for key, value in keys.items() if key not in not_built}
+    try:
+        content = structure_data(kind, rest, document.locate, path)
+    except DocumentError as error:
+        needless = key_text((*path, "metric")) if "expr" in not_built else ""
+        wrong.extend(item for item in error.mistakes if item.key != needless)
+        content = _without(kind, rest, _keys_at_fault(error, path), document, path)
     mistakes.extend(wrong)
-    return Entry(document, path, content, defines, "clear" in keys)
+    faulty = _keys_at_fault(DocumentError(wrong), path)
+    return Entry(document, path, content, defines, faulty, "clear" in keys)
+
+
+def _keys_at_fault(error: DocumentError, path: Path) -> frozenset[str]:
+    within = f"{key_text(path)}."
+    found = (item.key.removeprefix(within) for item in error.mistakes)
+    return frozenset(re.split(r"[.\[]", key, maxsplit=1)[0] for key in found)
+
+
+def _without(
+    kind: type[Definition | Override], keys: dict[Any, Any], faulty: frozenset[str], document: Document, path: Path
+) -> Definition | Override | None:
+    stand_ins = {"severity": "info", "summary": "-"} if kind is Definition else {}
+    unit = {"unit": "count"} if "unit" in faulty else {}
+    rest = stand_ins | unit | {key: value for key, value in keys.items() if str(key) not in faulty}
+    try:
+        return structure_data(kind, rest, document.locate, path)
+    except DocumentError:
+        return None

@@ -70,13 +70,11 @@ def _build(documents: Iterable[Document], mistakes: list[Mistake]) -> tuple[Rule
             if isinstance(entry.content, Override):
                 mistakes.extend(_override(entry, entry.content, rules, defined, unread=unread))
                 continue
-            if entry.defines in defined:
-                mistakes.append(_twice(entry, defined[entry.defines]))
-                continue
-            if isinstance(entry.content, Definition):
-                mistakes.extend(_define(entry, entry.content, rules))
-            if entry.defines is not None:
-                defined[entry.defines] = entry
+            first = defined.setdefault(entry.defines, entry) if entry.defines else entry
+            if first is not entry:
+                mistakes.append(_twice(entry, first))
+            if entry.content:
+                mistakes.extend(_define(entry, entry.content, {} if first is not entry else rules))
     if mistakes:
         raise DocumentError(mistakes)
     return tuple(rule for parts in rules.values() for rule in parts)
@@ -88,20 +86,24 @@ def _twice(entry: Entry, first: Entry) -> Mistake:
 
 
 def _define(entry: Entry, content: Definition, rules: dict[str, list[Rule]]) -> list[Mistake]:
-    metric = list(check_definition(content))
-    findings = [*metric, *check_comparison(content)]
-    if not any(key == "metric" for key, _, _ in metric):
+    findings = list(check_definition(content))
+    known = not any(key in {"metric", "unit"} for key, _, _ in findings)
+    findings.extend(check_comparison(content))
+    compared = _comparison(content)
+    if known:
         findings.extend(check_where(content.metric, content.where))
         findings.extend(check_texts(content.metric, {"summary": content.summary, "action": content.action}))
-    if not findings:
-        rule = _rule(content)
-        findings.extend(check_numbers(rule, (rule.comparison, "clear")))
-        rules[rule.alert] = [rule]
+    if known and compared:
+        findings.extend(check_numbers(_rule(content, compared, ()), (compared[0], "clear")))
+    if entry.faulty:
+        findings = [finding for finding in findings if finding[0]]
+    elif compared and not findings:
+        rules[content.alert] = [_rule(content, compared, matchers(content.where))]
     return _at(entry, findings)
 
 
-def _rule(content: Definition) -> Rule:
-    comparison, threshold = _comparison(content) or ("equals", 0.0)
+def _rule(content: Definition, compared: tuple[Comparison, float], where: tuple[Matcher, ...]) -> Rule:
+    comparison, threshold = compared
     known = CATALOG.get(content.metric)
     return Rule(
         alert=content.alert,
@@ -115,7 +117,7 @@ def _rule(content: Definition) -> Rule:
         severity=content.severity,
         summary=content.summary,
         action=content.action,
-        where=matchers(content.where),
+        where=where,
     )
 
 
@@ -137,7 +139,7 @@ def _override(
     metric = parts[0].metric
     findings = [*check_comparison(content), *check_where(metric, content.where)]
     findings.extend(check_texts(metric, {"summary": content.summary, "action": content.action}))
-    if not findings:
+    if not findings and not entry.faulty:
         scope = matchers(content.where)
         changed = [_changed(rule, content, clears=entry.clears) for rule in parts]
         findings.extend(_check_changed(changed, parts, content, scope, clears=entry.clears))

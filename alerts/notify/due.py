@@ -100,7 +100,7 @@ def _notification(
         action=substitute(rule.action, words).strip(),
         host=host,
         recipients=recipients,
-        holders=tuple(_holders(scrape, labels.get("uuid", ""))),
+        holders=tuple(_holders(scrape, dict(change.key.labels).get("uuid", ""))),
         simulated=_simulated(scrape),
     )
 

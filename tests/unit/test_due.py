@@ -1,0 +1,150 @@
+import itertools
+import re
+from dataclasses import replace
+from types import MappingProxyType
+
+import pytest
+
+from alerts.judge import Change, judge
+from alerts.notify.due import EVIDENCE_METRICS, MOST_HOLDERS, clean, notifications, random_id, wanted_metrics
+from alerts.rule import Rule
+from alerts.rules import SHIPPED, load_rules
+from alerts.series import Sample, Scrape, label_set
+
+NOW = 1_800_000_000.0
+RULES = {rule.alert: rule for rule in load_rules(SHIPPED, [])}
+OWN = {"job": "gpuwarden", "instance": "127.0.0.1:9400"}
+CARD = {"gpu": "0", "uuid": "GPU-a"}
+
+
+def page(error: str | None = None, **rows: list[tuple[dict[str, str], float]]) -> Scrape:
+    rows.setdefault("up", [({}, 0.0 if error else 1.0)])
+    samples = {
+        name: tuple(Sample(label_set(labels | OWN), value) for labels, value in row) for name, row in rows.items()
+    }
+    return Scrape("http://127.0.0.1:9400/metrics", OWN["job"], OWN["instance"], NOW, error, MappingProxyType(samples))
+
+
+def told(rule: Rule, scrapes, states=None):
+    ids = (f"id{number}" for number in itertools.count(1))
+    changes = judge([replace(rule, for_=0.0, keep_firing_for=0.0)], scrapes, states or {}, NOW, max_gap=10.0)
+    return notifications(changes, scrapes, ["me@example.com"], lambda: next(ids))
+
+
+def full(value: float = 0.934, **rows) -> Scrape:
+    return page(gpu_memory_used_ratio=[(CARD, value)], host_info=[({"hostname": "box"}, 1.0)], **rows)
+
+
+def states_of(changes: list[Change]):
+    return {change.key: change.state for change in changes if change.state}
+
+
+def test_first_and_resolved_share_one_incident():
+    """The resolved mail starts a thread of its own, or cannot say since when."""
+    (first,), changes = told(RULES["GpuMemoryAlmostFull"], [full()])
+    assert (first.id, first.incident, first.root, first.reason) == ("id1", "id1", "id1", "first")
+    assert changes[0].state.incident == "id1"
+    assert first.summary == "GPU 0 memory is 93.4 % full"
+    assert (first.at, first.started_at, first.value, first.host) == (NOW, NOW, 0.934, "box")
+    assert (first.recipients, first.threshold, first.unit) == (("me@example.com",), 0.9, "ratio")
+    (resolved,), after = told(RULES["GpuMemoryAlmostFull"], [full(0.5)], states_of(changes))
+    assert (resolved.incident, resolved.root, resolved.reason) == ("id1", "id1", "resolved")
+    assert (resolved.value, resolved.started_at) == (0.5, NOW)
+    assert after[0].state is None
+
+
+def test_everything_else_is_silent():
+    """Mails arrive for an alert that only waits, is held or was taken away."""
+    _, changes = told(RULES["GpuMemoryAlmostFull"], [full()])
+    remembered = states_of(changes)
+    assert told(RULES["GpuMemoryAlmostFull"], [full()], remembered)[0] == []
+    assert told(RULES["GpuMemoryAlmostFull"], [page("refused")], remembered)[0] == []
+    assert told(RULES["HostMemoryAlmostFull"], [page()], remembered)[0] == []
+
+
+def test_holders_are_those_of_the_card_by_size():
+    """The mail blames a process on another card, or leaves out the one to stop."""
+    rows = [
+        (CARD | {"pid": "7", "process": "small"}, 1e9),
+        (CARD | {"pid": "8", "process": "python train.py", "user": "ann", "container": "c1"}, 5e9),
+        ({"gpu": "1", "uuid": "GPU-b", "pid": "9", "process": "elsewhere"}, 9e9),
+        (CARD | {"pid": "10", "process": "unreadable"}, float("nan")),
+    ]
+    (first,), _ = told(RULES["GpuMemoryAlmostFull"], [full(gpu_process_memory_used_bytes=rows)])
+    assert [(holder.pid, holder.process, holder.memory_bytes) for holder in first.holders] == [
+        ("8", "python train.py", 5e9),
+        ("7", "small", 1e9),
+    ]
+    assert (first.holders[0].user, first.holders[0].container) == ("ann", "c1")
+
+
+def test_holders_are_bounded_and_clean():
+    """A process name breaks the mail's header or a thousand processes make it unreadable."""
+    rows = [(CARD | {"pid": str(n), "process": "a\r\nBcc: x\u202e\x00" + "y" * 9999}, 1e6 + n) for n in range(50)]
+    (first,), _ = told(RULES["GpuMemoryAlmostFull"], [full(gpu_process_memory_used_bytes=rows)])
+    assert len(first.holders) == MOST_HOLDERS
+    assert first.holders[0].pid == "49"
+    assert re.fullmatch(r"a Bcc: x y{10,}…", first.holders[0].process)
+    assert len(first.holders[0].process) == 200
+
+
+@pytest.mark.parametrize(("value", "expected"), [(1.0, True), (0.0, False)])
+def test_simulated_is_said(value, expected):
+    """A demo's mail looks like a real one, or a real one like a demo's."""
+    (first,), _ = told(RULES["GpuMemoryAlmostFull"], [full(gpuwarden_exporter_simulated=[({}, value)])])
+    assert first.simulated is expected
+
+
+def test_lost_card_and_target_read_well():
+    """At three in the morning the mail says "value no"."""
+    lost = page(gpu_up=[(CARD, 0.0)], host_info=[({"hostname": "box"}, 1.0)])
+    (card,), _ = told(RULES["GpuLost"], [lost])
+    assert card.summary == "GPU 0 does not answer any more"
+    (target,), _ = told(RULES["TargetDown"], [page("refused")])
+    assert target.summary == "Nothing can be read from 127.0.0.1:9400"
+    assert (target.host, target.holders, target.simulated) == ("127.0.0.1:9400", (), False)
+
+
+def test_host_and_mountpoint_are_put_in():
+    """The mail does not say which disk of which machine."""
+    labels = {"device": "/dev/sda1", "mountpoint": "/da\nta", "fstype": "ext4"}
+    scrape = page(host_filesystem_used_ratio=[(labels, 0.96)], host_info=[({"hostname": "box"}, 1.0)])
+    (first,), _ = told(RULES["HostFilesystemAlmostFull"], [scrape])
+    assert first.summary == "File system /da ta on box is 96.0 % full"
+    assert dict(first.labels)["mountpoint"] == "/da ta"
+
+
+def test_values_are_not_templates():
+    """A label that looks like a placeholder reads other labels, or breaks the text."""
+    rule = replace(RULES["GpuMemoryAlmostFull"], summary="{{ gpu }} {{threshold}} {{ nothing }}")
+    scrape = page(gpu_memory_used_ratio=[({"gpu": "{{ value }}", "uuid": "u"}, 0.95)])
+    (first,), _ = told(rule, [scrape])
+    assert first.summary == "{{ value }} 90.0 %"
+
+
+def test_wanted_metrics():
+    """A scrape drops what the mail needs."""
+    assert wanted_metrics([RULES["GpuLost"]]) == EVIDENCE_METRICS | {"gpu_up"}
+
+
+def test_random_id():
+    """Two notifications get one Message-ID, or an id breaks a header."""
+    ids = {random_id() for _ in range(1000)}
+    assert len(ids) == 1000
+    assert all(re.fullmatch(r"[a-z2-7]{20}", item) for item in ids)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a\tb\n", "a b"),
+        ("\u202eevil\u2066", "evil"),
+        ("\ud800x", "x"),
+        ("显存", "显存"),
+        ("\ue000", ""),
+        ("x" * 9999, "x" * 199 + "…"),
+    ],
+)
+def test_clean(text, expected):
+    """Something that came from outside breaks a header or turns a line around."""
+    assert clean(text) == expected
