@@ -32,11 +32,15 @@ def application(page: Callable[[], Page], version: str) -> Starlette:
     async def landing(_: Request) -> Response:
         return HTMLResponse(_landing(page().snapshot, version), headers={"cache-control": "no-store"})
 
+    async def status(_: Request) -> Response:
+        return PlainTextResponse(f"{status_line(page().snapshot)}\n")
+
     return Starlette(
         routes=[
             Route("/metrics", metrics),
             Route("/-/healthy", healthy),
             Route("/-/ready", ready),
+            Route("/status", status),
             Route("/", landing),
         ]
     )
@@ -81,6 +85,15 @@ def _landing(snapshot: Snapshot, version: str) -> str:
         '<p><a href="/metrics">/metrics</a> <a href="/-/healthy">/-/healthy</a> <a href="/-/ready">/-/ready</a></p>'
         "</body></html>\n"
     )
+
+
+def status_line(snapshot: Snapshot) -> str:
+    """How many cards answer and what else there is to say, in one line."""
+    answering = sum(gpu.up for gpu in snapshot.gpus)
+    kind = "simulated GPUs" if snapshot.simulated else "GPUs"
+    cards = [f"{answering} of {len(snapshot.gpus)} {kind} answer"] if snapshot.gpus else []
+    host = ["the host is watched"] if snapshot.host else ["the host cannot be read"]
+    return "; ".join([*cards, *host, *(health.detail for health in snapshot.sources if health.detail)])
 
 
 def lines(snapshot: Snapshot) -> list[str]:
