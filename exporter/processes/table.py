@@ -85,4 +85,5 @@ def without_arguments(name: str) -> str:
     The kernel keeps 15 bytes; psutil lengthens such a name from the first word of the command line, which is a whole
     line with arguments when the process has rewritten it. Behind the kernel's part only the rest of a word is kept.
     """
-    return name[:_COMM_LENGTH] + re.split(r"\s", name[_COMM_LENGTH:], maxsplit=1)[0]
+    kernels = name[:_COMM_LENGTH]
+    return kernels if kernels[-1:].isspace() else kernels + re.split(r"\s", name[_COMM_LENGTH:], maxsplit=1)[0]

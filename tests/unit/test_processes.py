@@ -1,0 +1,143 @@
+"""Who a process is, on real processes, and how a long list is cut."""
+
+import os
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from exporter.processes.capping import OTHERS, capped
+from exporter.processes.labels import program_name
+from exporter.processes.table import ProcessTable, without_arguments
+from exporter.snapshot import GpuProcess
+
+_RENAME = """
+import ctypes, sys
+for line in sys.stdin:
+    ctypes.CDLL(None).prctl(15, bytes.fromhex(line.strip()))
+    print(flush=True)
+"""
+
+
+@pytest.fixture
+def renamed():
+    """``renamed(b"name")`` is a running process that calls itself so; given one, it renames that."""
+    running = []
+
+    def start(name, process=None):
+        if process is None:
+            process = subprocess.Popen(
+                [sys.executable, "-c", _RENAME], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+            )
+            running.append(process)
+        process.stdin.write(name.hex() + "\n")
+        process.stdout.readline()
+        return process
+
+    yield start
+    for process in running:
+        process.communicate()
+
+
+def test_a_process_has_a_name_and_a_user():
+    """The mail names who holds the memory."""
+    description = ProcessTable().describe(os.getpid())
+    assert description.name == psutil.Process().name()
+    assert description.user == psutil.Process().username()
+
+
+def test_a_process_that_is_not_there_has_none():
+    """A process of another namespace must not get a stranger's name."""
+    assert ProcessTable().describe(2**22 - 1) is None
+    assert ProcessTable().describe(-1) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [(b"a\nb", "a b"), (b"\xff\xfe", "\ufffd\ufffd"), (b'q"\\', 'q"\\'), (b"\x1b[31mred", "[31mred"), (b"\n", "")],
+)
+def test_a_process_that_names_itself_to_break_something(renamed, name, shown):
+    """A process name with a line break or bytes that are no text must not reach page or mail."""
+    assert ProcessTable().describe(renamed(name).pid).name == shown
+
+
+def test_arguments_are_never_part_of_a_name(tmp_path):
+    """Command lines hold tokens and passwords."""
+    program = tmp_path / "averyverylongname"
+    program.symlink_to("/bin/sleep")
+    title = f"{program} --token=secret"
+    with subprocess.Popen([title, "60"], executable=program) as process:
+        try:
+            end = time.monotonic() + 5
+            while (name := ProcessTable().describe(process.pid).name) != "averyverylongname":
+                assert "secret" not in name
+                assert time.monotonic() < end
+        finally:
+            process.kill()
+
+
+def test_a_renamed_process_is_noticed_after_a_while(renamed):
+    """Model servers rename themselves once they are up; the name of their launcher tells nobody anything."""
+    now = [0.0]
+    table = ProcessTable(max_age=60, monotonic=lambda: now[0])
+    process = renamed(b"before")
+    assert table.describe(process.pid).name == "before"
+    renamed(b"after", process)
+    assert table.describe(process.pid).name == "before"
+    now[0] = 61.0
+    assert table.describe(process.pid).name == "after"
+
+
+def test_the_table_does_not_grow_without_limit(renamed):
+    """An exporter that runs for months must not remember every process it has seen."""
+    table = ProcessTable(size=2)
+    for process in [renamed(b"x") for _ in range(4)]:
+        table.describe(process.pid)
+    assert len(table._known) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("python3", "python3"),
+        ("Web Content", "Web Content"),
+        ("averyverylongname --x", "averyverylongname"),
+        ("server with sp --token=abc", "server with sp "),
+    ],
+)
+def test_a_lengthened_name_is_cut_at_the_first_space(name, shown):
+    """What follows the program in a rewritten command line may be a secret."""
+    assert without_arguments(name).strip() == shown.strip()
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [("/usr/bin/python3 train.py --key x", "python3"), ("python3", "python3"), ("", ""), ("  \n", ""), ("/a/", "")],
+)
+def test_the_program_of_a_command_line(command, name):
+    """The driver's own name for a process comes with path and arguments."""
+    assert program_name(command) == name
+
+
+def process(pid, memory):
+    return GpuProcess(pid=pid, name=f"p{pid}", memory_bytes=memory)
+
+
+def test_the_largest_holders_come_first():
+    """The mail shows the first few."""
+    ranked = capped([process(1, 5.0), process(2, None), process(3, 9.0), process(4, 0.0)])
+    assert [item.pid for item in ranked] == [3, 1, 4, 2]
+
+
+def test_what_is_cut_is_summed():
+    """The rows must add up to what is held, whatever the limit."""
+    ranked = capped([process(number, float(number)) for number in range(1, 11)], limit=3)
+    assert [item.pid for item in ranked] == [10, 9, 8, 0]
+    assert ranked[-1] == GpuProcess(pid=0, name=OTHERS, memory_bytes=28.0)
+
+
+def test_a_cut_of_unknown_memory_stays_unknown():
+    """A sum of nothing is not zero bytes."""
+    assert capped([process(1, 1.0), process(2, None), process(3, None)], limit=1)[-1].memory_bytes is None
