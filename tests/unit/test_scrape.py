@@ -2,10 +2,14 @@
 
 import asyncio
 import base64
+import contextlib
+import time
 from collections.abc import Awaitable, Callable
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from alerts import scrape as scraping
 from alerts.scrape import ScrapeError, fetch, instance_of, parse, without_userinfo
@@ -231,3 +235,26 @@ def test_broken_lines(line):
 def test_empty_page_is_a_page():
     """An exporter without cards and without host looks broken."""
     assert parse(b"", WANTED) == {}
+
+
+PIECES = [*'{}=",\\1 \t\n.#-e', "m", "NaN", "+Inf", "TYPE", "HELP", "\u2028", "__name__", "\r", 'm{a="x"} 1\n']
+
+
+@given(st.lists(st.sampled_from(PIECES)).map("".join).map(str.encode) | st.binary())
+def test_any_bytes_are_a_page_or_a_failed_scrape(body):
+    """A target that sends rubbish ends the alerter with a traceback."""
+    try:
+        found = parse(body, frozenset({"m"}))
+    except ScrapeError as error:
+        assert "\n" not in str(error)
+    else:
+        assert set(found) <= {"m"}
+
+
+@pytest.mark.parametrize("filling", [b'\\"', b"\\\\", b"}", b'"}', b",", b'a="",', b"{"])
+def test_hostile_line_costs_little(filling):
+    """One crafted label keeps a processor busy for minutes, because the parser looks at it again and again."""
+    begun = time.process_time()
+    with contextlib.suppress(ScrapeError):
+        parse(b'm{a="' + filling * (16_000 // len(filling)) + b'"} 1\n', frozenset({"m"}))
+    assert time.process_time() - begun < 1
