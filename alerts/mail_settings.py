@@ -1,6 +1,5 @@
 """Where mail goes and how: the ``alerter.mail`` part of the settings, with its own check."""
 
-import email.utils
 import ipaddress
 import re
 from collections.abc import Iterator
@@ -11,7 +10,9 @@ from gpuwarden.units import Duration
 
 Security = Literal["starttls", "tls", "none"]
 
-_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?")
+_ADDRESS = r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?"
+_NAME = r'"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<plain>[^"<>@,;:()\[\]\\]*?)'
+_MAILBOX = re.compile(rf"\s*(?:(?:{_NAME})\s*<(?P<angle>{_ADDRESS})>|(?P<bare>{_ADDRESS}))\s*")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _MAILDIR_SENDER = "gpuwarden <gpuwarden@localhost>"
 _TWO_MINUTES = Duration(120.0)
@@ -24,10 +25,18 @@ def split_address(text: str) -> tuple[str, str] | None:
     Only the address forms of RFC 5321 without quoting, SMTPUTF8 or address literals are taken: what a server may read
     differently than we do must not reach an envelope or a header.
     """
-    if _CONTROL.search(text):
+    match = None if _CONTROL.search(text) else _MAILBOX.fullmatch(text)
+    if match is None:
         return None
-    name, address = email.utils.parseaddr(text)
-    return (name, address) if _ADDRESS.fullmatch(address) and ".." not in address else None
+    address = match["angle"] or match["bare"]
+    name = re.sub(r"\\(.)", r"\1", match["quoted"] or "") or (match["plain"] or "").strip()
+    return None if ".." in address else (name, address)
+
+
+def bare_address(text: str) -> str:
+    """The address in ``text`` for the envelope; what is not one stays as it is, to be refused where people see it."""
+    parts = split_address(text)
+    return parts[1] if parts else text
 
 
 def is_loopback(host: str) -> bool:
@@ -61,6 +70,11 @@ class MailSettings:
     def sender(self) -> str:
         """The From line; without one, an address that is plainly local (it only ever reaches the Maildir)."""
         return self.from_ or _MAILDIR_SENDER
+
+    @property
+    def recipients(self) -> tuple[str, ...]:
+        """Who gets the mails; with a Maildir and nobody named, the Maildir's owner."""
+        return self.to or (() if self.host else (self.sender,))
 
     def problems(self) -> Iterator[tuple[str, str, str]]:
         """Every mistake as (key, what is wrong, what to write instead)."""

@@ -17,6 +17,7 @@ from typing import Literal
 
 import aiosmtplib
 
+from alerts.clean_text import one_line
 from alerts.mail_settings import MailSettings, is_loopback
 from alerts.transport import Letter, Outcome, Reply, SendError, SendTimeoutError
 
@@ -26,6 +27,7 @@ Stage = Literal["settings", "connect", "tls", "login", "sender", "recipient", "d
 _OUR_NAME = "[127.0.0.1]"
 _QUIT_SECONDS = 5.0
 _CLOSE_SECONDS = 1.0
+_REPLY_LIMIT = 500
 # First digits of a reply, RFC 5321 section 4.2.1.
 _SUCCESS, _PERMANENT = 2, 5
 _MAIL_TOO_LARGE = 552
@@ -119,7 +121,7 @@ class _Session:
             code, text = await client.protocol.read_response()
         if code // 100 != _SUCCESS:
             raise _refusal(code, text, self.stage)
-        return Reply(code, _one_line(text))
+        return Reply(code, one_line(text, _REPLY_LIMIT))
 
     async def _prepare(self) -> aiosmtplib.SMTP:
         settings = self.settings
@@ -206,10 +208,6 @@ def _read_password(settings: MailSettings) -> str:
     return password
 
 
-def _one_line(text: str) -> str:
-    return " ".join(text.split())[:500]
-
-
 def reason_of(code: int, stage: Stage) -> Outcome:
     """What a reply that is not a success means at ``stage``: whose fault it is, and whether another try can help."""
     if code // 100 != _PERMANENT:
@@ -224,7 +222,7 @@ def reason_of(code: int, stage: Stage) -> Outcome:
 
 
 def _refusal(code: int, text: str, stage: Stage) -> SendError:
-    reply = Reply(code, _one_line(text))
+    reply = Reply(code, one_line(text, _REPLY_LIMIT))
     return SendError(f"the server answered {reply}", reason=reason_of(code, stage), reply=reply)
 
 
@@ -241,8 +239,9 @@ def _explain(error: Exception, stage: Stage, settings: MailSettings) -> SendErro
         return SendError(f"no TLS with {detail}", reason="tls_failed")
     if isinstance(error, OSError):
         return SendError(f"cannot reach {detail}", reason="unreachable")
-    return SendError(f"cannot talk to {detail}", reason="misconfigured")
+    # What cannot even be written as a command is not an address.
+    return SendError(f"cannot talk to {detail}", reason="refused" if stage == "recipient" else "misconfigured")
 
 
 def _words(error: BaseException) -> str:
-    return _one_line(str(error)) or type(error).__name__
+    return one_line(str(error), _REPLY_LIMIT) or type(error).__name__

@@ -1,4 +1,4 @@
-"""What the outbox asks of a way to deliver: take one letter for one recipient, answer or raise why not."""
+"""What goes from hand to hand on the way out, and what the outbox asks of a way to deliver."""
 
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -27,6 +27,16 @@ CONFIGURATION: frozenset[Outcome] = frozenset(
     ("login_refused", "sender_refused", "server_refused", "tls_failed", "misconfigured")
 )
 """What no other mail would survive either: the queue waits for a person instead of giving mails up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A composed mail; ``message_id`` with its brackets, ``data`` 7-bit with CRLF line ends, final."""
+
+    message_id: str
+    envelope_from: str
+    data: bytes
+    subject: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,129 @@
+"""What a mail says, as plain strings: every value printed by unit, every text from outside made harmless.
+
+The templates place these strings and decide nothing.
+"""
+
+from dataclasses import dataclass
+
+from alerts.clean_text import one_line
+from alerts.notify.notification import Holder, Notification
+from gpuwarden.units import format_timestamp, format_value
+
+_TEXT_LIMIT = 400
+_LABEL_LIMIT = 200
+_LABELS_SHOWN = 20
+_HOLDERS_SHOWN = 10
+SUBJECT_LIMIT = 160
+
+_COLOURS = {"critical": "#b42318", "warning": "#b54708", "info": "#175cd3", "resolved": "#067647"}
+
+
+@dataclass(frozen=True, slots=True)
+class HolderRow:
+    """One process in the table of holders; ``memory`` with its unit."""
+
+    process: str
+    pid: str
+    user: str
+    container: str
+    memory: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailView:
+    """``facts`` are (name, text) in the order of reading; ``more_holders`` is one sentence or empty."""
+
+    subject: str
+    badge: str
+    colour: str
+    summary: str
+    action: str
+    host: str
+    simulated: bool
+    facts: tuple[tuple[str, str], ...]
+    labels: tuple[tuple[str, str], ...]
+    holders: tuple[HolderRow, ...]
+    more_holders: str
+
+
+def view_of(notification: Notification) -> MailView:
+    """The strings of the mail about ``notification``."""
+    resolved = notification.reason == "resolved"
+    badge = "RESOLVED" if resolved else notification.severity.upper()
+    summary = one_line(notification.summary, _TEXT_LIMIT) or one_line(notification.alertname, _TEXT_LIMIT)
+    host = one_line(notification.host, _LABEL_LIMIT) or "unknown host"
+    return MailView(
+        subject=_subject(badge, summary, host, simulated=notification.simulated),
+        badge=badge,
+        colour=_COLOURS["resolved" if resolved else notification.severity],
+        summary=summary,
+        action=one_line(notification.action, 2 * _TEXT_LIMIT),
+        host=host,
+        simulated=notification.simulated,
+        facts=_resolved_facts(notification) if resolved else _firing_facts(notification),
+        labels=_labels(notification),
+        holders=tuple(_holder_row(holder) for holder in _largest(notification)),
+        more_holders=_more_holders(notification),
+    )
+
+
+def _subject(badge: str, summary: str, host: str, *, simulated: bool) -> str:
+    marks = f"[SIMULATED] [{badge}]" if simulated else f"[{badge}]"
+    story = summary if host in summary else f"{summary} on {host}"
+    return one_line(f"{marks} {story}", SUBJECT_LIMIT)
+
+
+def _firing_facts(notification: Notification) -> tuple[tuple[str, str], ...]:
+    lasted = max(0.0, notification.at - notification.started_at)
+    since = f"{format_timestamp(notification.started_at)} ({format_value(lasted, 'seconds')} before this mail)"
+    return (
+        ("Value", _value(notification)),
+        ("Threshold", _threshold(notification)),
+        ("Since", since),
+        ("Decided", format_timestamp(notification.at)),
+    )
+
+
+def _resolved_facts(notification: Notification) -> tuple[tuple[str, str], ...]:
+    lasted = max(0.0, notification.at - notification.started_at)
+    return (
+        ("Value now", _value(notification)),
+        ("Threshold", _threshold(notification)),
+        ("Lasted", format_value(lasted, "seconds")),
+        ("From", format_timestamp(notification.started_at)),
+        ("Until", format_timestamp(notification.at)),
+    )
+
+
+def _value(notification: Notification) -> str:
+    return "no reading" if notification.value is None else format_value(notification.value, notification.unit)
+
+
+def _threshold(notification: Notification) -> str:
+    word = "" if notification.comparison == "equals" else f"{notification.comparison} "
+    return f"{word}{format_value(notification.threshold, notification.unit)}"
+
+
+def _labels(notification: Notification) -> tuple[tuple[str, str], ...]:
+    shown = [("rule", notification.alertname), ("metric", notification.metric), *notification.labels]
+    return tuple((one_line(name, _LABEL_LIMIT), one_line(value, _LABEL_LIMIT)) for name, value in shown[:_LABELS_SHOWN])
+
+
+def _largest(notification: Notification) -> list[Holder]:
+    return sorted(notification.holders, key=lambda holder: -holder.memory_bytes)[:_HOLDERS_SHOWN]
+
+
+def _holder_row(holder: Holder) -> HolderRow:
+    return HolderRow(
+        process=one_line(holder.process, 80) or "?",
+        pid=one_line(holder.pid, 20) or "?",
+        user=one_line(holder.user, 40) or "?",
+        container=one_line(holder.container, 40),
+        memory=format_value(holder.memory_bytes, "bytes"),
+    )
+
+
+def _more_holders(notification: Notification) -> str:
+    rest = sorted(notification.holders, key=lambda holder: -holder.memory_bytes)[_HOLDERS_SHOWN:]
+    held = format_value(sum(holder.memory_bytes for holder in rest), "bytes")
+    return f"and {len(rest)} more, holding {held}" if rest else ""

@@ -1,0 +1,249 @@
+"""Everything that must survive: one SQLite file in the state folder, owned by one process.
+
+Two transactions carry a mail. ``commit_round`` writes states and the notifications that follow from them, all or
+nothing; ``add_message`` writes a notification's final bytes with one delivery per recipient. Whatever is committed is
+on the disk (WAL with synchronous=FULL), so after any crash the work goes on from ``uncomposed`` and ``recover``. When
+the disk takes no more, the call raises and nothing of it is written.
+
+A store is used by one thread at a time; asyncio code goes through ``call``, which runs on the store's own thread.
+"""
+
+import asyncio
+import fcntl
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Generator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Concatenate, ParamSpec, Self, TypeVar
+
+from alerts import deliveries, schema
+from alerts.deliveries import Delivery, DeliveryState, QueueRow
+from alerts.notify.notification import Notification
+from alerts.state import AlertKey, State
+from alerts.store_records import dump_key, dump_notification, dump_state, load_key, load_notification, load_state
+from alerts.transport import Message, Outcome, Reply
+from gpuwarden.errors import GpuwardenError
+
+FILE_NAME = "alerter.sqlite3"
+_LOCK_NAME = "alerter.lock"
+_BUSY_MILLISECONDS = 5000
+_GIBIBYTE = 1 << 30
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class StoreUnavailableError(GpuwardenError, OSError):
+    """The state cannot be read or written now (disk full, read-only, damaged); nothing was changed."""
+
+
+class StateInUseError(GpuwardenError, BlockingIOError):
+    """Another alerter works with this state folder."""
+
+
+class Store:
+    """The state folder's file, locked for this process until ``close``."""
+
+    def __init__(self, folder: Path, connection: sqlite3.Connection, lock: int) -> None:
+        self.folder = folder
+        self._connection = connection
+        self._lock = lock
+        self._turn = threading.Lock()
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
+
+    @classmethod
+    def open(cls, folder: Path, *, max_bytes: int = _GIBIBYTE) -> Self:
+        """Open or make the state in ``folder``; it grows to ``max_bytes``, then it is full.
+
+        Raises:
+            StateInUseError: another process has it.
+            StoreUnavailableError: it cannot be made, read or written.
+            StateFromTheFutureError: it was written by a newer gpuwarden.
+        """
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            lock = _take_lock(folder)
+        except StateInUseError:
+            raise
+        except OSError as error:
+            message = f"the state folder {folder} cannot be used: {error.strerror or error}"
+            raise StoreUnavailableError(message) from error
+        try:
+            return cls(folder, _connect(folder / FILE_NAME, max_bytes), lock)
+        except BaseException:
+            os.close(lock)
+            raise
+
+    def close(self) -> None:
+        """End the calls under way, close the file and let go of the folder."""
+        self._executor.shutdown(wait=True)
+        with self._turn:
+            self._connection.close()
+            os.close(self._lock)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    async def call(self, method: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run one of this store's methods on its own thread: ``await store.call(store.claim, now)``.
+
+        What has begun is finished even when the caller is cancelled.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._executor, lambda: method(*args, **kwargs))
+
+    def load_states(self) -> dict[AlertKey, State]:
+        """Every alert that is pending or firing."""
+        rows = self._read(lambda db: db.execute("SELECT alert, state FROM alert_states").fetchall())
+        return {load_key(alert): load_state(state) for alert, state in rows}
+
+    def commit_round(self, states: Mapping[AlertKey, State | None], notifications: Sequence[Notification]) -> None:
+        """Remember what a round decided and whom to tell, all or nothing; a state of None is forgotten."""
+        with self._transaction() as db:
+            for key, state in states.items():
+                if state is None:
+                    db.execute("DELETE FROM alert_states WHERE alert = ?", (dump_key(key),))
+                else:
+                    db.execute("INSERT OR REPLACE INTO alert_states VALUES (?, ?)", (dump_key(key), dump_state(state)))
+            db.executemany(
+                "INSERT INTO notifications (id, number, root, at, document)"
+                " VALUES (?, (SELECT coalesce(max(number), 0) + 1 FROM notifications), ?, ?, ?)",
+                [(item.id, item.root, item.at, dump_notification(item)) for item in notifications],
+            )
+
+    def uncomposed(self) -> list[Notification]:
+        """Notifications without a message, in the order of their decision."""
+        query = (
+            "SELECT document FROM notifications WHERE id NOT IN (SELECT notification_id FROM messages) ORDER BY number"
+        )
+        return [load_notification(text) for (text,) in self._read(lambda db: db.execute(query).fetchall())]
+
+    def add_message(self, notification_id: str, message: Message, recipients: Sequence[str]) -> None:
+        """Keep the final bytes and queue them for each of ``recipients`` (bare addresses), all or nothing.
+
+        Adding a message that is there already changes nothing: the bytes that may have been sent are the ones to keep.
+        Raises KeyError for a notification that was never committed.
+        """
+        with self._transaction() as db:
+            found = db.execute("SELECT root, at FROM notifications WHERE id = ?", (notification_id,)).fetchone()
+            if found is None:
+                raise KeyError(notification_id)
+            root, at = found
+            row = (notification_id, message.message_id, message.envelope_from, message.subject, message.data)
+            if db.execute("INSERT OR IGNORE INTO messages VALUES (?, ?, ?, ?, ?)", row).rowcount:
+                deliveries.insert(db, notification_id, root, tuple(dict.fromkeys(recipients)), at)
+
+    def message_id(self, notification_id: str) -> str | None:
+        """The Message-ID under which a notification was composed: what a later mail of its thread answers."""
+        query = "SELECT message_id FROM messages WHERE notification_id = ?"
+        row = self._read(lambda db: db.execute(query, (notification_id,)).fetchone())
+        return row[0] if row else None
+
+    def recover(self) -> int:
+        """At start: queue again what was being sent when the last process ended; how many those are."""
+        return self._change(deliveries.recover)
+
+    def claim(self, now: float) -> Delivery | None:
+        """Take the longest due delivery; committed as being sent before this returns."""
+        return self._change(deliveries.claim, now)
+
+    def accepted(self, delivery: Delivery, reply: Reply, now: float) -> None:
+        """The server has said 250 to the end of the mail."""
+        self._change(deliveries.accepted, delivery, reply, now)
+
+    def deferred(self, delivery: Delivery, outcome: Outcome, words: str, next_at: float) -> None:
+        """It was not accepted; try again at ``next_at``."""
+        self._change(deliveries.deferred, delivery, outcome, words, next_at)
+
+    def dead(self, delivery: Delivery, outcome: Outcome, words: str, now: float) -> None:
+        """It will not be accepted; keep it visible."""
+        self._change(deliveries.dead, delivery, outcome, words, now)
+
+    def next_due(self) -> float | None:
+        """When the next delivery can be claimed (Unix seconds), None when none waits."""
+        return self._read(deliveries.next_due)
+
+    def queue(self, limit: int = 1000) -> list[QueueRow]:
+        """What waits, is being sent or is dead, oldest first."""
+        return self._read(lambda db: deliveries.rows(db, limit))
+
+    def counts(self) -> dict[DeliveryState, int]:
+        """Deliveries by state."""
+        return self._read(deliveries.counts)
+
+    def oldest_waiting(self) -> float | None:
+        """When the oldest unsettled delivery was queued (Unix seconds)."""
+        return self._read(deliveries.oldest_waiting)
+
+    def prune(self, before: float) -> int:
+        """Drop notifications decided before ``before`` that every recipient has; how many."""
+        query = (
+            "DELETE FROM notifications WHERE at < ? AND id IN (SELECT notification_id FROM messages) AND id NOT IN"
+            " (SELECT notification_id FROM deliveries WHERE state != 'accepted')"
+        )
+        return self._change(lambda db: db.execute(query, (before,)).rowcount)
+
+    def _read(self, work: Callable[[sqlite3.Connection], R]) -> R:
+        with self._turn, _typed_errors(self.folder):
+            return work(self._connection)
+
+    def _change(self, work: Callable[Concatenate[sqlite3.Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
+        with self._transaction() as db:
+            return work(db, *args, **kwargs)
+
+    @contextmanager
+    def _transaction(self) -> Generator[sqlite3.Connection, None, None]:
+        with self._turn, _typed_errors(self.folder):
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+
+
+@contextmanager
+def _typed_errors(folder: Path) -> Generator[None, None, None]:
+    try:
+        yield
+    except (sqlite3.IntegrityError, sqlite3.ProgrammingError):
+        raise  # a fault of ours, not of the disk
+    except sqlite3.DatabaseError as error:
+        message = f"the state in {folder} is not available: {error}"
+        raise StoreUnavailableError(message) from error
+
+
+def _take_lock(folder: Path) -> int:
+    lock = os.open(folder / _LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(lock)
+        message = f"another alerter works with the state folder {folder}"
+        raise StateInUseError(message) from error
+    return lock
+
+
+def _connect(path: Path, max_bytes: int) -> sqlite3.Connection:
+    with _typed_errors(path.parent):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute(f"PRAGMA busy_timeout = {_BUSY_MILLISECONDS}")
+            schema.migrate(connection)
+            page_size = int(connection.execute("PRAGMA page_size").fetchone()[0])
+            connection.execute(f"PRAGMA max_page_count = {max_bytes // page_size}")
+        except BaseException:
+            connection.close()
+            raise
+    return connection
