@@ -186,7 +186,7 @@ def test_processes_with_their_memory_name_and_user(fake_driver, first_reading):
 
 HOSTILE = {
     "long": (b"x" * 900, "x" * 127 + "…"),
-    "longer than the driver tells": (b"x" * 10_000, ""),
+    "longer than the driver tells": (b"x" * 10_000, "x" * 127 + "…"),
     "nul": (b"before\x00after", "before"),
     "newline": (b"evil\nHost: forged", "evil"),
     "quotes": (b'/opt/a"b\\c', 'a"b\\c'),

@@ -214,6 +214,27 @@ def test_cards_that_are_added_and_removed_are_noticed(sampled):
     child.until_up(True, True, True)
 
 
+def test_indices_that_shift_do_not_mix_cards_up(sampled):
+    """When the first card is taken out the driver counts anew; each card's values must stay under its own UUID."""
+    driver, child = sampled("rtx-3060", "rtx-3090")
+    driver.gpu(0).present = False
+    snapshot = child.until(
+        lambda found: (
+            {(gpu["uuid"], gpu["index"], gpu["up"]) for gpu in found["gpus"]}
+            == {(driver.gpu(0).uuid, "0", False), (driver.gpu(1).uuid, "0", True)}
+        )
+    )
+    assert {gpu["uuid"]: gpu["info"]["name"] for gpu in snapshot["gpus"]} == {
+        driver.gpu(0).uuid: "NVIDIA GeForce RTX 3060",
+        driver.gpu(1).uuid: "NVIDIA GeForce RTX 3090",
+    }
+    driver.add_gpu("a100-40gb")
+    snapshot = child.until(lambda found: len(found["gpus"]) == 3 and found["gpus"][-1]["up"])
+    assert len({row["source"] for row in snapshot["sources"]}) == 4
+    driver.gpu(0).present = True
+    child.until_up(True, True, True)
+
+
 def test_no_card_at_all_is_a_failure(fake_driver):
     """A broken device mount must not look like an idle machine."""
     driver = fake_driver()

@@ -1,7 +1,7 @@
 """One card under one handle: what it has turned out to support, what hardly ever changes, and a whole reading.
 
-A ``Card`` is thrown away with its handle. What "hardly ever changes" (limits, highest clocks, compute mode's kin) is
-read once a minute, to ask the device no more than needed.
+A ``Card`` is thrown away with its handle. What hardly ever changes (temperature limits, highest clocks) is read once a
+minute, to ask the device no more than needed.
 """
 
 import logging
