@@ -25,8 +25,8 @@ def page(error: str | None = None, **rows: list[tuple[dict[str, str], float]]) -
     return Scrape("http://127.0.0.1:9400/metrics", OWN["job"], OWN["instance"], NOW, error, MappingProxyType(samples))
 
 
-def told(rule: Rule, scrapes, states=None):
-    ids = (f"id{number}" for number in itertools.count(1))
+def told(rule: Rule, scrapes, states=None, begin: int = 1):
+    ids = (f"id{number}" for number in itertools.count(begin))
     changes = judge([replace(rule, for_=0.0, keep_firing_for=0.0)], scrapes, states or {}, NOW, max_gap=10.0)
     return notifications(changes, scrapes, ["me@example.com"], lambda: next(ids))
 
@@ -47,8 +47,8 @@ def test_first_and_resolved_share_one_incident():
     assert first.summary == "GPU 0 memory is 93.4 % full"
     assert (first.at, first.started_at, first.value, first.host) == (NOW, NOW, 0.934, "box")
     assert (first.recipients, first.threshold, first.unit) == (("me@example.com",), 0.9, "ratio")
-    (resolved,), after = told(RULES["GpuMemoryAlmostFull"], [full(0.5)], states_of(changes))
-    assert (resolved.incident, resolved.root, resolved.reason) == ("id1", "id1", "resolved")
+    (resolved,), after = told(RULES["GpuMemoryAlmostFull"], [full(0.5)], states_of(changes), begin=7)
+    assert (resolved.id, resolved.incident, resolved.root, resolved.reason) == ("id7", "id1", "id1", "resolved")
     assert (resolved.value, resolved.started_at) == (0.5, NOW)
     assert after[0].state is None
 

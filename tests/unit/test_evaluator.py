@@ -177,6 +177,15 @@ def test_outage_forgets_pending_and_verifies_firing():
     assert step(judged, None, FIRING, late, max_gap=MAX_GAP).reason == "held_unknown"
 
 
+def test_long_unknown_is_not_an_outage():
+    """An exporter that was down for hours comes back with a good value, and the alert skips its hold."""
+    judged, state = rule(keep_firing_for=240.0), FIRING
+    for minute in range(100):
+        state = step(judged, None, state, NOW + minute * MINUTE, max_gap=MAX_GAP).state
+    back = step(judged, 0.5, state, NOW + 100 * MINUTE, max_gap=MAX_GAP)
+    assert (back.reason, back.state.keep_since) == ("held", NOW + 100 * MINUTE)
+
+
 def test_hold_does_not_run_while_unwatched():
     """A restart during the hold resolves an alert that nobody saw recover."""
     judged = rule(keep_firing_for=600.0)

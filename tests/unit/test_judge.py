@@ -79,9 +79,10 @@ def test_failed_target_is_unknown_and_up_is_known():
     assert found == [("Full", "g0", None, "held_unknown"), ("TargetDown", None, "fired", "for_elapsed")]
 
 
-def test_unknown_change_has_no_value():
-    """A mail prints an old value as if it had just been read."""
-    (change,) = judge([MEMORY], [scrape("a:1", "refused")], firing("a:1", "g0"), NOW, max_gap=10.0)
+@pytest.mark.parametrize("visit", [scrape("a:1", "refused"), scrape("a:1", g0=float("nan"))])
+def test_unknown_change_has_no_value(visit):
+    """A mail prints an old value as if it had just been read, or "not a number"."""
+    (change,) = judge([MEMORY], [visit], firing("a:1", "g0"), NOW, max_gap=10.0)
     assert change.value is None
     assert change.state.value == 0.95
 
