@@ -38,6 +38,7 @@ class ProcessTable:
         self._max_age = max_age
         self._monotonic = monotonic
         self._lock = threading.Lock()
+        self._users: dict[int, str] = {}
         self._known: OrderedDict[tuple[int, float], tuple[float, Description]] = OrderedDict()
 
     def describe(self, pid: int) -> Description | None:
@@ -45,7 +46,7 @@ class ProcessTable:
         try:
             process = psutil.Process(pid)
             key = (pid, process.create_time())
-            return self._remembered(key) or self._remember(key, _description(process))
+            return self._remembered(key) or self._remember(key, self._read(process))
         except (psutil.Error, OSError, ValueError):
             return None
 
@@ -55,6 +56,21 @@ class ProcessTable:
             return Path("/proc/self/ns/pid").stat().st_ino == _FIRST_PID_NAMESPACE
         except OSError:
             return False
+
+    def _read(self, process: psutil.Process) -> Description:
+        return Description(clean_label(without_arguments(process.name())), self._user(process))
+
+    def _user(self, process: psutil.Process) -> str:
+        try:
+            number = process.uids().real
+            if number not in self._users:
+                if len(self._users) >= self._size:
+                    self._users.clear()
+                # May ask a directory service over the network, which is why it is remembered for good.
+                self._users[number] = clean_label(process.username())
+            return self._users[number]
+        except (psutil.Error, OSError, KeyError):
+            return ""
 
     def _remembered(self, key: tuple[int, float]) -> Description | None:
         with self._lock:
@@ -69,14 +85,6 @@ class ProcessTable:
             while len(self._known) > self._size:
                 self._known.popitem(last=False)
         return description
-
-
-def _description(process: psutil.Process) -> Description:
-    try:
-        user = clean_label(process.username())
-    except (psutil.Error, OSError, KeyError):
-        user = ""
-    return Description(clean_label(without_arguments(process.name())), user)
 
 
 def without_arguments(name: str) -> str:

@@ -141,6 +141,16 @@ def test_a_driver_reload_waits_for_a_hanging_call(sampled):
     assert driver.calls("nvmlShutdown") == 1
 
 
+def test_a_call_that_never_returns_from_a_driver_that_has_gone_asks_for_a_new_process(sampled):
+    """Only a new process gets rid of a call that is stuck in a driver of yesterday."""
+    driver, child = sampled("rtx-3060", "rtx-3090", stuck=0.5)
+    driver.gpu(0).hang(UTILIZATION)
+    driver.gpu(0).wait_for_hang(UTILIZATION)
+    assert not child.ask()["needs_restart"]
+    driver.load()
+    child.until(lambda found: found["needs_restart"])
+
+
 def test_a_start_that_hangs_blocks_only_the_session(fake_driver):
     """A hanging nvmlInit must leave the exporter answering, and be over when the driver wakes up."""
     driver = fake_driver("rtx-3060")

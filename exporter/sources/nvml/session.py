@@ -8,8 +8,8 @@ is the driver's. Starting may hang in the driver; then only the session's own th
   a new handle. Not while a call is still inside the library: shutting down under it is unsafe, and starting without
   having shut down changes nothing.
 - ``needs_restart`` is set when only a new process can go on: the library was replaced under us (a driver upgrade; the
-  old one stays loaded for good), or the driver has gone while a call has been hanging in it for a minute. A process
-  that has never seen the driver well does not ask for this: the new one would meet the same state.
+  old one stays loaded for good), or the driver has been gone for ``stuck`` seconds and a call still hangs in it. A
+  process that has never seen the driver well does not ask for this: the new one would meet the same state.
 - Cards that come and go are found by counting them from time to time. A card once seen is remembered by its UUID and
   stays, not up, when it is gone. A card whose handle cannot be had is unknown and not shown; it costs no other card.
 """
@@ -36,7 +36,6 @@ from exporter.sources.reader import Part, SourceError
 logger = logging.getLogger(__name__)
 
 _DRAIN = 1.0
-_STUCK = 60.0
 
 
 class NvmlSession:
@@ -52,6 +51,7 @@ class NvmlSession:
         retry_limit: float = 10.0,
         recount: float = 10.0,
         deadline: float = 10.0,
+        stuck: float = 60.0,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.needs_restart = threading.Event()
@@ -63,6 +63,7 @@ class NvmlSession:
         self._retry_limit = retry_limit
         self._recount_every = recount
         self._deadline = deadline
+        self._stuck = stuck
         self._monotonic = monotonic
         self._backoff = Backoff(1.0, retry_limit)
         self._step = threading.Lock()
@@ -82,20 +83,24 @@ class NvmlSession:
 
     def stop(self, timeout: float) -> bool:
         """Let no card be read any more and shut the driver down; False when a call was still in it."""
-        self._gate.close("the exporter is stopping")
-        self._sampler.remove(self.source)
-        for card in tuple(self._cards.values()):
-            self._sampler.remove(card.source)
         deadline = time.monotonic() + timeout
+        self._sampler.remove(self.source)
+        self._close()
+        # Taken for good: no further step is made. One that was under way may have opened the gate and added cards.
         if not self._step.acquire(timeout=timeout):
             return False
-        # The step stays taken: the session has come to its end.
+        self._close()
         if not self._gate.drained(max(0.0, deadline - time.monotonic())):
             return False
         last = threading.Thread(target=self._driver.shutdown, name="nvml shutdown", daemon=True)
         last.start()
         last.join(max(0.0, deadline - time.monotonic()))
         return not last.is_alive()
+
+    def _close(self) -> None:
+        self._gate.close("the exporter is stopping")
+        for card in tuple(self._cards.values()):
+            self._sampler.remove(card.source)
 
     def read(self) -> Part:
         """One step; the cards themselves are read by their own readers.
@@ -166,7 +171,7 @@ class NvmlSession:
 
     def _restart(self, now: float) -> None:
         if not self._gate.drained(_DRAIN):
-            if self._seen_well and self._gone_at is not None and now - self._gone_at >= _STUCK:
+            if self._seen_well and self._gone_at is not None and now - self._gone_at >= self._stuck:
                 self.needs_restart.set()
             message = "the driver has gone, and a call into it has not returned yet"
             raise SourceError(message)
