@@ -11,10 +11,10 @@ long ones are cut.
 import base64
 import math
 import secrets
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from alerts.clean_text import one_line
 from alerts.judge import Change
 from alerts.notify.notification import Holder, Notification, Reason
 from alerts.placeholders import substitute
@@ -28,6 +28,7 @@ LONGEST_LABEL = 200
 EVIDENCE_METRICS = frozenset({"gpu_process_memory_used_bytes", "host_info", "gpuwarden_exporter_simulated"})
 """What mails need besides the rules' own metrics."""
 
+_HOLDER_LABELS = ("pid", "process", "user", "container")
 _REASONS: Mapping[str, Reason] = {"fired": "first", "resolved": "resolved"}
 
 
@@ -65,20 +66,12 @@ def notifications(
     return told, after
 
 
-def clean(text: str) -> str:
-    """One line without control, direction and private characters, at most ``LONGEST_LABEL`` characters."""
-    head = text[: LONGEST_LABEL * 4]
-    plain = "".join(" " if unicodedata.category(char)[0] in "CZ" else char for char in head)
-    line = " ".join(plain.split())
-    return line if len(line) <= LONGEST_LABEL else f"{line[: LONGEST_LABEL - 1]}…"
-
-
 def _notification(
     change: Change, rule: Rule, scrape: Scrape | None, recipients: tuple[str, ...], identity: str
 ) -> Notification:
     told_of = change.previous if change.transition == "resolved" else change.state
     incident = (told_of.incident if told_of else "") or identity
-    labels = {name: clean(value) for name, value in change.key.labels}
+    labels = {name: one_line(value, LONGEST_LABEL) for name, value in change.key.labels}
     host = _host(scrape) or labels.get("instance", "")
     words = _words(rule, change.value, host, labels)
     return Notification(
@@ -116,7 +109,7 @@ def _words(rule: Rule, value: float | None, host: str, labels: Mapping[str, str]
 
 def _host(scrape: Scrape | None) -> str:
     for sample in scrape.samples.get("host_info", ()) if scrape else ():
-        return clean(dict(sample.labels).get("hostname", ""))
+        return one_line(dict(sample.labels).get("hostname", ""), LONGEST_LABEL)
     return ""
 
 
@@ -131,7 +124,5 @@ def _holders(scrape: Scrape | None, uuid: str) -> Iterator[Holder]:
     held = [(sample.value, dict(sample.labels)) for sample in samples if math.isfinite(sample.value)]
     mine = [(size, labels) for size, labels in held if labels.get("uuid") == uuid]
     for size, labels in sorted(mine, key=lambda item: -item[0])[:MOST_HOLDERS]:
-        pid, process, user, container = (
-            clean(labels.get(name, "")) for name in ("pid", "process", "user", "container")
-        )
-        yield Holder(pid=pid, process=process, memory_bytes=size, user=user, container=container)
+        words = {name: one_line(labels.get(name, ""), LONGEST_LABEL) for name in _HOLDER_LABELS}
+        yield Holder(memory_bytes=size, **words)

@@ -6,7 +6,7 @@ from types import MappingProxyType
 import pytest
 
 from alerts.judge import Change, judge
-from alerts.notify.due import EVIDENCE_METRICS, MOST_HOLDERS, clean, notifications, random_id, wanted_metrics
+from alerts.notify.due import EVIDENCE_METRICS, MOST_HOLDERS, notifications, random_id, wanted_metrics
 from alerts.rule import Rule
 from alerts.rules import SHIPPED, load_rules
 from alerts.series import Sample, Scrape, label_set
@@ -132,19 +132,3 @@ def test_random_id():
     ids = {random_id() for _ in range(1000)}
     assert len(ids) == 1000
     assert all(re.fullmatch(r"[a-z2-7]{20}", item) for item in ids)
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("a\tb\n", "a b"),
-        ("\u202eevil\u2066", "evil"),
-        ("\ud800x", "x"),
-        ("显存", "显存"),
-        ("\ue000", ""),
-        ("x" * 9999, "x" * 199 + "…"),
-    ],
-)
-def test_clean(text, expected):
-    """Something that came from outside breaks a header or turns a line around."""
-    assert clean(text) == expected
