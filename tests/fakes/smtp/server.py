@@ -5,6 +5,7 @@ Everything is steered and seen through files in ``folder``, so that a test of ot
 
 - ``mails/0001.eml`` and ``0001.json``: the bytes of an accepted mail as they came, and its envelope;
 - ``hold.STAGE``: while it exists, the server does not go past STAGE; ``at.STAGE`` exists while it waits there;
+  ``rcpt:ADDRESS`` is a stage of its own;
 - ``replies.json``: ``{"STAGE": "451 later", "rcpt:bob@example.com": "550 no such user", "data": "drop"}``; read anew
   each time; ``drop`` hangs up without a word.
 
@@ -125,7 +126,8 @@ class _Handler:
         return await self._scripted(server, "quit") or "221 bye"
 
     async def _scripted(self, server, *keys):
-        await self.board.pass_by(keys[-1])
+        for key in keys:
+            await self.board.pass_by(key)
         reply = self.board.reply(*keys)
         if reply == "drop":
             server.transport.abort()
@@ -137,18 +139,24 @@ class _Protocol(SMTP):
 
     board: _Switchboard
     connections: set[asyncio.BaseTransport]
+    mine: list[asyncio.BaseTransport]
 
     def connection_made(self, transport):
         super().connection_made(transport)
         self.connections.add(transport)
+        self.mine.append(transport)  # STARTTLS makes a second one
 
     def connection_lost(self, error):
-        self.connections.discard(self.transport)
+        self.connections.difference_update(self.mine)
         super().connection_lost(error)
 
     async def push(self, status):
         if isinstance(status, str) and status.endswith("ESMTP test"):
-            await self.board.pass_by("greeting")
+            try:
+                await self.board.pass_by("greeting")
+            except asyncio.CancelledError:  # the client has left; aiosmtpd closes only after its greeting
+                self.transport.close()
+                raise
             status = self.board.reply("greeting") or status
             if status == "drop":
                 self.transport.abort()
@@ -236,7 +244,7 @@ class SmtpServer:
             auth_exclude_mechanism={"PLAIN", "LOGIN"} - set(self.methods),
             loop=self._loop,
         )
-        protocol.board, protocol.connections = self.board, self._connections
+        protocol.board, protocol.connections, protocol.mine = self.board, self._connections, []
         # Not by the constructor, which warns: that plain logins are unwise is for our client to know.
         protocol._auth_require_tls = self.security == "starttls"
         return protocol
@@ -272,8 +280,8 @@ class SmtpServer:
         await asyncio.sleep(0.01)  # the loop closes the sockets in its next turns
 
     def hold(self, stage: str) -> None:
-        """Stop before ``stage`` until ``release``."""
-        assert stage in STAGES
+        """Stop before ``stage`` (or ``rcpt:ADDRESS``) until ``release``."""
+        assert stage.partition(":")[0] in STAGES
         (self.folder / f"hold.{stage}").touch()
 
     def release(self, stage: str) -> None:

@@ -1,0 +1,109 @@
+import email
+import email.policy
+import mailbox
+
+import pytest
+from click.testing import CliRunner
+
+from alerts.cli_mail import mail_commands, run_mail_preview, run_mail_test
+from alerts.mail_settings import MailSettings
+from tests.fakes.smtp.server import SmtpServer
+
+SECRET = "correct-horse-battery"
+
+
+@pytest.fixture
+def server(tmp_path):
+    """A server that wants STARTTLS and a login."""
+    with SmtpServer(tmp_path / "smtp", security="starttls", user="me", password=SECRET) as running:
+        yield running
+
+
+def settings_for(server, tmp_path, password=SECRET):
+    """Settings that fit ``server``, with ``password``."""
+    (tmp_path / "password").write_text(password)
+    return MailSettings(
+        host="127.0.0.1",
+        port=server.port,
+        username="me",
+        password_file=str(tmp_path / "password"),
+        ca_file=str(server.ca_file),
+        from_="gpuwarden <me@example.com>",
+        to=("ann@example.com", "Bob <bob@example.com>"),
+        timeout=10.0,
+    )
+
+
+def test_a_test_mail_says_each_step(server, tmp_path):
+    """Without it setting up mail would be guesswork."""
+    lines = []
+    assert run_mail_test(settings_for(server, tmp_path), tmp_path / "state", lines.append) == 0
+    told = "\n".join(lines)
+    for words in (
+        "to ann@example.com",
+        "connected",
+        "STARTTLS",
+        "logged in as me",
+        "accepted: 250",
+        "to bob@example.com",
+    ):
+        assert words in told
+    assert SECRET not in told
+    assert [mail.recipients for mail in server.mails()] == [("ann@example.com",), ("bob@example.com",)]
+    subject = email.message_from_bytes(server.mails()[0].data, policy=email.policy.default)["Subject"]
+    assert "Test mail from gpuwarden" in subject
+
+
+def test_a_refusal_is_told_in_the_servers_words(server, tmp_path):
+    """Without it a person would not learn that only one address of two is wrong."""
+    server.script(**{"rcpt:ann@example.com": "550 5.1.1 no such user here"})
+    lines = []
+    assert run_mail_test(settings_for(server, tmp_path), tmp_path / "state", lines.append) == 1
+    told = "\n".join(lines)
+    assert "NOT accepted (refused): the server answered 550 5.1.1 no such user here" in told
+    assert "accepted: 250" in told
+
+
+def test_a_wrong_password_is_told_and_not_shown(server, tmp_path):
+    """Without it the most common mistake would be a riddle, or a leak."""
+    lines = []
+    assert run_mail_test(settings_for(server, tmp_path, "wrong-secret"), tmp_path / "state", lines.append) == 1
+    told = "\n".join(lines)
+    assert "login_refused" in told
+    assert "535" in told
+    assert "wrong-secret" not in told
+
+
+def test_without_a_server_the_maildir_is_named(tmp_path):
+    """Without it nobody would find the mails of a machine without a mail server."""
+    lines = []
+    assert run_mail_test(MailSettings(), tmp_path, lines.append) == 0
+    assert str(tmp_path / "mail") in lines[0]
+    (message,) = mailbox.Maildir(tmp_path / "mail", create=False)
+    assert "Test mail" in message["Subject"]
+
+
+def test_preview_shows_both_kinds(tmp_path):
+    """Without it the first look at a mail would be the first alert."""
+    assert run_mail_preview(MailSettings(), tmp_path / "out", lambda _: None) == 0
+    for name, words in (("firing", "What to do"), ("resolved", "Lasted")):
+        assert words in (tmp_path / "out" / f"{name}.html").read_text(encoding="utf-8")
+        mail = email.message_from_bytes((tmp_path / "out" / f"{name}.eml").read_bytes())
+        assert mail["X-Gpuwarden-Simulated"] == "yes"
+
+
+def test_preview_into_a_bad_place_fails_plainly(tmp_path):
+    """Without it a mistyped folder would end in a traceback."""
+    (tmp_path / "out").write_text("in the way")
+    lines = []
+    assert run_mail_preview(MailSettings(), tmp_path / "out", lines.append) == 1
+    assert "cannot be written" in lines[0]
+
+
+def test_the_commands_end_with_their_status(tmp_path):
+    """Without it a script that sets up machines could not tell whether mail works."""
+    group = mail_commands(lambda _: (MailSettings(host="127.0.0.1", port=9, security="none", to=("a@b.c",)), tmp_path))
+    result = CliRunner().invoke(group, ["test"])
+    assert (result.exit_code, "NOT accepted (unreachable)" in result.output) == (1, True)
+    result = CliRunner().invoke(group, ["preview", "--out", str(tmp_path / "out")])
+    assert (result.exit_code, "firing.eml" in result.output) == (0, True)

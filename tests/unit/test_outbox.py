@@ -1,0 +1,298 @@
+import asyncio
+import time
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+
+import pytest
+
+from alerts.compose_mail import compose
+from alerts.outbox import EXPIRY_SECONDS, Outbox, judge, wait_after
+from alerts.store import Store, StoreUnavailableError
+from alerts.transport import CONFIGURATION, Reply, SendError
+from tests.golden.example_mails import FIRING, SETTINGS
+
+NOW = FIRING.at
+
+
+class Post:
+    """A transport that answers as told, recipient by recipient, and remembers who asked when."""
+
+    def __init__(self, answers=None):
+        self.answers = answers or {}
+        self.asked = []
+        self.closed = False
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.at_once = 0
+        self.most_at_once = 0
+
+    async def send(self, letter):
+        self.asked.append(letter)
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        try:
+            await self.gate.wait()
+        finally:
+            self.at_once -= 1
+        answer = self.answers.get(letter.recipient)
+        if isinstance(answer, Exception):
+            raise answer
+        if answer:
+            raise SendError(answer, reason=answer)
+        return Reply(250, "ok")
+
+    async def close(self):
+        self.closed = True
+
+
+class Clock:
+    """Unix seconds that move only when told."""
+
+    def __init__(self):
+        self.now = NOW
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def store(tmp_path):
+    """An empty store."""
+    with Store.open(tmp_path / "state") as opened:
+        yield opened
+
+
+def add(store, *recipients, number=0):
+    """Queue a mail for ``recipients``."""
+    notification = replace(FIRING, id=f"{number:a>20}", root=f"{number:a>20}")
+    store.commit_round({}, [notification])
+    store.add_message(notification.id, compose(notification, SETTINGS), recipients)
+
+
+@asynccontextmanager
+async def running(store, post, **kwargs):
+    """An outbox at work, and its clock."""
+    clock = Clock()
+    outbox = Outbox(store, post, clock=clock, chance=lambda: 0.5, **kwargs)
+    outbox.test_clock = clock
+    task = asyncio.create_task(outbox.run())
+    try:
+        yield outbox
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def until(condition):
+    """Wait for ``condition``, for at most ten seconds."""
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.005)
+
+
+@pytest.mark.parametrize("attempt", [1, 2, 3, 6, 7, 50, 10_000])
+def test_waits_double_from_15_seconds_to_15_minutes(attempt):
+    """Without it a server in trouble would be asked ever faster, or never again."""
+    plain = min(15 * 2 ** (attempt - 1), 900)
+    assert wait_after(attempt, 0.5) == plain
+    assert wait_after(attempt, 0.0) == pytest.approx(plain * 0.8)
+    assert wait_after(attempt, 1.0) == pytest.approx(plain * 1.2)
+
+
+@pytest.mark.parametrize("reason", ["deferred", "unreachable", "timeout", "ambiguous", "failed", "unwritable"])
+def test_what_may_pass_is_tried_for_three_days(reason):
+    """Without it a mail server's bad weekend would cost the mails of that weekend."""
+    almost = NOW + EXPIRY_SECONDS - 1
+    assert judge(reason, 3, NOW, almost, 0.5).state == "deferred"
+    assert judge(reason, 3, NOW, almost, 0.5).next_at == almost + 60
+    late = judge(reason, 3, NOW, NOW + EXPIRY_SECONDS, 0.5)
+    assert (late.state, late.outcome) == ("dead", "expired")
+
+
+@pytest.mark.parametrize("reason", sorted(CONFIGURATION))
+def test_our_own_settings_cost_no_mail(reason):
+    """Without it a wrong password would turn every alert into a dead letter."""
+    assert judge(reason, 1, NOW, NOW, 0.5).state == "deferred"
+
+
+def test_a_refusal_is_final():
+    """Without it a server would be asked for days about an address that does not exist."""
+    assert judge("refused", 1, NOW, NOW, 0.5).state == "dead"
+
+
+def test_one_bad_recipient_costs_only_their_own_mail(store):
+    """Without it one mistyped address would keep the mail from everybody."""
+    add(store, "ann@example.com", "bad@example.com", "bob@example.com")
+
+    async def scenario():
+        async with running(store, Post({"bad@example.com": "refused"})) as outbox:
+            await until(lambda: sum(outbox.outcomes.values()) == 3 and store.counts()["sending"] == 0)
+            assert outbox.outcomes == {"accepted": 2, "refused": 1}
+
+    asyncio.run(scenario())
+    assert store.counts() == {"queued": 0, "sending": 0, "accepted": 2, "dead": 1}
+
+
+def test_a_deferred_mail_goes_out_later(store):
+    """Without it greylisting, which refuses every first attempt, would end all mail."""
+    add(store, "ann@example.com")
+    post = Post({"ann@example.com": "deferred"})
+
+    async def scenario():
+        async with running(store, post) as outbox:
+            await until(lambda: store.counts()["queued"] == 1 and outbox.outcomes["deferred"] == 1)
+            outbox.test_clock.now += 14.9
+            outbox.wake()
+            await asyncio.sleep(0.05)
+            assert len(post.asked) == 1
+            post.answers.clear()
+            outbox.test_clock.now += 0.1
+            outbox.wake()
+            await until(lambda: store.counts()["accepted"] == 1)
+
+    asyncio.run(scenario())
+    assert post.asked[0] == post.asked[1]
+
+
+def test_a_new_mail_goes_at_once(store):
+    """Without it an alert would wait for the outbox's next look."""
+    post = Post()
+
+    async def scenario():
+        async with running(store, post) as outbox:
+            await asyncio.sleep(0.05)
+            add(store, "ann@example.com")
+            outbox.wake()
+            await until(lambda: store.counts()["accepted"] == 1)
+
+    asyncio.run(scenario())
+
+
+def test_a_wrong_password_is_not_repeated_for_every_mail(store):
+    """Without it ten waiting alerts would be ten failed logins, and a locked account."""
+    post = Post({f"r{number}@example.com": "login_refused" for number in range(10)})
+    for number in range(10):
+        add(store, f"r{number}@example.com", number=number)
+
+    async def scenario():
+        async with running(store, post) as outbox:
+            await until(lambda: outbox.outcomes["login_refused"] >= 1 and post.at_once == 0)
+            await asyncio.sleep(0.05)
+            first = len(post.asked)
+            assert first <= 2
+            outbox.test_clock.now += 40
+            outbox.wake()
+            await until(lambda: len(post.asked) == first + 1 and post.at_once == 0)
+            await asyncio.sleep(0.05)
+            assert len(post.asked) == first + 1
+            post.answers.clear()
+            outbox.test_clock.now += 1000
+            outbox.wake()
+            await until(lambda: store.counts()["accepted"] == 10)
+
+    asyncio.run(scenario())
+    assert store.counts()["dead"] == 0
+
+
+def test_workers_are_bounded(store):
+    """Without it a burst of alerts would open more connections than a provider allows."""
+    post = Post()
+    post.gate.clear()
+    add(store, *(f"r{number}@example.com" for number in range(6)))
+
+    async def scenario():
+        async with running(store, post, workers=2):
+            await until(lambda: post.at_once == 2)
+            await asyncio.sleep(0.05)
+            post.gate.set()
+            await until(lambda: store.counts()["accepted"] == 6)
+
+    asyncio.run(scenario())
+    assert post.most_at_once == 2
+
+
+def test_a_fault_of_ours_keeps_the_mail(store):
+    """Without it a bug would end the loop, and with it all mail."""
+    add(store, "ann@example.com")
+    post = Post({"ann@example.com": ZeroDivisionError("bug")})
+
+    async def scenario():
+        async with running(store, post) as outbox:
+            await until(lambda: outbox.outcomes["failed"] == 1 and store.counts()["queued"] == 1)
+
+    asyncio.run(scenario())
+    (row,) = store.queue()
+    assert "ZeroDivisionError" in row.reply
+
+
+def test_stopping_lets_a_sending_end(store):
+    """Without it every restart would send the mail under way twice."""
+    add(store, "ann@example.com")
+    post = Post()
+    post.gate.clear()
+
+    async def scenario():
+        async with running(store, post):
+            await until(lambda: post.at_once == 1)
+            asyncio.get_running_loop().call_later(0.05, post.gate.set)
+
+    asyncio.run(scenario())
+    assert store.counts()["accepted"] == 1
+    assert post.closed
+
+
+def test_stopping_does_not_wait_for_ever_and_loses_nothing(store):
+    """Without it a silent server would keep the alerter from stopping, or the mail would be gone."""
+    add(store, "ann@example.com")
+    post = Post()
+    post.gate.clear()
+
+    async def stop():
+        async with running(store, post, grace_seconds=0.05):
+            await until(lambda: post.at_once == 1)
+
+    async def start_again():
+        async with running(store, post) as outbox:
+            await until(lambda: store.counts()["accepted"] == 1)
+            assert outbox.outcomes == {"ambiguous": 1, "accepted": 1}
+
+    asyncio.run(stop())
+    assert store.counts()["sending"] == 1
+    post.gate.set()
+    asyncio.run(start_again())
+    assert post.asked[0] == post.asked[1]
+
+
+class FullDisk(Store):
+    """A store whose disk is full while ``full``."""
+
+    full = False
+
+    def accepted(self, delivery, reply, now):
+        """Refuse as the real one does."""
+        if self.full:
+            message = "disk full"
+            raise StoreUnavailableError(message)
+        super().accepted(delivery, reply, now)
+
+
+def test_an_acceptance_outlives_a_full_disk(tmp_path, monkeypatch):
+    """Without it a disk that is full for a minute would make a duplicate of every mail."""
+    monkeypatch.setattr("alerts.outbox._STORE_RETRY_SECONDS", 0.01)
+    post = Post()
+    with FullDisk.open(tmp_path) as store:
+        store.full = True
+        add(store, "ann@example.com")
+
+        async def scenario():
+            async with running(store, post):
+                await until(lambda: len(post.asked) == 1)
+                await asyncio.sleep(0.05)
+                assert store.counts()["sending"] == 1
+                store.full = False
+                await until(lambda: store.counts()["accepted"] == 1)
+
+        asyncio.run(scenario())
+    assert len(post.asked) == 1
