@@ -157,6 +157,22 @@ def test_a_silent_server_is_left_in_time(tmp_path, stage):
     assert error.reason == "timeout"
 
 
+def test_a_server_that_is_always_almost_in_time_is_left_too(tmp_path):
+    """Without it a server that answers each command at the last moment would hold a worker for many times the limit."""
+    with SmtpServer(tmp_path / "smtp") as server:
+        server.slow_down(0.15)
+        error = failure(settings_for(server, tmp_path, timeout=0.4))
+    assert error.reason == "timeout"
+
+
+def test_a_password_is_not_said_in_the_clear(tmp_path):
+    """Without it settings that passed no check would publish the password."""
+    with SmtpServer(tmp_path / "smtp", user="me", password="pw") as server:
+        # The same machine under a name that does not show it.
+        error = failure(settings_for(server, tmp_path, host="127.1"))
+        assert (error.reason, server.attempts_to_log_in) == ("misconfigured", 0)
+
+
 def test_silence_after_the_dot_is_ambiguous(tmp_path):
     """Without it a mail that the server may have would be counted as simply not sent."""
     with SmtpServer(tmp_path / "smtp") as server:

@@ -32,8 +32,11 @@ def test_the_bytes_are_the_mail(tmp_path):
 def test_twice_is_once(tmp_path):
     """Without it a crash after delivery would put the same mail there again."""
     deliver(tmp_path)
+    (first,) = (tmp_path / "new").iterdir()
+    before = first.stat().st_ino
     assert deliver(tmp_path).code == 250
-    assert len(list((tmp_path / "new").iterdir())) == 1
+    (second,) = (tmp_path / "new").iterdir()
+    assert (second, second.stat().st_ino) == (first, before)
 
 
 def test_a_mail_that_was_read_does_not_come_again(tmp_path):

@@ -6,6 +6,7 @@ Everything is steered and seen through files in ``folder``, so that a test of ot
 - ``mails/0001.eml`` and ``0001.json``: the bytes of an accepted mail as they came, and its envelope;
 - ``hold.STAGE``: while it exists, the server does not go past STAGE; ``at.STAGE`` exists while it waits there;
   ``rcpt:ADDRESS`` is a stage of its own;
+- ``slow``: seconds to wait at each stage;
 - ``replies.json``: ``{"STAGE": "451 later", "rcpt:bob@example.com": "550 no such user", "data": "drop"}``; read anew
   each time; ``drop`` hangs up without a word.
 
@@ -56,6 +57,8 @@ class _Switchboard:
         self.mails.mkdir(parents=True, exist_ok=True)
 
     async def pass_by(self, stage: str) -> None:
+        with suppress(FileNotFoundError):
+            await asyncio.sleep(float((self.folder / "slow").read_text()))
         marker = self.folder / f"at.{stage}"
         hold = self.folder / f"hold.{stage}"
         if not hold.exists():
@@ -287,6 +290,10 @@ class SmtpServer:
     def release(self, stage: str) -> None:
         """Go on."""
         (self.folder / f"hold.{stage}").unlink(missing_ok=True)
+
+    def slow_down(self, seconds: float) -> None:
+        """Wait so long at each stage from now on."""
+        (self.folder / "slow").write_text(str(seconds))
 
     def wait_at(self, stage: str, seconds: float = 10.0) -> None:
         """Return once a client waits at ``stage``."""
