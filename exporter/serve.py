@@ -73,7 +73,8 @@ async def _stop_for_restart(session: NvmlSession | None, stop: asyncio.Event) ->
 
 def _leave(sampler: Sampler, session: NvmlSession | None) -> None:
     """End the threads; one that hangs in the driver cannot be ended, so the process leaves without waiting for it."""
-    ended = sampler.stop(_SECONDS_TO_END) if session is None else session.stop(_SECONDS_TO_END)
+    driver_ended = session is None or session.stop(_SECONDS_TO_END)
+    ended = sampler.stop(_SECONDS_TO_END) and driver_ended
     status = _LIBRARY_MISMATCH_STATUS if session is not None and session.needs_restart.is_set() else 0
     if not ended:
         logger.warning("a driver call never came back; leaving without it")
