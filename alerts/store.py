@@ -215,7 +215,7 @@ def _typed_errors(folder: Path) -> Generator[None, None, None]:
         yield
     except (sqlite3.IntegrityError, sqlite3.ProgrammingError):
         raise  # a fault of ours, not of the disk
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, OSError) as error:
         message = f"the state in {folder} is not available: {error}"
         raise StoreUnavailableError(message) from error
 

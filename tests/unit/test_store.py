@@ -232,12 +232,14 @@ def test_a_full_disk_refuses_and_keeps(tmp_path):
         assert len(store.uncomposed()) == len(kept) + 1
 
 
-@pytest.mark.parametrize("damage", ["a file in the way", "not a database"])
+@pytest.mark.parametrize("damage", ["a file in the way", "a folder in the way", "not a database"])
 def test_an_unusable_state_folder_is_named(tmp_path, damage):
     """Without it the alerter would end in a traceback that names no file."""
     folder = tmp_path / "state"
     if damage == "a file in the way":
         folder.write_text("x")
+    elif damage == "a folder in the way":
+        (folder / FILE_NAME).mkdir(parents=True)
     else:
         folder.mkdir()
         (folder / FILE_NAME).write_text("this is not a database, it is long enough to look like one" * 20)

@@ -1,4 +1,4 @@
-# ruff: noqa: N802, ARG002 -- the names and arguments of hooks are aiosmtpd's
+# ruff: noqa: ARG002 -- the arguments of hooks are aiosmtpd's
 """A real SMTP server (aiosmtpd) that does what a test asks, in a thread of the test or as a process of its own.
 
 Everything is steered and seen through files in ``folder``, so that a test of other processes needs no connection to it:
@@ -26,155 +26,17 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 import trustme
-from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
 
-STAGES = ("greeting", "ehlo", "auth", "mail", "rcpt", "begin", "data", "recorded", "quit")
+from tests.fakes.smtp.stages import STAGES, Handler, Protocol, Recorded, Switchboard, recorded
+
 _POLL_SECONDS = 0.01
 
-
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """One mail that the server took responsibility for."""
-
-    sender: str
-    recipients: tuple[str, ...]
-    data: bytes
-    tls: bool
-    user: str | None
-
-
-class _Switchboard:
-    """What the files in the folder say now."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.mails = folder / "mails"
-        self.mails.mkdir(parents=True, exist_ok=True)
-
-    async def pass_by(self, stage: str) -> None:
-        with suppress(FileNotFoundError):
-            await asyncio.sleep(float((self.folder / "slow").read_text()))
-        marker = self.folder / f"at.{stage}"
-        hold = self.folder / f"hold.{stage}"
-        if not hold.exists():
-            return
-        marker.touch()
-        try:
-            while hold.exists():  # noqa: ASYNC110 -- released from another process
-                await asyncio.sleep(_POLL_SECONDS)
-        finally:
-            marker.unlink(missing_ok=True)
-
-    def reply(self, *keys: str) -> str | None:
-        try:
-            replies = json.loads((self.folder / "replies.json").read_text())
-        except FileNotFoundError:
-            return None
-        return next((replies[key] for key in keys if key in replies), None)
-
-    def record(self, session: Session, envelope: Envelope, *, tls: bool) -> None:
-        number = sum(1 for _ in self.mails.glob("*.json")) + 1
-        (self.mails / f"{number:04}.eml").write_bytes(envelope.original_content)
-        facts = {
-            "sender": envelope.mail_from,
-            "recipients": envelope.rcpt_tos,
-            "tls": tls,
-            "user": session.auth_data.login.decode() if session.auth_data else None,
-        }
-        draft = self.mails / f"{number:04}.tmp"
-        draft.write_text(json.dumps(facts))
-        draft.rename(self.mails / f"{number:04}.json")
-
-
-class _Handler:
-    """aiosmtpd's hooks: each waits where told to, then says what was scripted or what is right."""
-
-    def __init__(self, board: _Switchboard) -> None:
-        self.board = board
-
-    async def handle_EHLO(self, server, session, envelope, hostname, responses):
-        await self.board.pass_by("ehlo")
-        session.host_name = hostname
-        scripted = self.board.reply("ehlo")
-        return [scripted] if scripted else responses
-
-    async def handle_MAIL(self, server, session, envelope, address, options):
-        scripted = await self._scripted(server, "mail")
-        if scripted:
-            return scripted
-        envelope.mail_from = address
-        envelope.mail_options.extend(options)
-        return "250 OK"
-
-    async def handle_RCPT(self, server, session, envelope, address, options):
-        scripted = await self._scripted(server, f"rcpt:{address}", "rcpt")
-        if scripted:
-            return scripted
-        envelope.rcpt_tos.append(address)
-        return "250 OK"
-
-    async def handle_DATA(self, server, session, envelope):
-        scripted = await self._scripted(server, "data")
-        if scripted:
-            return scripted
-        self.board.record(session, envelope, tls=server.transport.get_extra_info("sslcontext") is not None)
-        return await self._scripted(server, "recorded") or "250 2.0.0 queued"
-
-    async def handle_QUIT(self, server, session, envelope):
-        return await self._scripted(server, "quit") or "221 bye"
-
-    async def _scripted(self, server, *keys):
-        for key in keys:
-            await self.board.pass_by(key)
-        reply = self.board.reply(*keys)
-        if reply == "drop":
-            server.transport.abort()
-        return reply
-
-
-class _Protocol(SMTP):
-    """aiosmtpd with the two places that have no hook: the greeting, and DATA before its 354."""
-
-    board: _Switchboard
-    connections: set[asyncio.BaseTransport]
-    mine: list[asyncio.BaseTransport]
-
-    def connection_made(self, transport):
-        super().connection_made(transport)
-        self.connections.add(transport)
-        self.mine.append(transport)  # STARTTLS makes a second one
-
-    def connection_lost(self, error):
-        self.connections.difference_update(self.mine)
-        super().connection_lost(error)
-
-    async def push(self, status):
-        if isinstance(status, str) and status.endswith("ESMTP test"):
-            try:
-                await self.board.pass_by("greeting")
-            except asyncio.CancelledError:  # the client has left; aiosmtpd closes only after its greeting
-                self.transport.close()
-                raise
-            status = self.board.reply("greeting") or status
-            if status == "drop":
-                self.transport.abort()
-                return
-        await super().push(status)
-
-    async def smtp_DATA(self, arg):
-        await self.board.pass_by("begin")
-        reply = self.board.reply("begin")
-        if reply == "drop":
-            self.transport.abort()
-        elif reply:
-            await self.push(reply)
-        else:
-            await super().smtp_DATA(arg)
+__all__ = ["Recorded", "SmtpServer", "recorded", "wait_until"]
 
 
 class SmtpServer:
@@ -202,7 +64,7 @@ class SmtpServer:
         self.security = security
         self.user, self.password = user, password
         self.methods = methods
-        self.board = _Switchboard(folder)
+        self.board = Switchboard(folder)
         self.port = 0
         self.attempts_to_log_in = 0
         self._connections: set[asyncio.BaseTransport] = set()
@@ -235,8 +97,8 @@ class SmtpServer:
         self._thread.join(10)
 
     def _protocol(self) -> SMTP:
-        protocol = _Protocol(
-            _Handler(self.board),
+        protocol = Protocol(
+            Handler(self.board),
             hostname="mail.test",
             ident="ESMTP test",
             data_size_limit=1_000_000,
@@ -317,16 +179,6 @@ class SmtpServer:
         """Everything accepted, once there are at least ``count``."""
         wait_until(lambda: len(self.mails()) >= count, seconds, f"fewer than {count} mails came")
         return self.mails()
-
-
-def recorded(folder: Path) -> list[Recorded]:
-    """What a server (perhaps in another process) has accepted into ``folder``."""
-    found = []
-    for path in sorted((folder / "mails").glob("*.json")):
-        facts = json.loads(path.read_text())
-        data = path.with_suffix(".eml").read_bytes()
-        found.append(Recorded(facts["sender"], tuple(facts["recipients"]), data, facts["tls"], facts["user"]))
-    return found
 
 
 def wait_until(condition: Callable[[], bool], seconds: float, complaint: str) -> None:
