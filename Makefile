@@ -46,5 +46,13 @@ check: $(DEV) ## Lint, format, types, import directions
 	@$(BIN)/pyright
 	@$(BIN)/lint-imports
 
+generate: $(DEV) ## Remake reference pages and golden files from the code
+	@$(BIN)/python docs/remake.py
+	@$(BIN)/python -m tests.golden.remake
+	@git --no-pager diff --stat -- docs tests/golden dashboards/generated
+
+bench: $(DEV) ## What the exporter costs beside a peer, measured here
+	@$(BIN)/python -m tests.perf.exporter_cost
+
 clean: ## Remove what the targets made
-	rm -rf $(VENV) .tools build dist
+	rm -rf $(VENV) build dist

@@ -1,151 +1,38 @@
-"""``gpuwarden mail``: try the way to the inbox, and look at what would arrive, without waiting for an alert."""
+"""``gpuwarden mail``: try the way to the inbox, and look at what would arrive."""
 
-import asyncio
-import base64
-import platform
-import secrets
-import time
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from alerts.compose_mail import compose, render
-from alerts.mail_settings import MailSettings, bare_address
-from alerts.mail_view import view_of
-from alerts.maildir import MaildirTransport
-from alerts.notify.notification import Holder, Notification
-from alerts.smtp import SmtpTransport
-from alerts.transport import Letter, Message, SendError, Transport
-
-MAILDIR_NAME = "mail"
+from alerts.cli import load_alerter_settings
+from alerts.mail_trial import run_mail_preview, run_mail_test
+from gpuwarden.options import config_option
 
 
-def transport_for(settings: MailSettings, state: Path, tell: Callable[[str], None] | None = None) -> Transport:
-    """The way that the settings ask for: the mail server, or without one the Maildir in the state folder."""
-    if settings.host is None:
-        return MaildirTransport(state / MAILDIR_NAME)
-    return SmtpTransport(settings, tell) if tell else SmtpTransport(settings)
+@click.group()
+def mail() -> None:
+    """Try the way to the inbox, and look at the mails."""
 
 
-def run_mail_test(settings: MailSettings, state: Path, echo: Callable[[str], None]) -> int:
-    """Send a small mail to each recipient now, saying each step; the exit status is 1 when anybody did not get it."""
-    return asyncio.run(_send_test(settings, state, echo))
+@mail.command("test")
+@config_option
+@click.pass_context
+def test_(context: click.Context, config: Path | None) -> None:
+    """Send a small mail to the configured recipients now and say each step."""
+    settings = load_alerter_settings(config, {}).values
+    context.exit(run_mail_test(settings.delivery, settings.state_folder, click.echo))
 
 
-async def _send_test(settings: MailSettings, state: Path, echo: Callable[[str], None]) -> int:
-    if settings.host is None:
-        echo(f"no mail server is set (alerter.mail.host): delivering to the Maildir {state / MAILDIR_NAME}")
-    message = _test_message(settings)
-    transport = transport_for(settings, state, lambda step: echo(f"  {step}"))
-    failures = 0
-    for recipient in settings.recipients:
-        address = bare_address(recipient)
-        echo(f"to {address}:")
-        try:
-            reply = await transport.send(Letter(message.message_id, message.envelope_from, address, message.data))
-        except SendError as error:
-            failures += 1
-            echo(f"  NOT accepted ({error.reason}): {error}")
-        else:
-            echo(f"  accepted: {reply}")
-    await transport.close()
-    return 1 if failures else 0
-
-
-def _test_message(settings: MailSettings) -> Message:
-    now = time.time()
-    identity = base64.b32encode(secrets.token_bytes(13)).decode("ascii").lower()[:20]
-    test = replace(
-        _example(settings, now),
-        id=identity,
-        incident=identity,
-        root=identity,
-        severity="info",
-        summary="Test mail from gpuwarden",
-        action="Nothing: somebody ran `gpuwarden mail test`. An alert looks like this, with real readings.",
-        host=platform.node(),
-    )
-    return compose(test, settings)
-
-
-def run_mail_preview(settings: MailSettings, out: Path, echo: Callable[[str], None]) -> int:
-    """Write an example of each kind of mail into ``out``, as ``.eml`` and as ``.html``; the exit status."""
-    firing = _example(settings, time.time())
-    resolved = replace(
-        firing,
-        id="example2222222222222",
-        reason="resolved",
-        at=firing.at + 900.0,
-        value=0.52,
-        summary="GPU 2 memory is 52.0 % full",
-        holders=firing.holders[:1],
-    )
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        for name, notification in (("firing", firing), ("resolved", resolved)):
-            (out / f"{name}.eml").write_bytes(compose(notification, settings).data)
-            (out / f"{name}.html").write_text(render(f"{name}.html", view_of(notification)), encoding="utf-8")
-            echo(f"{out / name}.eml  {out / name}.html")
-    except OSError as error:
-        echo(f"{out} cannot be written: {error.strerror or error}")
-        return 1
-    return 0
-
-
-def _example(settings: MailSettings, now: float) -> Notification:
-    return Notification(
-        id="example1111111111111",
-        incident="example1111111111111",
-        root="example1111111111111",
-        reason="first",
-        at=now,
-        started_at=now - 65.0,
-        alertname="GpuMemoryAlmostFull",
-        severity="critical",
-        labels=(("gpu", "2"), ("instance", "127.0.0.1:9400"), ("job", "gpuwarden")),
-        metric="gpu_memory_used_ratio",
-        unit="ratio",
-        comparison="above",
-        threshold=0.9,
-        value=0.961,
-        summary="GPU 2 memory is 96.1 % full",
-        action="Stop or shrink one of the processes above before the next allocation fails.",
-        host="example",
-        recipients=settings.recipients,
-        holders=(
-            Holder("4711", "python3 train.py", 9.5 * 2**30, "ann"),
-            Holder("815", "tritonserver", 1.75 * 2**30, "root", "inference"),
-        ),
-        simulated=True,
-    )
-
-
-def mail_commands(load: Callable[[click.Context], tuple[MailSettings, Path]]) -> click.Group:
-    """The ``mail`` group; ``load`` gives the mail settings and the state folder for the context's options."""
-
-    @click.group("mail")
-    def mail() -> None:
-        """Try the way to the inbox, and look at the mails."""
-
-    @mail.command("test")
-    @click.pass_context
-    def test(context: click.Context) -> None:  # pyright: ignore[reportUnusedFunction]
-        """Send a small mail to the configured recipients now."""
-        context.exit(run_mail_test(*load(context), click.echo))
-
-    @mail.command("preview")
-    @click.option(
-        "--out",
-        type=click.Path(file_okay=False, path_type=Path),
-        default=Path("mail-preview"),
-        show_default=True,
-        help="Where the files go.",
-    )
-    @click.pass_context
-    def preview(context: click.Context, out: Path) -> None:  # pyright: ignore[reportUnusedFunction]
-        """Write an example of each kind of mail as .eml and .html."""
-        context.exit(run_mail_preview(load(context)[0], out, click.echo))
-
-    return mail
+@mail.command()
+@config_option
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("mail-preview"),
+    show_default=True,
+    help="Where the files go.",
+)
+@click.pass_context
+def preview(context: click.Context, config: Path | None, out: Path) -> None:
+    """Write an example of each kind of mail as .eml and .html."""
+    context.exit(run_mail_preview(load_alerter_settings(config, {}).values.delivery, out, click.echo))

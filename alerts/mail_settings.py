@@ -49,22 +49,28 @@ def is_loopback(host: str) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailSettings:
-    """``from_`` is the key ``from``. Without ``host`` mails go into the Maildir of the state folder.
-
-    ``timeout`` caps a whole attempt up to the last byte of the mail; ``final_reply_timeout`` the wait for the answer to
-    it, which RFC 5321 section 4.5.3.2.6 puts at ten minutes: giving up earlier makes duplicates.
-    """
+    """What a user can set under ``alerter.mail``."""
 
     host: str | None = None
+    """The mail server; without one, mails go into the Maildir of the state folder."""
     port: int = 587
+    """Its port: 587 for starttls, 465 for tls."""
     security: Security = "starttls"
+    """`starttls`, `tls` or `none`; it is never left to what the server offers."""
     username: str | None = None
+    """Who logs in; without one, nobody does."""
     password_file: str | None = None
+    """A file that holds only the password; read at each login."""
     ca_file: str | None = None
+    """Certificates to trust instead of the system's, for a server with its own authority."""
     from_: str = ""
+    """The sender: `me@example.com` or `Name <me@example.com>`."""
     to: tuple[str, ...] = ()
+    """Who gets the mails."""
     timeout: Duration = _TWO_MINUTES
+    """Longest an attempt may take up to the last byte of the mail."""
     final_reply_timeout: Duration = _TEN_MINUTES
+    """Longest wait for the answer to the whole mail; giving up earlier makes duplicates (RFC 5321, 4.5.3.2.6)."""
 
     @property
     def sender(self) -> str:

@@ -37,7 +37,7 @@ def _deliver(folder: Path, letter: Letter) -> Reply:
     if (folder / "new" / name).exists() or any((folder / "cur").glob(f"{name}*")):
         return Reply(250, f"already in {folder}")
     draft = folder / "tmp" / name
-    _write_durably(draft, letter.data)
+    _write_durably(draft, letter.data.replace(b"\r\n", b"\n"))  # local files have local line ends; mail has CRLF
     draft.rename(folder / "new" / name)
     _sync_folder(folder / "new")
     return Reply(250, f"written to {folder}")

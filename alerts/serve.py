@@ -6,7 +6,7 @@ import logging
 import signal
 import socket
 
-from alerts.cli_mail import transport_for
+from alerts.delivery import transport_for
 from alerts.outbox import Outbox
 from alerts.rounds import Rounds
 from alerts.rules import load_rules

@@ -5,8 +5,9 @@ import mailbox
 import pytest
 from click.testing import CliRunner
 
-from alerts.cli_mail import mail_commands, run_mail_preview, run_mail_test
 from alerts.mail_settings import MailSettings
+from alerts.mail_trial import run_mail_preview, run_mail_test
+from gpuwarden.cli import main
 from tests.fakes.smtp.server import SmtpServer
 
 SECRET = "correct-horse-battery"
@@ -102,8 +103,10 @@ def test_preview_into_a_bad_place_fails_plainly(tmp_path):
 
 def test_the_commands_end_with_their_status(tmp_path):
     """Without it a script that sets up machines could not tell whether mail works."""
-    group = mail_commands(lambda _: (MailSettings(host="127.0.0.1", port=9, security="none", to=("a@b.c",)), tmp_path))
-    result = CliRunner().invoke(group, ["test"])
+    settings = tmp_path / "gpuwarden.yml"
+    mail = "{host: 127.0.0.1, port: 9, security: none, from: a@b.c, to: [a@b.c]}"
+    settings.write_text(f"alerter:\n  state: {tmp_path}\n  mail: {mail}\n")
+    result = CliRunner().invoke(main, ["mail", "test", "--config", str(settings)])
     assert (result.exit_code, "NOT accepted (unreachable)" in result.output) == (1, True)
-    result = CliRunner().invoke(group, ["preview", "--out", str(tmp_path / "out")])
+    result = CliRunner().invoke(main, ["mail", "preview", "--config", str(settings), "--out", str(tmp_path / "out")])
     assert (result.exit_code, "firing.eml" in result.output) == (0, True)

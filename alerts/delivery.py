@@ -1,0 +1,18 @@
+"""Which way mails go: the only place that knows all transports."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from alerts.mail_settings import MailSettings
+from alerts.maildir import MaildirTransport
+from alerts.smtp import SmtpTransport
+from alerts.transport import Transport
+
+MAILDIR_NAME = "mail"
+
+
+def transport_for(settings: MailSettings, state: Path, tell: Callable[[str], None] | None = None) -> Transport:
+    """The way that the settings ask for: the mail server, or without one the Maildir in the state folder."""
+    if settings.host is None:
+        return MaildirTransport(state / MAILDIR_NAME)
+    return SmtpTransport(settings, tell) if tell else SmtpTransport(settings)

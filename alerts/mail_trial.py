@@ -1,0 +1,110 @@
+"""Trying the way to the inbox, and looking at what would arrive, without waiting for an alert."""
+
+import asyncio
+import base64
+import platform
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from alerts.compose_mail import compose, render
+from alerts.delivery import MAILDIR_NAME, transport_for
+from alerts.mail_settings import MailSettings, bare_address
+from alerts.mail_view import view_of
+from alerts.notify.notification import Holder, Notification
+from alerts.transport import Letter, Message, SendError
+
+
+def run_mail_test(settings: MailSettings, state: Path, echo: Callable[[str], None]) -> int:
+    """Send a small mail to each recipient now, saying each step; the exit status is 1 when anybody did not get it."""
+    return asyncio.run(_send_test(settings, state, echo))
+
+
+async def _send_test(settings: MailSettings, state: Path, echo: Callable[[str], None]) -> int:
+    if settings.host is None:
+        echo(f"no mail server is set (alerter.mail.host): delivering to the Maildir {state / MAILDIR_NAME}")
+    message = _test_message(settings)
+    transport = transport_for(settings, state, lambda step: echo(f"  {step}"))
+    failures = 0
+    for recipient in settings.recipients:
+        address = bare_address(recipient)
+        echo(f"to {address}:")
+        try:
+            reply = await transport.send(Letter(message.message_id, message.envelope_from, address, message.data))
+        except SendError as error:
+            failures += 1
+            echo(f"  NOT accepted ({error.reason}): {error}")
+        else:
+            echo(f"  accepted: {reply}")
+    await transport.close()
+    return 1 if failures else 0
+
+
+def _test_message(settings: MailSettings) -> Message:
+    now = time.time()
+    identity = base64.b32encode(secrets.token_bytes(13)).decode("ascii").lower()[:20]
+    test = replace(
+        _example(settings, now),
+        id=identity,
+        incident=identity,
+        root=identity,
+        severity="info",
+        summary="Test mail from gpuwarden",
+        action="Nothing: somebody ran `gpuwarden mail test`. An alert looks like this, with real readings.",
+        host=platform.node(),
+    )
+    return compose(test, settings)
+
+
+def run_mail_preview(settings: MailSettings, out: Path, echo: Callable[[str], None]) -> int:
+    """Write an example of each kind of mail into ``out``, as ``.eml`` and as ``.html``; the exit status."""
+    firing = _example(settings, time.time())
+    resolved = replace(
+        firing,
+        id="example2222222222222",
+        reason="resolved",
+        at=firing.at + 900.0,
+        value=0.52,
+        summary="GPU 2 memory is 52.0 % full",
+        holders=firing.holders[:1],
+    )
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name, notification in (("firing", firing), ("resolved", resolved)):
+            (out / f"{name}.eml").write_bytes(compose(notification, settings).data)
+            (out / f"{name}.html").write_text(render(f"{name}.html", view_of(notification)), encoding="utf-8")
+            echo(f"{out / name}.eml  {out / name}.html")
+    except OSError as error:
+        echo(f"{out} cannot be written: {error.strerror or error}")
+        return 1
+    return 0
+
+
+def _example(settings: MailSettings, now: float) -> Notification:
+    return Notification(
+        id="example1111111111111",
+        incident="example1111111111111",
+        root="example1111111111111",
+        reason="first",
+        at=now,
+        started_at=now - 65.0,
+        alertname="GpuMemoryAlmostFull",
+        severity="critical",
+        labels=(("gpu", "2"), ("instance", "127.0.0.1:9400"), ("job", "gpuwarden")),
+        metric="gpu_memory_used_ratio",
+        unit="ratio",
+        comparison="above",
+        threshold=0.9,
+        value=0.961,
+        summary="GPU 2 memory is 96.1 % full",
+        action="Stop or shrink one of the processes above before the next allocation fails.",
+        host="example",
+        recipients=settings.recipients,
+        holders=(
+            Holder("4711", "python3 train.py", 9.5 * 2**30, "ann"),
+            Holder("815", "tritonserver", 1.75 * 2**30, "root", "inference"),
+        ),
+        simulated=True,
+    )

@@ -1,0 +1,138 @@
+"""Makes the reference pages from the code: ``python docs/remake.py`` writes them, ``--check`` names the stale ones."""
+
+import ast
+import inspect
+import itertools
+import pathlib
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from alerts.rules import load_rules
+from alerts.settings import SHIPPED_RULES, AlerterSettings
+from exporter.settings import ExporterSettings
+from gpuwarden import settings
+from gpuwarden.catalog import ALERTER_ROWS, EXPORTER_ROWS, GPU_ROWS, HOST_ROWS, MODEL_ROWS, SCRAPE_ROWS, Metric
+from gpuwarden.cli_config import shown
+from gpuwarden.units import format_duration, format_value
+
+FOLDER = pathlib.Path(__file__).parent
+_MADE = "<!-- Made by docs/remake.py from the code; do not edit. -->"
+
+_OWN_FILE = """\
+rules:
+  - override: GpuMemoryAlmostFull
+    where: {gpu: "1"}   # only this card; without it, all
+    above: 0.97
+  - override: HostFilesystemAlmostFull
+    enabled: false
+"""
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A Markdown table."""
+    head = list(head)
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
+
+
+def metrics_page() -> str:
+    """Every series of the catalog."""
+    groups: tuple[tuple[str, tuple[Metric, ...]], ...] = (
+        ("Cards", GPU_ROWS),
+        ("Host", HOST_ROWS),
+        ("Models", MODEL_ROWS),
+        ("The exporter itself", EXPORTER_ROWS),
+        ("The alerter itself (on :9401)", ALERTER_ROWS),
+        ("Written by whoever scrapes", SCRAPE_ROWS),
+    )
+    parts = [
+        (
+            f"# Metrics\n\n{_MADE}\n\n"
+            "A series that a card or host does not support is absent: never 0, never NaN.\n"
+            "Which rows a real card supplies depends on the driver and the card; `--demo` supplies every row.\n"
+        )
+    ]
+    for title, rows in groups:
+        cells = (
+            (f"`{row.name}`", row.kind, row.unit, " ".join(f"`{label}`" for label in row.labels), row.help)
+            for row in rows
+        )
+        parts.append(f"## {title}\n\n{table(('name', 'type', 'unit', 'labels', 'meaning'), cells)}\n")
+    return "\n".join(parts)
+
+
+def rules_page() -> str:
+    """Every shipped rule."""
+    parts = [
+        (
+            f"# Rules\n\n{_MADE}\n\n"
+            "These rules are shipped. Change them in a file of your own (`--rules FILE` or `alerter.rules`):\n\n"
+            f"```yaml\n{_OWN_FILE}```\n"
+        )
+    ]
+    for rule in load_rules(SHIPPED_RULES, ()):
+        clear = "" if rule.clear is None else f", until past {format_value(rule.clear, rule.unit)}"
+        parts.append(
+            f"## {rule.alert}\n\n"
+            f"`{rule.metric}` {rule.comparison} {format_value(rule.threshold, rule.unit)}{clear}; "
+            f"for {format_duration(rule.for_)}, kept {format_duration(rule.keep_firing_for)}; {rule.severity}.\n\n"
+            f"> {rule.summary}\n\n{rule.action}\n"
+        )
+    return "\n".join(parts)
+
+
+def settings_page() -> str:
+    """Every key of the settings file."""
+    parts = [
+        (
+            f"# Settings\n\n{_MADE}\n\n"
+            "Layers, the later wins: default, file, environment variable, flag. The file is the first found of\n"
+            "`--config FILE`, `./gpuwarden.yml`, `~/.config/gpuwarden/gpuwarden.yml`, `/etc/gpuwarden/gpuwarden.yml`.\n"
+            "`gpuwarden config` shows what is in force and where it was written.\n"
+        )
+    ]
+    for section, cls in (("exporter", ExporterSettings), ("alerter", AlerterSettings)):
+        rows = list(_setting_rows(section, cls()))
+        parts.append(f"## {section}\n\n{table(('key', 'default', 'meaning'), rows)}\n")
+    return "\n".join(parts)
+
+
+def _setting_rows(section: str, defaults: Any) -> Iterator[tuple[str, str, str]]:
+    for path, kind in settings.leaves(type(defaults)):
+        holder, value = defaults, defaults
+        for key in path:
+            holder, name = value, settings.keys_of(type(value))[str(key)]
+            value = getattr(value, name)
+        yield f"`{'.'.join(map(str, (section, *path)))}`", f"`{shown(value, kind)}`", _docstring(type(holder), name)
+
+
+def _docstring(cls: type, name: str) -> str:
+    """The text that stands below a field in the source."""
+    body = ast.parse(inspect.getsource(cls)).body[0]
+    assert isinstance(body, ast.ClassDef)  # noqa: S101 -- a class's source is a class
+    for field, text in itertools.pairwise(body.body):
+        named = isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and field.target.id == name
+        if named and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
+            return " ".join(str(text.value.value).split())
+    return ""
+
+
+PAGES = {"metrics.md": metrics_page, "rules.md": rules_page, "settings.md": settings_page}
+
+
+def main() -> int:
+    """Write or check every page; 1 when ``--check`` finds one out of date."""
+    stale = 0
+    for name, make in PAGES.items():
+        path, text = FOLDER / name, make()
+        if "--check" not in sys.argv:
+            path.write_text(text)
+        elif not path.exists() or path.read_text() != text:
+            stale += 1
+            print(f"{path} is out of date: make generate", file=sys.stderr)  # noqa: T201 -- its output
+    return int(stale > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
