@@ -69,7 +69,6 @@ class SmtpServer:
         self.attempts_to_log_in = 0
         self._connections: set[asyncio.BaseTransport] = set()
         self._tls = self._certificate(name) if security in {"starttls", "tls"} else None
-        self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._serve, name="fake smtp", daemon=True)
         self._started = threading.Event()
 
@@ -86,6 +85,7 @@ class SmtpServer:
         return context
 
     def __enter__(self) -> Self:
+        self._loop = asyncio.new_event_loop()
         self._thread.start()
         if not self._started.wait(10):
             message = "the fake SMTP server did not start"
