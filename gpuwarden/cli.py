@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from gpuwarden import __version__
+from gpuwarden.documents import nearest
 from gpuwarden.options import ErrorsToExitStatus
 
 _COMMANDS = {
@@ -15,6 +16,7 @@ _COMMANDS = {
     "rules": "alerts.cli_rules",
     "mail": "alerts.cli_mail",
     "config": "gpuwarden.cli_config",
+    "generate": "gpuwarden.cli_generate",
 }
 
 
@@ -25,10 +27,10 @@ class FrontDoor(ErrorsToExitStatus):
         """The subcommands in the order of a reader's interest."""
         return list(_COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 -- as above
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the module that holds the command; the attribute has the command's name."""
         if cmd_name not in _COMMANDS:
-            return None
+            ctx.fail(f"there is no command {cmd_name!r}. {nearest(cmd_name, _COMMANDS)}".rstrip())
         module: Any = importlib.import_module(_COMMANDS[cmd_name])
         return getattr(module, cmd_name)
 

@@ -52,17 +52,25 @@ def bind(address: str, what: str) -> socket.socket:
     try:
         family, kind, protocol, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listening = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise _cannot_listen(address, what, error) from error
+    try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(place)
         listening.listen(_MOST_CONNECTIONS)
     except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            message = f"{address} is taken: does the {what} run already? Choose another with --listen HOST:PORT"
-            raise AddressTakenError(message) from error
-        message = f"the {what} cannot listen on {address}: {error.strerror or error}"
-        raise AddressError(message) from error
+        listening.close()
+        raise _cannot_listen(address, what, error) from error
     listening.setblocking(False)
     return listening
+
+
+def _cannot_listen(address: str, what: str, error: OSError) -> AddressTakenError | AddressError:
+    if error.errno == errno.EADDRINUSE:
+        return AddressTakenError(
+            f"{address} is taken: does the {what} run already? Choose another with --listen HOST:PORT"
+        )
+    return AddressError(f"the {what} cannot listen on {address}: {error.strerror or error}")
 
 
 def url_of(listening: socket.socket) -> str:

@@ -103,6 +103,7 @@ async def _supervise(children: list[Child], said: list[str], stop: asyncio.Event
     for result in results:
         if isinstance(result, GpuwardenError):
             raise result
+    click.echo("\nended" if sys.stdout.isatty() else "ended")
 
 
 async def _keep(child: Child, stop: asyncio.Event) -> None:

@@ -3,6 +3,7 @@ import email.policy
 import re
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -244,6 +245,28 @@ def test_without_a_mail_server_mails_go_into_the_maildir_and_it_is_said(tmp_path
     )
 
 
+def test_a_simulated_card_that_fills_and_empties_leaves_one_thread_of_two_marked_mails(tmp_path):
+    """The demo would prove nothing, or its mails would be taken for real ones."""
+    rules = write(tmp_path / "quick.yml", QUICK)
+    scenario = Path(__file__).parents[1] / "scenarios" / "fill-and-empty.yml"
+    folder = tmp_path / "state" / "mail" / "new"
+    server = {f"GPUWARDEN_ALERTER_MAIL_{key}": "a@mail.invalid" for key in ("FROM", "TO")}
+    server["GPUWARDEN_ALERTER_MAIL_HOST"] = "mail.invalid"
+    with (
+        exporter(tmp_path, None, "--demo", "--scenario", str(scenario)) as page,
+        alerter(tmp_path, page.url, "--demo", "--rules", str(rules), environ=server),
+    ):
+        wait_until(lambda: folder.exists() and len(list(folder.iterdir())) == 2, 30, "no two mails")
+        mails = [email.message_from_bytes(file.read_bytes(), policy=email.policy.default) for file in folder.iterdir()]
+
+    resolved, firing = sorted(mails, key=lambda mail: "In-Reply-To" not in mail)
+    assert firing["Subject"].startswith("[SIMULATED] [CRITICAL] GPU 0 memory is 96.0 % full")
+    assert "train_resnet.py (pid 4711, user me, container trainer)" in plain(firing)
+    assert "SIMULATED" in firing.get_body(("html",)).get_content()
+    assert resolved["Subject"].startswith("[SIMULATED] [RESOLVED]")
+    assert resolved["In-Reply-To"] == resolved["References"] == firing["Message-ID"]
+
+
 def test_up_supervises_both_restarts_a_child_and_ends_cleanly(tmp_path, fake_driver):
     """The one command would leave a half-dead stack, or orphans that hold the ports."""
     driver = fake_driver("rtx-3060")
@@ -264,6 +287,7 @@ def test_up_supervises_both_restarts_a_child_and_ends_cleanly(tmp_path, fake_dri
         assert process.process.wait(20) == 0
 
     assert "Traceback" not in process.output
+    assert process.lines[-1] == "ended"
     with pytest.raises(Exception, match=r"refused|Connect"):
         CLIENT.get(f"{url}/-/healthy")
 

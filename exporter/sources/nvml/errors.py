@@ -47,6 +47,8 @@ _NAMES = {
 # Not supported, function not found, ECC not supported (vGPU), argument version mismatch, deprecated.
 _SETTLED = frozenset({3, 13, 22, 25, 26})
 
+_NO_DRIVER = "no NVIDIA driver found: libnvidia-ml.so.1 is not there (without a card, try: gpuwarden up --demo)"
+
 
 class NvmlError(SourceError):
     """A call into NVML failed; ``code`` is its ``nvmlReturn_t``."""
@@ -104,5 +106,5 @@ def name_of(code: int) -> str:
 def error_for(function: str, code: int) -> NvmlError:
     """The typed error for ``code`` returned by ``function``."""
     if code == LIBRARY_NOT_FOUND:
-        return NoDriverError("no NVIDIA driver found: libnvidia-ml.so.1 is not there", code)
+        return NoDriverError(_NO_DRIVER, code)
     return _KINDS.get(code, NotAvailableError)(f"{function}: {name_of(code)}", code)
