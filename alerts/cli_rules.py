@@ -6,12 +6,16 @@ from collections.abc import Sequence
 import click
 
 from alerts.matchers import Matcher
+from alerts.prometheus_rules import rule_file
 from alerts.rule import Rule
 from alerts.rules import SHIPPED, load_rules
 from gpuwarden.documents import DocumentError
 from gpuwarden.units import format_duration, format_value
 
 _FILE = click.Path(path_type=pathlib.Path)
+_FILES = click.option(
+    "--rules", "files", multiple=True, type=_FILE, help="A rules file on top of the shipped ones; repeatable."
+)
 _COLUMNS = ("ALERT", "FIRES WHEN", "CLEARS", "FOR", "KEEPS", "SEVERITY")
 
 
@@ -29,15 +33,20 @@ def check(files: tuple[pathlib.Path, ...]) -> None:
 
 
 @rules.command("list")
-@click.option(
-    "--rules", "files", multiple=True, type=_FILE, help="A rules file on top of the shipped ones; repeatable."
-)
+@_FILES
 def list_(files: tuple[pathlib.Path, ...]) -> None:
     """Show the rules that are in force."""
     rows = [_COLUMNS, *(_row(rule) for rule in _load(files))]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+@rules.command()
+@_FILES
+def prometheus(files: tuple[pathlib.Path, ...]) -> None:
+    """Print the rules that are in force as a Prometheus rule file."""
+    click.echo(rule_file(_load(files)), nl=False)
 
 
 def _load(files: Sequence[pathlib.Path]) -> tuple[Rule, ...]:

@@ -5,17 +5,22 @@ import time
 from pathlib import Path
 
 from alerts.compose_mail import compose
+from alerts.prometheus_rules import rule_file
+from alerts.rules import SHIPPED, load_rules
 from tests.golden.example_mails import EXAMPLES, SETTINGS
 
 MAILS = Path(__file__).parent / "mails"
+PROMETHEUS = Path(__file__).parent / "prometheus"
 
 
 def main() -> None:
-    """Remake every golden mail, in UTC."""
+    """Remake every golden mail, in UTC, and the Prometheus rules for the shipped rules and for overrides of them."""
     os.environ["TZ"] = "UTC"
     time.tzset()
     for name, notification in EXAMPLES.items():
         (MAILS / f"{name}.eml").write_bytes(compose(notification, SETTINGS).data)
+    for name, files in {"gpuwarden": [], "overrides": [PROMETHEUS / "overrides.yml"]}.items():
+        (PROMETHEUS / f"{name}.rules.yml").write_text(rule_file(load_rules(SHIPPED, files)), "utf-8")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,59 @@
+"""An Alertmanager configuration that hands every change of every alert to the alerter's webhook, soon and one by one.
+
+Alertmanager keeps silences and high availability; recipients, texts, digests and delivery are the alerter's. So nothing
+is grouped here (``group_by: ["..."]`` makes each alert a group of its own) and the first post does not wait. A later
+change, or a post that failed with 5xx, waits for the next ``group_interval``. A post after ``repeat_interval`` is what
+the alerter calls a repeat. The Watchdog is posted more often, since its silence means that the way is broken.
+
+Every key stands in Alertmanager 0.22 and later.
+"""
+
+from typing import Any
+
+import yaml
+
+from alerts.prometheus_rules import WATCHDOG
+from alerts.prometheus_texts import HEADER
+from gpuwarden.units import format_duration
+
+DEFAULT_WEBHOOK = "http://alerter:9401/webhook"
+RECEIVER = "gpuwarden"
+
+_NEXT_CHANGE_SECONDS = 15.0
+"""Not below 10 s: Alertmanager gives a webhook that long at least, and tries again within one interval."""
+_REPEAT_SECONDS = 4 * 3600.0
+_WATCHDOG_CHANGE_SECONDS = 30.0
+_WATCHDOG_REPEAT_SECONDS = 60.0
+
+
+def alertmanager_config(webhook_url: str, secret_file: str | None, *, repeat_interval: float = _REPEAT_SECONDS) -> str:
+    """The configuration as YAML; the same arguments give the same text.
+
+    ``secret_file`` is the path, as Alertmanager sees it, of the secret that the webhook asks for (a bearer token); None
+    sends none. ``repeat_interval`` is in seconds.
+    """
+    config = {
+        "route": {
+            "receiver": RECEIVER,
+            "group_by": ["..."],
+            "group_wait": "0s",
+            "group_interval": format_duration(_NEXT_CHANGE_SECONDS),
+            "repeat_interval": format_duration(repeat_interval),
+            "routes": [
+                {
+                    "matchers": [f'alertname="{WATCHDOG}"'],
+                    "group_interval": format_duration(_WATCHDOG_CHANGE_SECONDS),
+                    "repeat_interval": format_duration(_WATCHDOG_REPEAT_SECONDS),
+                }
+            ],
+        },
+        "receivers": [{"name": RECEIVER, "webhook_configs": [_webhook(webhook_url, secret_file)]}],
+    }
+    return HEADER + yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+
+
+def _webhook(url: str, secret_file: str | None) -> dict[str, Any]:
+    webhook: dict[str, Any] = {"url": url, "send_resolved": True}
+    if secret_file is not None:
+        webhook["http_config"] = {"authorization": {"type": "Bearer", "credentials_file": secret_file}}
+    return webhook
