@@ -83,7 +83,7 @@ def test_an_upgraded_driver_asks_for_a_new_process(sampled):
     """After a driver upgrade the old library stays loaded for good: without a new process nothing is read again."""
     driver, child = sampled("rtx-3060")
     driver.upgrade()
-    snapshot = child.until(lambda found: found["needs_restart"])
+    snapshot = child.until(lambda found: found["needs_restart"] and health(found, "nvml")["detail"])
     assert "version" in health(snapshot, "nvml")["detail"]
     assert snapshot["gpus"][0]["up"] is False
 
