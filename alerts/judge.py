@@ -23,7 +23,9 @@ from alerts.state import AlertKey, State
 MOST_SERIES = 10_000
 """Series that one rule judges; what is remembered comes first, the rest is left out and logged."""
 
-Reason = Literal[evaluator.Reason, "rule_removed", "series_excluded", "target_removed"]
+Reason = Literal[
+    evaluator.Reason, "rule_removed", "series_excluded", "target_removed", "posted_firing", "posted_resolved"
+]
 
 _log = logging.getLogger(__name__)
 _truncated: set[str] = set()

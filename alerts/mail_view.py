@@ -47,7 +47,7 @@ class MailView:
 
 
 def view_of(notification: Notification) -> MailView:
-    """The strings of the mail about ``notification``."""
+    """The strings of the mail about ``notification``, without the facts that an alert of a foreign rule cannot have."""
     resolved = notification.reason == "resolved"
     badge = "RESOLVED" if resolved else notification.severity.upper()
     summary = one_line(notification.summary, _TEXT_LIMIT) or one_line(notification.alertname, _TEXT_LIMIT)
@@ -60,7 +60,11 @@ def view_of(notification: Notification) -> MailView:
         action=one_line(notification.action, 2 * _TEXT_LIMIT),
         host=host,
         simulated=notification.simulated,
-        facts=_resolved_facts(notification) if resolved else _firing_facts(notification),
+        facts=tuple(
+            (name, text)
+            for name, text in (_resolved_facts(notification) if resolved else _firing_facts(notification))
+            if text
+        ),
         labels=_labels(notification),
         holders=tuple(_holder_row(holder) for holder in _largest(notification)),
         more_holders=_more_holders(notification),
@@ -96,16 +100,21 @@ def _resolved_facts(notification: Notification) -> tuple[tuple[str, str], ...]:
 
 
 def _value(notification: Notification) -> str:
-    return "no reading" if notification.value is None else format_value(notification.value, notification.unit)
+    if notification.value is None:
+        return "no reading" if notification.metric else ""
+    return format_value(notification.value, notification.unit)
 
 
 def _threshold(notification: Notification) -> str:
+    if not notification.metric:
+        return ""
     word = "" if notification.comparison == "equals" else f"{notification.comparison} "
     return f"{word}{format_value(notification.threshold, notification.unit)}"
 
 
 def _labels(notification: Notification) -> tuple[tuple[str, str], ...]:
-    shown = [("rule", notification.alertname), ("metric", notification.metric), *notification.labels]
+    metric = [("metric", notification.metric)] if notification.metric else []
+    shown = [("rule", notification.alertname), *metric, *notification.labels]
     return tuple((one_line(name, _LABEL_LIMIT), one_line(value, _LABEL_LIMIT)) for name, value in shown[:_LABELS_SHOWN])
 
 

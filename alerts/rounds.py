@@ -1,4 +1,4 @@
-"""One round: visit every target, judge every rule, write down what follows. The loop around it is in service.py.
+"""The alerter as its own judge: visit every target, judge every rule, write down what follows, on a fixed grid.
 
 A round that cannot be written did not happen: its states are not kept in memory either, so the next round decides it
 again, with the same outcome, once the disk takes it.
@@ -12,71 +12,87 @@ from collections.abc import Sequence
 import httpx
 
 from alerts import scrape
-from alerts.judge import Change, judge
-from alerts.notify.due import notifications, random_id, wanted_metrics
-from alerts.notify.notification import Notification
-from alerts.rule import Rule
+from alerts.decisions import Decisions
+from alerts.judge import judge
+from alerts.notify.due import wanted_metrics
 from alerts.series import Scrape
-from alerts.state import AlertKey, State
-from alerts.store import Store
+from alerts.store import StoreUnavailableError
 
 _log = logging.getLogger(__name__)
+
+STALE_ROUNDS = 3
+"""Rounds without a result after which the alerter calls itself unhealthy."""
 
 _ROUNDS_IN_A_GAP = 2
 _LONGEST_VISIT_SECONDS = 10.0
 
 
 class Rounds:
-    """The judged state of all alerts; ``rules`` may be replaced between rounds."""
+    """Decides by visiting ``targets`` every ``interval`` seconds."""
 
-    def __init__(
-        self, store: Store, rules: tuple[Rule, ...], targets: Sequence[str], interval: float, recipients: Sequence[str]
-    ) -> None:
-        self.rules = rules
-        self.states: dict[AlertKey, State] = store.load_states()
+    def __init__(self, decisions: Decisions, targets: Sequence[str], interval: float) -> None:
         self.scrapes: list[Scrape] = []
         self.ended_at: float | None = None
         """Unix seconds of the last round that was written."""
         self.duration = 0.0
-        self._store = store
+        self.trouble = ""
+        """Why nothing can be decided now, one line, empty while all is well."""
+        self._decisions = decisions
         self._targets = targets
         self._interval = interval
-        self._recipients = recipients
 
-    async def run_once(self, client: httpx.AsyncClient) -> list[Notification]:
-        """Scrape, judge and commit; returns what was decided to tell.
+    async def run(self) -> None:
+        """Go round until cancelled."""
+        begun = time.monotonic()
+        async with httpx.AsyncClient(timeout=None, trust_env=False) as client:  # noqa: S113 -- fetch has its own
+            while True:
+                try:
+                    await self.run_once(client)
+                except StoreUnavailableError as error:
+                    if self.trouble != str(error):
+                        _log.error("nothing can be decided: %s", error)
+                    self.trouble = str(error)
+                else:
+                    self.trouble = ""
+                await asyncio.sleep(self._interval - (time.monotonic() - begun) % self._interval)
+
+    async def run_once(self, client: httpx.AsyncClient) -> None:
+        """Scrape, judge and commit.
 
         Raises:
             StoreUnavailableError: nothing was decided.
         """
-        begun, now, rules = time.monotonic(), time.time(), self.rules
+        begun, now, rules = time.monotonic(), time.time(), self._decisions.rules
         scrapes = await self._scrape(client, now, wanted_metrics(rules))
-        changes = judge(rules, scrapes, self.states, now, max_gap=_ROUNDS_IN_A_GAP * self._interval)
-        told, changes = notifications(changes, scrapes, self._recipients, random_id)
-        written = {change.key: change.state for change in changes if change.state != change.previous}
-        if written or told:
-            await self._store.call(self._store.commit_round, written, told)
-        for change in changes:
-            self._keep(change)
+        changes = judge(rules, scrapes, self._decisions.states, now, max_gap=_ROUNDS_IN_A_GAP * self._interval)
+        await self._decisions.commit(changes, scrapes)
         self._note_targets(scrapes)
         self.scrapes, self.ended_at, self.duration = scrapes, now, time.monotonic() - begun
-        return told
+
+    def unhealthy(self, now: float) -> str:
+        """Why it does not do its work, empty while it does; ``now`` in Unix seconds."""
+        if self.trouble:
+            return self.trouble
+        longest = STALE_ROUNDS * self._interval + 1
+        if self.ended_at is not None and now - self.ended_at > longest:
+            return f"no round for {now - self.ended_at:.0f} s"
+        return ""
+
+    @property
+    def unready(self) -> str:
+        """Why it cannot be asked yet, empty once it can."""
+        return "no round yet" if self.ended_at is None else ""
+
+    @property
+    def remarks(self) -> list[str]:
+        """What people should know of the readings."""
+        unread = [visit.target for visit in self.scrapes if visit.error]
+        return [f"cannot read {', '.join(unread)}"] if unread else []
 
     async def _scrape(self, client: httpx.AsyncClient, now: float, wanted: frozenset[str]) -> list[Scrape]:
         deadline = min(self._interval, _LONGEST_VISIT_SECONDS)
         visits = (scrape.fetch(client, target, now, deadline, wanted) for target in self._targets)
         return list(await asyncio.gather(*visits))
-
-    def _keep(self, change: Change) -> None:
-        if change.state is None:
-            self.states.pop(change.key, None)
-        else:
-            self.states[change.key] = change.state
-        ended_silently = change.state is None and change.previous is not None and change.transition is None
-        if change.transition or (ended_silently and change.previous and change.previous.phase == "firing"):
-            labels = ", ".join(f"{name}={value!r}" for name, value in change.key.labels)
-            word = change.transition or "dropped"
-            _log.info("%s %s (%s): %s, value %s", change.key.alertname, word, change.reason, labels, change.value)
 
     def _note_targets(self, scrapes: Sequence[Scrape]) -> None:
         before = {visit.target: visit.error for visit in self.scrapes}

@@ -1,4 +1,4 @@
-"""Wires the alerter: state, rules, rounds and outbox into the service, and its health behind the listener."""
+"""Wires the alerter: state, rules, whoever decides, composer and outbox into the service, its web side in front."""
 
 import asyncio
 import contextlib
@@ -6,8 +6,12 @@ import logging
 import signal
 import socket
 
+from alerts.composer import Composer
+from alerts.decisions import Decisions
 from alerts.delivery import transport_for
+from alerts.evidence.prometheus import PrometheusEvidence
 from alerts.outbox import Outbox
+from alerts.posts import Posts
 from alerts.rounds import Rounds
 from alerts.rules import load_rules
 from alerts.scrape import without_userinfo
@@ -30,12 +34,19 @@ def serve_alerter(settings: AlerterSettings) -> None:
     rules = load_rules(SHIPPED_RULES, settings.rule_files)
     listening = bind(settings.listen, "alerter")
     with Store.open(settings.state_folder) as store:
-        _log.info("watching %s with %d rules", ", ".join(map(without_userinfo, settings.targets)), len(rules))
+        _log.info("%s, with %d rules", judge_line(settings), len(rules))
         _log.info(mail_line(settings))
-        recipients = settings.delivery.recipients
-        rounds = Rounds(store, rules, settings.targets, settings.interval, recipients)
-        outbox = Outbox(store, transport_for(settings.delivery, settings.state_folder))
-        run_until_stopped(lambda stop: _main(Service(settings, store, rounds, outbox), listening, stop))
+        service = _service(settings, store, Decisions(store, rules, settings.delivery.recipients))
+        run_until_stopped(lambda stop: _main(service, listening, stop))
+
+
+def judge_line(settings: AlerterSettings) -> str:
+    """Who decides, in one line."""
+    if settings.judge == "self":
+        return f"watching {', '.join(map(without_userinfo, settings.targets))}"
+    url = settings.prometheus.url
+    evidence = f"evidence from {without_userinfo(url)}" if url else "no evidence (alerter.prometheus.url is not set)"
+    return f"Alertmanager judges: waiting for its posts on /webhook, {evidence}"
 
 
 def mail_line(settings: AlerterSettings) -> str:
@@ -45,6 +56,18 @@ def mail_line(settings: AlerterSettings) -> str:
         why = "the demo never uses a mail server" if settings.demo else "no mail server is set (alerter.mail.host)"
         return f"{why}: mails go into the Maildir {folder}"
     return f"mails go to {', '.join(mail.to)} through {mail.host}:{mail.port} ({mail.security})"
+
+
+def _service(settings: AlerterSettings, store: Store, decisions: Decisions) -> Service:
+    outbox = Outbox(store, transport_for(settings.delivery, settings.state_folder))
+    url, enrich = settings.prometheus.url, None
+    if settings.judge == "self":
+        decider = Rounds(decisions, settings.targets, settings.interval)
+    else:
+        decider = Posts(decisions)
+        enrich = PrometheusEvidence(url, lambda: decisions.rules).enrich if url else None
+    composer = Composer(store, decisions.told, settings.delivery, outbox.wake, enrich)
+    return Service(settings, store, decisions, decider, composer, outbox)
 
 
 async def _main(service: Service, listening: socket.socket, stop: asyncio.Event) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from alerts.mail_settings import MailSettings
+from alerts.mail_settings import MailSettings, is_loopback
 from alerts.scrape import instance_of
 from gpuwarden.listener import parse_address
 from gpuwarden.units import Duration
@@ -16,6 +16,31 @@ DEMO_RULES = pathlib.Path(__file__).with_name("demo.yml")
 SHORTEST_INTERVAL, LONGEST_INTERVAL = 0.1, 300.0
 _FIVE_SECONDS = Duration(5.0)
 
+Judge = Literal["self", "alertmanager"]
+
+
+@dataclass(frozen=True, slots=True)
+class PrometheusSettings:
+    """What a user can set under ``alerter.prometheus``."""
+
+    url: str | None = None
+    """Where Prometheus answers queries, `http://prometheus:9090`; mails get processes, host and last value from it."""
+
+    def problems(self) -> Iterator[tuple[str, str, str]]:
+        """What the types cannot say: (key, message, hint)."""
+        try:
+            instance_of(self.url or "http://unset")
+        except ValueError as error:
+            yield "url", str(error), "http://prometheus:9090"
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookSettings:
+    """What a user can set under ``alerter.webhook``."""
+
+    secret_file: str | None = None
+    """A file that holds only the secret that Alertmanager sends as a bearer token; read at each post."""
+
 
 @dataclass(frozen=True, slots=True)
 class AlerterSettings:
@@ -23,8 +48,8 @@ class AlerterSettings:
 
     listen: str = "127.0.0.1:9401"
     """HOST:PORT of the alerter's own health."""
-    judge: Literal["self"] = "self"
-    """Who judges the rules."""
+    judge: Judge = "self"
+    """Who judges the rules: `self`, or `alertmanager` (with Prometheus), which posts to `/webhook`."""
     targets: tuple[str, ...] = ("http://127.0.0.1:9400/metrics",)
     """Pages to watch, ours or any Prometheus exporter's."""
     interval: Duration = _FIVE_SECONDS
@@ -35,17 +60,31 @@ class AlerterSettings:
     """Folder of what must survive; by default below the user's state folder."""
     demo: bool = False
     """Shortened waits, a state folder of its own, and never a mail server."""
+    prometheus: PrometheusSettings = field(default_factory=PrometheusSettings)
+    webhook: WebhookSettings = field(default_factory=WebhookSettings)
     mail: MailSettings = field(default_factory=MailSettings)
 
     def problems(self) -> Iterator[tuple[str, str, str]]:
         """What the types cannot say: (key, message, hint)."""
         try:
-            parse_address(self.listen)
+            host, _ = parse_address(self.listen)
         except ValueError as error:
             yield "listen", str(error), ""
+        else:
+            yield from self._webhook_problems(host)
         if not SHORTEST_INTERVAL <= self.interval <= LONGEST_INTERVAL:
             yield "interval", "must be from 100ms to 5m", ""
-        yield from self._target_problems()
+        if self.judge == "self":
+            yield from self._target_problems()
+
+    def _webhook_problems(self, host: str) -> Iterator[tuple[str, str, str]]:
+        if self.judge == "alertmanager" and self.webhook.secret_file is None and not is_loopback(host):
+            message = f"anyone who reaches {self.listen} could post alerts, since no secret is asked for"
+            yield (
+                "webhook.secret_file",
+                message,
+                "the path of a file that holds only the secret, or listen on 127.0.0.1",
+            )
 
     def _target_problems(self) -> Iterator[tuple[str, str, str]]:
         if not self.targets:

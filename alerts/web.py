@@ -1,4 +1,7 @@
-"""The alerter's HTTP side: /metrics, /-/healthy, /-/ready and a one-line /status for the supervisor and people."""
+"""The alerter's HTTP side: its health for Prometheus, orchestrators, the supervisor and people, and the webhook.
+
+/metrics, /-/healthy, /-/ready and a one-line /status are always there; /webhook only where Alertmanager judges.
+"""
 
 import time
 from typing import Any
@@ -9,10 +12,16 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from alerts.clean_text import one_line
 from alerts.health import Health, families, firing
+from alerts.intake import webhook_route
+from alerts.posts import Posts
+from alerts.rounds import Rounds
 from alerts.service import Service
 from alerts.store import StoreUnavailableError
 from gpuwarden import __version__
+
+_LONGEST_NAME = 200
 
 
 class _Families:
@@ -35,8 +44,8 @@ def application(service: Service) -> Starlette:
         return PlainTextResponse(f"{trouble or 'gpuwarden alerter is healthy'}\n", status_code=503 if trouble else 200)
 
     async def ready(_: Request) -> Response:
-        judged = service.rounds.ended_at is not None
-        return PlainTextResponse("ready\n" if judged else "no round yet\n", status_code=200 if judged else 503)
+        unready = service.decider.unready
+        return PlainTextResponse(f"{unready or 'ready'}\n", status_code=503 if unready else 200)
 
     async def status(_: Request) -> Response:
         return PlainTextResponse(f"{status_line(service, await _waiting(service))}\n")
@@ -47,19 +56,25 @@ def application(service: Service) -> Starlette:
             Route("/-/healthy", healthy),
             Route("/-/ready", ready),
             Route("/status", status),
+            *_webhook(service),
         ]
     )
+
+
+def _webhook(service: Service) -> list[Route]:
+    if isinstance(service.decider, Posts):
+        return [webhook_route(service.decider, service.settings.webhook.secret_file)]
+    return []
 
 
 def status_line(service: Service, waiting: int) -> str:
     """What fires and what waits, in words."""
     trouble = service.unhealthy(time.time())
-    names = sorted({key.alertname for key in firing(service.rounds.states)})
-    unread = [visit.target for visit in service.rounds.scrapes if visit.error]
+    names = sorted({one_line(key.alertname, _LONGEST_NAME) for key in firing(service.decisions.states)})
     parts = [
         *([trouble] if trouble else []),
         f"firing: {', '.join(names)}" if names else "nothing fires",
-        *([f"cannot read {', '.join(unread)}"] if unread else []),
+        *service.decider.remarks,
         *([f"{waiting} mails wait"] if waiting else []),
     ]
     return "; ".join(parts)
@@ -74,18 +89,19 @@ async def _waiting(service: Service) -> int:
 
 
 async def _health(service: Service) -> Health:
-    store, rounds = service.store, service.rounds
+    store, decider = service.store, service.decider
+    rounds = decider if isinstance(decider, Rounds) else None
     try:
         outbox, oldest = await store.call(store.counts), await store.call(store.oldest_waiting)
     except StoreUnavailableError:
         outbox, oldest = {}, None
     return Health(
         version=__version__,
-        states=rounds.states,
-        scrapes=rounds.scrapes,
-        last_round_at=rounds.ended_at,
-        round_duration=rounds.duration,
-        decided=service.decided,
+        states=service.decisions.states,
+        scrapes=rounds.scrapes if rounds else (),
+        last_round_at=rounds.ended_at if rounds else None,
+        round_duration=rounds.duration if rounds else 0.0,
+        decided=service.decisions.counted,
         outbox={str(state): number for state, number in outbox.items()},
         oldest_waiting_at=oldest,
         attempts={str(outcome): number for outcome, number in service.outbox.outcomes.items()},

@@ -2,7 +2,8 @@
 
 An alert that fired is told once (reason ``first``); that it is over is told once (``resolved``) under the same
 incident. Everything else (waiting, held, unknown, a rule or target that was taken away) is silent. Names, holders and
-the mark of simulation come from the scrapes that decided, so that a mail says what was true then.
+the mark of simulation come from the scrapes that decided, so that a mail says what was true then. Where Alertmanager
+decided there are none; ``with_evidence`` puts in afterwards what Prometheus knows.
 
 Texts from outside (labels of any exporter, process names) are made harmless here: control and direction characters go,
 long ones are cut.
@@ -73,7 +74,9 @@ def _notification(
     incident = (told_of.incident if told_of else "") or identity
     labels = {name: one_line(value, LONGEST_LABEL) for name, value in change.key.labels}
     host = _host(scrape) or labels.get("instance", "")
-    words = _words(rule, change.value, host, labels)
+    # Without a reading of its end, a resolved alert is named as it was when it fired.
+    known = told_of.value if change.value is None and told_of and change.transition == "resolved" else change.value
+    words = _words(rule, known, host, labels)
     return Notification(
         id=identity,
         incident=incident,
@@ -98,13 +101,50 @@ def _notification(
     )
 
 
+def with_evidence(notification: Notification, scrape: Scrape, rule: Rule | None) -> Notification:
+    """Put in what is true now: holders, host, the mark of simulation and, when resolved, the value.
+
+    ``scrape`` holds what is known of the alert's target; ``rule`` is the alert's, for the texts to name the host.
+    """
+    labels = dict(notification.labels)
+    host = _host(scrape) or notification.host
+    value = notification.value
+    if value is None and notification.reason == "resolved":
+        value = _reading(scrape, notification)
+    known = replace(
+        notification,
+        host=host,
+        value=value,
+        holders=tuple(_holders(scrape, labels.get("uuid", ""))),
+        simulated=notification.simulated or _simulated(scrape),
+    )
+    if rule is None or (value is None and notification.reason == "resolved"):
+        return known
+    rule = replace(rule, threshold=notification.threshold, unit=notification.unit)
+    words = _words(rule, value, host, labels)
+    return replace(
+        known, summary=substitute(rule.summary, words).strip(), action=substitute(rule.action, words).strip()
+    )
+
+
 def _words(rule: Rule, value: float | None, host: str, labels: Mapping[str, str]) -> dict[str, str]:
     return {
         **labels,
         "host": host,
-        "value": "unknown" if value is None else format_value(value, rule.unit),
+        "value": "unknown" if value is None or math.isnan(value) else format_value(value, rule.unit),
         "threshold": format_value(rule.threshold, rule.unit),
     }
+
+
+def _reading(scrape: Scrape, notification: Notification) -> float | None:
+    """The one value of the alert's series; the alert may carry more labels than the series (external_labels)."""
+    own = set(notification.labels)
+    found = [
+        sample.value
+        for sample in scrape.samples.get(notification.metric, ())
+        if {(name, one_line(value, LONGEST_LABEL)) for name, value in sample.labels} <= own
+    ]
+    return found[0] if len(found) == 1 and not math.isnan(found[0]) else None
 
 
 def _host(scrape: Scrape | None) -> str:

@@ -1,0 +1,149 @@
+"""What Prometheus knows of the targets of some alerts, by its HTTP API, put into their notifications.
+
+One instant query for each target brings host name, simulation, memory holders and the values of the alerts' own
+metrics. All of it together has one short deadline: what has not come by then is left out, and the mail goes without it.
+"""
+
+import asyncio
+import json
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from http import HTTPStatus
+from types import MappingProxyType
+from typing import Any, cast
+
+import httpx
+
+from alerts.judge_post import find_rule
+from alerts.notify.due import EVIDENCE_METRICS, with_evidence
+from alerts.notify.notification import Notification
+from alerts.rule import Rule
+from alerts.scrape import without_userinfo
+from alerts.series import Sample, Scrape, label_set
+from gpuwarden.errors import GpuwardenError
+
+DEADLINE_SECONDS = 3.0
+"""For all queries of one batch of notifications together."""
+MOST_BYTES = 8 * 2**20
+
+_AT_ONCE = 4
+_HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity"}
+_log = logging.getLogger(__name__)
+
+Target = tuple[str, str]
+"""job and instance"""
+
+
+class EvidenceError(GpuwardenError, OSError):
+    """Prometheus did not answer as it should; the message is one line for a person."""
+
+
+class PrometheusEvidence:
+    """Asks the Prometheus at ``url``; ``rules`` gives those in force."""
+
+    def __init__(self, url: str, rules: Callable[[], Sequence[Rule]], deadline: float = DEADLINE_SECONDS) -> None:
+        self._url = f"{url.rstrip('/')}/api/v1/query"
+        self._named = without_userinfo(url)
+        self._rules = rules
+        self._deadline = deadline
+        self._trouble = ""
+
+    async def enrich(self, notifications: Sequence[Notification]) -> list[Notification]:
+        """The same notifications with what could be learned in time; never raises for what Prometheus does."""
+        wanted: dict[Target, set[str]] = defaultdict(set)
+        for notification in notifications:
+            if target := _target(notification):
+                wanted[target] |= EVIDENCE_METRICS | {notification.metric} - {""}
+        scrapes = await self._look_up(wanted)
+        rules = self._rules()
+        return [_enriched(notification, scrapes, rules) for notification in notifications]
+
+    async def _look_up(self, wanted: Mapping[Target, set[str]]) -> dict[Target, Scrape]:
+        found: dict[Target, Scrape] = {}
+        troubles: list[str] = []
+        turns = asyncio.Semaphore(_AT_ONCE)
+
+        async def ask(client: httpx.AsyncClient, target: Target, names: set[str]) -> None:
+            try:
+                async with turns:
+                    found[target] = await self._ask(client, target, names)
+            except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, EvidenceError) as failure:
+                troubles.append(" ".join(str(failure).split())[:200] or type(failure).__name__)
+
+        try:
+            async with (
+                asyncio.timeout(self._deadline),
+                httpx.AsyncClient(timeout=None, trust_env=False) as client,  # noqa: S113 -- the deadline is for all
+            ):
+                await asyncio.gather(*(ask(client, target, names) for target, names in wanted.items()))
+        except TimeoutError:
+            troubles.append(f"no complete answer within {self._deadline:g} s")
+        self._note(troubles[0] if troubles else "")
+        return found
+
+    async def _ask(self, client: httpx.AsyncClient, target: Target, names: set[str]) -> Scrape:
+        body, query = bytearray(), {"query": query_of(target, names)}
+        async with client.stream("POST", self._url, data=query, headers=_HEADERS) as response:
+            if response.status_code != HTTPStatus.OK:
+                message = f"answered {response.status_code} {response.reason_phrase}".rstrip()
+                raise EvidenceError(message)
+            async for chunk in response.aiter_raw():
+                body += chunk
+                if len(body) > MOST_BYTES:
+                    message = f"answered with more than {MOST_BYTES // 2**20} MiB"
+                    raise EvidenceError(message)
+        return Scrape(self._named, *target, at=0.0, samples=parse_answer(bytes(body)))
+
+    def _note(self, trouble: str) -> None:
+        if trouble and trouble != self._trouble:
+            _log.warning("no evidence from Prometheus at %s: %s", self._named, trouble)
+        elif self._trouble and not trouble:
+            _log.info("evidence from Prometheus at %s comes again", self._named)
+        self._trouble = trouble
+
+
+def query_of(target: Target, names: Iterable[str]) -> str:
+    """A selector of all series of these names at the target; its texts may come from anywhere."""
+    job, instance = target
+    matchers = [f"__name__=~{quoted('|'.join(sorted(names)))}", f"instance={quoted(instance)}"]
+    return f"{{{', '.join([*matchers, *([f'job={quoted(job)}'] if job else [])])}}}"
+
+
+def quoted(text: str) -> str:
+    r"""A PromQL string literal: quotes, backslashes and control characters are escaped as ``\xHH``."""
+    return '"' + "".join(f"\\x{ord(char):02x}" if char in '"\\' or char < " " else char for char in text) + '"'
+
+
+def parse_answer(body: bytes) -> Mapping[str, tuple[Sample, ...]]:
+    """Read the answer to an instant query into samples by metric name.
+
+    Raises:
+        EvidenceError: it is not an instant vector.
+    """
+    samples: dict[str, list[Sample]] = defaultdict(list)
+    try:
+        data: Any = json.loads(body)
+        for series in cast("list[Any]", data["data"]["result"]):
+            labels = {str(name): str(value) for name, value in series["metric"].items()}
+            name = labels.pop("__name__", "")
+            samples[name].append(Sample(label_set(labels), float(series["value"][1])))
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
+        message = f"answered with something that is not an instant vector: {type(error).__name__}"
+        raise EvidenceError(message) from error
+    return MappingProxyType({name: tuple(found) for name, found in samples.items()})
+
+
+def _enriched(notification: Notification, scrapes: Mapping[Target, Scrape], rules: Sequence[Rule]) -> Notification:
+    target = _target(notification)
+    scrape = scrapes.get(target) if target else None
+    if scrape is None:
+        return notification
+    rule = find_rule(rules, notification.alertname, dict(notification.labels)) if notification.metric else None
+    return with_evidence(notification, scrape, rule)
+
+
+def _target(notification: Notification) -> Target | None:
+    labels = dict(notification.labels)
+    instance = labels.get("instance", "")
+    return (labels.get("job", ""), instance) if instance else None

@@ -1,0 +1,93 @@
+"""Alertmanager as the judge: the alerter decides nothing by itself, it answers posts.
+
+1. One post at a time is held against the states, so two copies that arrive together are one piece of news.
+2. ``receive`` returns once everything that follows is on the disk; Alertmanager may forget it then. What cannot be
+   written raises and has not happened: Alertmanager tries again after a 503.
+3. What ended lately is remembered in memory only. It keeps a late copy of a post from opening an incident anew, which
+   nobody would end; a restart in those minutes loses that and nothing else.
+"""
+
+import asyncio
+import logging
+import time
+
+from alerts.decisions import Decisions
+from alerts.judge_post import LATE_SECONDS, Ended, judge_post
+from alerts.state import AlertKey
+from alerts.store import StoreUnavailableError
+from alerts.webhook import Post, parse_post
+from gpuwarden.errors import GpuwardenError
+from gpuwarden.units import format_timestamp
+
+MOST_ALERTS = 50_000
+"""Alerts that are remembered as firing; a post that goes beyond is refused until some end."""
+
+_INLINE_BYTES = 64 * 2**10
+_log = logging.getLogger(__name__)
+
+
+class TooManyAlertsError(GpuwardenError, OSError):
+    """So many alerts fire that no more are taken now; nothing of the post was kept."""
+
+
+class Posts:
+    """Decides by what is posted."""
+
+    def __init__(self, decisions: Decisions) -> None:
+        self.posted_at: float | None = None
+        """Unix seconds of the last post that was taken."""
+        self.trouble = ""
+        """Why the last post was not taken, one line, empty while all is well."""
+        self._decisions = decisions
+        self._ended: dict[AlertKey, Ended] = {}
+        self._turn = asyncio.Lock()
+
+    async def receive(self, body: bytes) -> None:
+        """Take one post; on return it is on the disk.
+
+        Raises:
+            BadPostError: it is none.
+            StoreUnavailableError, TooManyAlertsError: not now, and nothing of it was kept.
+        """
+        post = parse_post(body) if len(body) <= _INLINE_BYTES else await asyncio.to_thread(parse_post, body)
+        if post.truncated:
+            _log.warning("Alertmanager left %d alerts out of a post (max_alerts of its webhook)", post.truncated)
+        async with self._turn:
+            try:
+                await self._take(post, time.time())
+            except (StoreUnavailableError, TooManyAlertsError) as error:
+                self.refuse(str(error))
+                raise
+            self.trouble = ""
+
+    def refuse(self, trouble: str) -> None:
+        """Note that a post was not taken, and why."""
+        if self.trouble != trouble:
+            _log.error("a post was not taken: %s", trouble)
+        self.trouble = trouble
+
+    def unhealthy(self, now: float) -> str:  # noqa: ARG002 -- silence is not a fault: nothing may fire
+        """Why it does not do its work, empty while it does."""
+        return f"the last post was not taken: {self.trouble}" if self.trouble else ""
+
+    @property
+    def unready(self) -> str:
+        """It can be asked at once."""
+        return ""
+
+    @property
+    def remarks(self) -> list[str]:
+        """When Alertmanager was last heard of."""
+        return ["no post yet" if self.posted_at is None else f"last post {format_timestamp(self.posted_at)}"]
+
+    async def _take(self, post: Post, now: float) -> None:
+        decisions = self._decisions
+        changes, over = judge_post(post, decisions.rules, decisions.states, self._ended, now)
+        opened = sum(change.transition == "fired" for change in changes)
+        if len(decisions.states) + opened > MOST_ALERTS:
+            message = f"more than {MOST_ALERTS} alerts would fire"
+            raise TooManyAlertsError(message)
+        await decisions.commit(changes)
+        self.posted_at = now
+        lately = [item for item in self._ended.items() if now - item[1].heard_at < LATE_SECONDS]
+        self._ended = dict([*lately, *over.items()][-MOST_ALERTS:])
