@@ -1,86 +1,25 @@
-"""The generated rule file under promtool: hysteresis, dead targets, overrides, and against our evaluator.
+"""The generated files under Prometheus's and Alertmanager's own tools: hysteresis, dead targets, overrides.
 
-Minutes are written as text, ``F`` for firing: ``..FF`` fires from minute 2. A value ``stale`` is what Prometheus
-records when a target fails, ``_`` a sample that is merely missing, which it bridges for its lookback of five minutes.
+A value ``stale`` is what Prometheus records when a target fails, ``_`` a sample that is merely missing, which it
+bridges for its lookback of five minutes.
 """
 
-import itertools
 import json
-import math
-import os
-import random
-import shutil
+import pathlib
 import subprocess
 
 import pytest
-import yaml
 
 from alerts.alertmanager_config import DEFAULT_WEBHOOK, alertmanager_config
-from alerts.evaluator import step
 from alerts.prometheus_rules import rule_file
-from alerts.rules import SHIPPED, load_rules, rules_of
-from gpuwarden.documents import parse
+from alerts.rules import SHIPPED, load_rules
+from tests.contract.rules_in_promtool import BOX, expected, labels_in, rules_in, run, tool
 
 pytestmark = pytest.mark.prometheus
 
-MINUTE = 60.0
-BOX = 'instance="box:9400",job="gpuwarden"'
+OVERRIDES = pathlib.Path(__file__).parents[1] / "golden" / "prometheus" / "overrides.yml"
 CARD = f'gpu="0",{BOX},uuid="a"'
 MEMORY = f"gpu_memory_used_ratio{{{CARD}}}"
-
-
-@pytest.fixture
-def promtool() -> str:
-    found = shutil.which("promtool")
-    if found is None and os.environ.get("CI") == "true":
-        pytest.fail("promtool is not installed, and CI must run this")
-    if found is None:
-        pytest.skip("promtool is not installed")
-    return found
-
-
-def rules_in(text):
-    return rules_of([parse(text, "rules.yml")])
-
-
-def run(promtool, folder, text, series, tests, *, annotated=False) -> str:
-    """What promtool says; without ``annotated`` only labels are compared."""
-    groups = yaml.safe_load(text)
-    for rule in groups["groups"][0]["rules"]:
-        if not annotated:
-            del rule["annotations"]
-    (folder / "rules.yml").write_text(json.dumps(groups))
-    inputs = [{"series": name, "values": values} for name, values in series.items()]
-    case = {"interval": "1m", "input_series": inputs, "alert_rule_test": tests}
-    (folder / "test.yml").write_text(
-        json.dumps({"rule_files": ["rules.yml"], "evaluation_interval": "1m", "tests": [case]})
-    )
-    command = [promtool, "test", "rules", str(folder / "test.yml")]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
-    said = result.stdout + result.stderr
-    assert (result.returncode == 0) == ("SUCCESS" in said)
-    return said[:4000]
-
-
-def expected(alertname, fires, severity):
-    """``fires``: labels as text -> minutes as text; every minute is asserted."""
-    minutes = len(next(iter(fires.values())))
-    return [
-        {
-            "eval_time": f"{minute}m",
-            "alertname": alertname,
-            "exp_alerts": [
-                {"exp_labels": {"severity": severity, **labels_in(labels)}}
-                for labels, when in fires.items()
-                if when[minute] == "F"
-            ],
-        }
-        for minute in range(minutes)
-    ]
-
-
-def labels_in(text):
-    return dict(json.loads(f'["{pair}]'.replace("=", '",', 1)) for pair in text.split(",")) if text else {}
 
 
 def memory_rule(*, for_="0s", keep="0s", clear="clear: 0.8"):
@@ -91,19 +30,22 @@ rules:
 """)
 
 
-def assert_fires(promtool, folder, rules, series, fires, alertname="M", severity="critical"):
-    said = run(promtool, folder, rule_file(rules), series, expected(alertname, fires, severity))
+def assert_fires(folder, rules, series, fires, alertname="M", severity="critical"):
+    said = run(folder, rule_file(rules), series, expected(alertname, fires, severity))
     assert "SUCCESS" in said, said
 
 
-def test_promtool_accepts_the_shipped_rules(promtool, tmp_path):
+@pytest.mark.parametrize("files", [[], [OVERRIDES]])
+def test_promtool_accepts_the_rules(tmp_path, files):
     """Prometheus does not start with the file that was generated for it."""
-    (tmp_path / "shipped.yml").write_text(rule_file(load_rules(SHIPPED, [])))
-    result = subprocess.run([promtool, "check", "rules", "shipped.yml"], cwd=tmp_path, capture_output=True, check=False)
+    (tmp_path / "made.yml").write_text(rule_file(load_rules(SHIPPED, files)))
+    result = subprocess.run(
+        [tool("promtool"), "check", "rules", "made.yml"], cwd=tmp_path, capture_output=True, check=False
+    )
     assert result.returncode == 0, result.stderr
 
 
-def test_a_full_card_fires_with_its_value(promtool, tmp_path):
+def test_a_full_card_fires_with_its_value(tmp_path):
     """The alert that reaches Alertmanager says nothing of what was read, or on which card."""
     rules = load_rules(SHIPPED, [])
     names = f'host_info{{hostname="lab-7",{BOX}}}'
@@ -141,13 +83,13 @@ def test_a_full_card_fires_with_its_value(promtool, tmp_path):
             ],
         },
     ]
-    said = run(promtool, tmp_path, rule_file(rules), series, tests, annotated=True)
+    said = run(tmp_path, rule_file(rules), series, tests, annotated=True)
     assert "SUCCESS" in said, said
     tests[0]["exp_alerts"] = tests[1]["exp_alerts"]
-    assert "got:[" in run(promtool, tmp_path, rule_file(rules), series, tests, annotated=True)
+    assert "got:[" in run(tmp_path, rule_file(rules), series, tests, annotated=True)
 
 
-def test_an_alert_without_a_reading_says_so(promtool, tmp_path):
+def test_an_alert_without_a_reading_says_so(tmp_path):
     """A mail hours after the exporter died shows the last number as if it were today's."""
     rules = rules_in(
         'rules: [{alert: M, metric: gpu_memory_used_ratio, above: 0.9, severity: info, summary: "at {{ value }}"}]'
@@ -158,11 +100,11 @@ def test_an_alert_without_a_reading_says_so(promtool, tmp_path):
     }
     test = {"eval_time": "2m", "alertname": "M", "exp_alerts": [alert]}
     series = {MEMORY: "0.95 stale", f"up{{{BOX}}}": "1 0 0"}
-    said = run(promtool, tmp_path, rule_file(rules), series, [test], annotated=True)
+    said = run(tmp_path, rule_file(rules), series, [test], annotated=True)
     assert "SUCCESS" in said, said
 
 
-def test_hysteresis_is_each_series_own(promtool, tmp_path):
+def test_hysteresis_is_each_series_own(tmp_path):
     """A card that never passed the threshold fires because the GPU 0 of another machine did."""
     other = CARD.replace("box", "bag")
     series = {
@@ -170,10 +112,10 @@ def test_hysteresis_is_each_series_own(promtool, tmp_path):
         f"gpu_memory_used_ratio{{{other}}}": ".85x7",
         f"up{{{BOX}}}": "1x7",
     }
-    assert_fires(promtool, tmp_path, memory_rule(), series, {CARD: "FFFF..FF", other: "........"})
+    assert_fires(tmp_path, memory_rule(), series, {CARD: "FFFF..FF", other: "........"})
 
 
-def test_an_alert_outlives_its_exporter(promtool, tmp_path):
+def test_an_alert_outlives_its_exporter(tmp_path):
     """The exporter of a machine with a full card is killed, and people get the mail that all is well."""
     dead = 25
     series = {
@@ -181,34 +123,34 @@ def test_an_alert_outlives_its_exporter(promtool, tmp_path):
         f"up{{{BOX}}}": f"1 1 {'0 ' * dead} 1 1 1 1",
     }
     fires = {CARD: "F" * (2 + dead) + "FF.."}
-    assert_fires(promtool, tmp_path, memory_rule(keep="2m"), series, fires)
+    assert_fires(tmp_path, memory_rule(keep="2m"), series, fires)
 
 
-def test_an_alert_outlives_its_card(promtool, tmp_path):
+def test_an_alert_outlives_its_card(tmp_path):
     """A full card falls off the bus while its exporter goes on, and people get the mail that all is well."""
     series = {MEMORY: ".95 stale", f"up{{{BOX}}}": "1x20"}
-    assert_fires(promtool, tmp_path, memory_rule(), series, {CARD: "F" * 20})
+    assert_fires(tmp_path, memory_rule(), series, {CARD: "F" * 20})
 
 
-def test_a_series_that_fades_away_is_held(promtool, tmp_path):
+def test_a_series_that_fades_away_is_held(tmp_path):
     """An exporter whose samples end without a stale marker ends its alerts after the lookback."""
     series = {MEMORY: ".95 _x15", f"up{{{BOX}}}": "1x20"}
-    assert_fires(promtool, tmp_path, memory_rule(), series, {CARD: "F" * 15})
+    assert_fires(tmp_path, memory_rule(), series, {CARD: "F" * 15})
 
 
-def test_a_machine_that_was_taken_away_ends_its_alerts(promtool, tmp_path):
+def test_a_machine_that_was_taken_away_ends_its_alerts(tmp_path):
     """An alert of a machine that is no longer watched fires for ever."""
     series = {MEMORY: ".95 .95 stale", f"up{{{BOX}}}": "1 1 1 stale"}
-    assert_fires(promtool, tmp_path, memory_rule(), series, {CARD: "FFF..."})
+    assert_fires(tmp_path, memory_rule(), series, {CARD: "FFF..."})
 
 
-def test_what_only_waits_ends_without_a_reading(promtool, tmp_path):
+def test_what_only_waits_ends_without_a_reading(tmp_path):
     """A card that was full for seconds before its exporter stopped wakes someone."""
     series = {MEMORY: ".95 .95 stale stale stale", f"up{{{BOX}}}": "1 1 0 0 0"}
-    assert_fires(promtool, tmp_path, memory_rule(for_="2m"), series, {CARD: "....."})
+    assert_fires(tmp_path, memory_rule(for_="2m"), series, {CARD: "....."})
 
 
-def test_an_override_judges_its_series_only(promtool, tmp_path):
+def test_an_override_judges_its_series_only(tmp_path):
     """A threshold that was raised for one card is raised for none, or for all."""
     rules = rules_in("""
 rules:
@@ -226,18 +168,18 @@ rules:
         ]
     }
     series = {f"gpu_memory_used_ratio{{{labels}}}": ".5 .9 .95 .98" for labels in cards}
-    assert_fires(promtool, tmp_path, rules, series, cards)
+    assert_fires(tmp_path, rules, series, cards)
 
 
-def test_a_silent_target_of_another_job_is_not_ours(promtool, tmp_path):
+def test_a_silent_target_of_another_job_is_not_ours(tmp_path):
     """Every exporter in a shared Prometheus that is down makes a mail of ours."""
     other = 'instance="web:80",job="web"'
     series = {f"up{{{BOX}}}": "1 0 0 0 0 1 1 1", f"up{{{other}}}": "0x8"}
     fires = {BOX: "..FFFF..", other: "........"}
-    assert_fires(promtool, tmp_path, load_rules(SHIPPED, []), series, fires, "TargetDown")
+    assert_fires(tmp_path, load_rules(SHIPPED, []), series, fires, "TargetDown")
 
 
-def test_a_label_that_the_alert_needs_itself_is_kept(promtool, tmp_path):
+def test_a_label_that_the_alert_needs_itself_is_kept(tmp_path):
     """A rule on ECC errors fails for every card, since their ``severity`` is overwritten by the alert's."""
     rules = rules_in("""
 rules:
@@ -253,11 +195,11 @@ rules:
         if when == "F":
             labels = {"exported_severity": "corrected", "severity": "critical", **labels_in(CARD)}
             test["exp_alerts"].append({"exp_labels": labels})
-    said = run(promtool, tmp_path, rule_file(rules), series, tests)
+    said = run(tmp_path, rule_file(rules), series, tests)
     assert "SUCCESS" in said, said
 
 
-def test_any_metric_name_and_label_value_is_promql(promtool, tmp_path):
+def test_any_metric_name_and_label_value_is_promql(tmp_path):
     """One odd name in a user's rule, and Prometheus refuses the whole file."""
     names = ["sum", "Bool", "on", "inf", "NaN", "start", "limitk", "group_left", "job:m:rate5m", "m"]
     value = 'a"b\\c\té{{ x }}'
@@ -299,82 +241,15 @@ def test_any_metric_name_and_label_value_is_promql(promtool, tmp_path):
         for number in range(len(names))
     ]
     series = {f'{{__name__="{name}",{labels}}}': "-2" for name in names}
-    said = run(promtool, tmp_path, rule_file(rules), series, tests, annotated=True)
+    said = run(tmp_path, rule_file(rules), series, tests, annotated=True)
     assert "SUCCESS" in said, said
-
-
-def test_fires_in_the_same_minutes_as_our_evaluator(promtool, tmp_path):
-    """A rule means something else when the user moves from the small set-up to Prometheus."""
-    rules = every_rule()
-    cards = {f'gpu="{number % 4}",{BOX},uuid="{number}"': readings(number) for number in range(10)}
-    series = {f"m{{{labels}}}": " ".join(map(written, values)) for labels, values in cards.items()}
-    tests = []
-    for alertname, variants in itertools.groupby(rules, key=lambda rule: rule.alert):
-        parts = list(variants)
-        fires = {labels: minutes_of(parts, labels_in(labels), values) for labels, values in cards.items()}
-        assert any("F" in minutes for minutes in fires.values())
-        tests += expected(alertname, fires, "info")
-    said = run(promtool, tmp_path, rule_file(rules), {**series, f"up{{{BOX}}}": f"1x{MINUTES}"}, tests)
-    assert "SUCCESS" in said, said
-
-
-MINUTES = 40
-GAP = "_"
-
-
-def every_rule():
-    """Each comparison with and without ``clear``, each with waits, and with two overrides for some cards."""
-    ways = ["above: 0.9", "above: 0.9, clear: 0.8", "below: 0.9", "below: 0.9, clear: 0.95", "equals: 0.9"]
-    waits = itertools.product(("0s", "90s", "3m"), ("0s", "2m"))
-    entries = []
-    for number, (way, (for_, keep)) in enumerate(itertools.product(ways, waits)):
-        rest = f"for: {for_}, keep_firing_for: {keep}, severity: info, summary: s"
-        entries.append(f"  - {{alert: R{number}, metric: m, unit: count, {way}, {rest}}}")
-        if number % 2:
-            entries.append(f'  - {{override: R{number}, where: {{gpu: "1"}}, enabled: false}}')
-            entries.append(
-                f'  - {{override: R{number}, where: {{gpu: "=~2|3", uuid: "!6"}}, for: 1m, equals: 0.85, clear: null}}'
-            )
-    return rules_in("rules:\n" + "\n".join(entries))
-
-
-def readings(seed):
-    """Runs around the boundaries, with stale markers, gaps shorter than the lookback, not-a-numbers and infinities."""
-    source = random.Random(seed)
-    kinds = [0.5, 0.8, 0.85, 0.9, 0.9, 0.92, 0.95, 0.97, math.inf, -math.inf, math.nan, None, None]
-    made = []
-    while len(made) < MINUTES:
-        made += [source.choice(kinds)] * source.choice([1, 1, 2, 3, 4, 6])
-        made += [GAP] * source.choice([0, 0, 0, 1, 4])
-    return made[:MINUTES]
-
-
-def minutes_of(parts, labels, values):
-    rule = next((rule for rule in parts if rule.covers(labels)), None)
-    state, bridged, found = None, None, ""
-    for minute, value in enumerate(values):
-        bridged = bridged if value == GAP else value
-        state = step(rule, bridged, state, minute * MINUTE, max_gap=2 * MINUTE).state if rule else None
-        found += "F" if state and state.phase == "firing" else "."
-    return found
-
-
-def written(reading):
-    if reading is None or reading == GAP:
-        return reading or "stale"
-    return {math.inf: "+Inf", -math.inf: "-Inf"}.get(reading, "NaN" if math.isnan(reading) else repr(reading))
 
 
 @pytest.mark.parametrize("secret_file", [None, "/run/secrets/webhook"])
 def test_alertmanager_accepts_its_configuration(tmp_path, secret_file):
     """Alertmanager does not start with the file that was generated for it."""
-    found = shutil.which("amtool")
-    if found is None and os.environ.get("CI") == "true":
-        pytest.fail("amtool is not installed, and CI must run this")
-    if found is None:
-        pytest.skip("amtool is not installed")
     (tmp_path / "alertmanager.yml").write_text(alertmanager_config(DEFAULT_WEBHOOK, secret_file))
-    command = [found, "check-config", "alertmanager.yml"]
+    command = [tool("amtool"), "check-config", "alertmanager.yml"]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     assert "1 receivers" in result.stdout
