@@ -1,0 +1,24 @@
+"""The wall's colours: Okabe and Ito's set, apart for every kind of colour vision; a word always comes along.
+
+A card that is well has a dark neutral tile, so that colour itself means "look here".
+"""
+
+from alerts.notify.notification import Severity
+
+CALM = "#22303C"
+DIM = "#181B1F"
+SILENT = "#CC79A7"
+SIMULATED = "#F0E442"
+LINE_BASE = "transparent"
+BY_SEVERITY: dict[Severity, str] = {"critical": "#D55E00", "warning": "#E69F00", "info": "#56B4E9"}
+CRITICAL = BY_SEVERITY["critical"]
+
+SERIES = ("#56B4E9", "#F0E442", "#009E73", "#CC79A7", "#FFFFFF", "#0072B2", "#A6761D", "#999999")
+"""Lines of a chart by the card's index, so that a card keeps its colour; orange and red are left to the limits."""
+
+_RANKS: dict[Severity, int] = {"info": 1, "warning": 2, "critical": 3}
+
+
+def worst(*severities: Severity) -> Severity:
+    """The gravest of at least one."""
+    return max(severities, key=lambda severity: _RANKS[severity])
