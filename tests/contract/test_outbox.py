@@ -16,8 +16,9 @@ from alerts.mail_settings import MailSettings, bare_address
 from alerts.outbox import Outbox
 from alerts.smtp import SmtpTransport
 from alerts.store import Store
-from tests.fakes.smtp.server import SmtpServer, recorded, wait_until
+from tests.fakes.smtp.server import SmtpServer, recorded
 from tests.golden.example_mails import FIRING
+from tests.polling import wait_until
 
 # What a stopped alerter runs again: the store, the outbox and the transport, as the service puts them together.
 CHILD = """

@@ -6,25 +6,17 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.polling import wait_until
+
 Labels = tuple[tuple[str, str], ...]
-_POLL_SECONDS = 0.02
 CLIENT = httpx.Client(trust_env=False, timeout=5)
-
-
-def wait_until(condition: Callable[[], object], seconds: float, complaint: str) -> None:
-    """Poll until ``condition`` holds; AssertionError with ``complaint`` when it does not in time."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, complaint
-        time.sleep(_POLL_SECONDS)
 
 
 class Running:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.running import CLIENT, Running, alerter, exporter, of_gpu, run, series, wait_until, write
+from tests.e2e.running import CLIENT, Running, alerter, exporter, of_gpu, run, series, write
 from tests.fakes.nvml.gpu import Process
 from tests.fakes.smtp.server import SmtpServer, recorded
+from tests.polling import wait_until
 
 GIB = 2**30
 FOR, KEEP, EXPORTER_INTERVAL, ALERTER_INTERVAL = 1.0, 1.5, 0.2, 0.2

@@ -6,9 +6,10 @@ import time
 
 import pytest
 
-from tests.e2e.running import CLIENT, exporter, of_gpu, run, series, wait_until
+from tests.e2e.running import CLIENT, exporter, of_gpu, run, series
 from tests.fakes.nvml.codes import Return
 from tests.fakes.nvml.gpu import Process
+from tests.polling import wait_until
 
 GIB = 2**30
 UTILIZATION = "nvmlDeviceGetUtilizationRates"

@@ -1,24 +1,14 @@
 """One row of call words: what a test orders a call to answer, and what it learns about the calls that were made."""
 
 import ctypes
-import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 
 from tests.fakes.nvml import layout
 from tests.fakes.nvml.codes import Return
 from tests.fakes.nvml.table import CALLS
+from tests.polling import wait_until
 
 DEADLINE = 5.0
-_PAUSE = 0.002
-
-
-def wait_until(reached: Callable[[], bool], what: Callable[[], str], deadline: float) -> None:
-    """Poll until it is so; TimeoutError with ``what`` after ``deadline`` seconds."""
-    end = time.monotonic() + deadline
-    while not reached():
-        if time.monotonic() > end:
-            raise TimeoutError(what())
-        time.sleep(_PAUSE)
 
 
 class CallRow:
@@ -82,19 +72,19 @@ class CallRow:
 
     def wait_for(self, call: str, count: int, deadline: float = DEADLINE) -> None:
         """Until the call has returned ``count`` times in all."""
-        wait_until(lambda: self.left(call) >= count, lambda: self._told(call, f"{count} returns"), deadline)
+        wait_until(lambda: self.left(call) >= count, deadline, lambda: self._told(call, f"{count} returns"))
 
     def wait_for_more(self, call: str, more: int = 1, deadline: float = DEADLINE) -> None:
         """Until ``more`` calls that begin after this moment have returned: they have seen what the test wrote before.
 
         Raises:
-            TimeoutError: not within ``deadline`` seconds.
+            AssertionError: not within ``deadline`` seconds.
         """
         self.wait_for(call, self.entered(call) + more, deadline)
 
     def wait_for_hang(self, call: str, deadline: float = DEADLINE) -> None:
         """Until somebody hangs in the call."""
-        wait_until(lambda: self.entered(call) > self.left(call), lambda: self._told(call, "a caller inside"), deadline)
+        wait_until(lambda: self.entered(call) > self.left(call), deadline, lambda: self._told(call, "a caller inside"))
 
     def _told(self, call: str, wanted: str) -> str:
         return f"{call}: waited for {wanted}; entered {self.entered(call)}, left {self.left(call)}"

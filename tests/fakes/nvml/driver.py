@@ -142,6 +142,6 @@ class FakeDriver:
         return sum(row.entered(call) for row in (self.system, *self.gpus))
 
     def wait_for_calls(self, slot: int | None, call: str, count: int, deadline: float = DEADLINE) -> None:
-        """Until the call has returned ``count`` times on the card (None: driver-wide); TimeoutError if it does not."""
+        """Until the call has returned ``count`` times on the card (None: driver-wide), else AssertionError."""
         row = self.system if slot is None else self.gpus[slot]
         row.wait_for(call, count, deadline)

@@ -23,8 +23,6 @@ import signal
 import ssl
 import tempfile
 import threading
-import time
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Self
@@ -33,10 +31,9 @@ import trustme
 from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
 
 from tests.fakes.smtp.stages import STAGES, Handler, Protocol, Recorded, Switchboard, recorded
+from tests.polling import wait_until
 
-_POLL_SECONDS = 0.01
-
-__all__ = ["Recorded", "SmtpServer", "recorded", "wait_until"]
+__all__ = ["Recorded", "SmtpServer", "recorded"]
 
 
 class SmtpServer:
@@ -179,14 +176,6 @@ class SmtpServer:
         """Everything accepted, once there are at least ``count``."""
         wait_until(lambda: len(self.mails()) >= count, seconds, f"fewer than {count} mails came")
         return self.mails()
-
-
-def wait_until(condition: Callable[[], bool], seconds: float, complaint: str) -> None:
-    """Poll until ``condition`` holds; AssertionError with ``complaint`` when it does not in time."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, complaint
-        time.sleep(_POLL_SECONDS)
 
 
 def main() -> None:
