@@ -1,0 +1,155 @@
+"""Images that stand in for those that the stack names, built on a Debian host as root, where none can be pulled.
+
+- The base is Debian 13, made by debootstrap from the mirror that this machine uses; as python:*-slim-trixie is.
+- Python has the wheels for our image in it, fetched by the host's pip with the host's settings, and looks nowhere else.
+- Prometheus and Alertmanager are Debian's own binaries, with the paths, the user and the wget of the real images.
+
+They are called ``gpuwarden-stand-in/NAME`` and kept for the next run. Under the real names they stand only while the
+tests run (``borrowed_names``), so that they never hide an image that somebody wants to pull later.
+"""
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+PREFIX = "gpuwarden-stand-in"
+CONSTRAINTS = ROOT / "constraints.txt"
+_PACKAGES = "python3,python3-venv,ca-certificates,busybox-static"
+_NOT_NEEDED = ("var/cache/apt/archives", "var/lib/apt/lists", "usr/share/doc", "usr/share/man", "usr/share/locale")
+
+_PYTHON = """\
+FROM {prefix}/debian
+COPY wheels /wheels
+COPY pip.conf /etc/pip.conf
+"""
+_SMTP = """\
+FROM {prefix}/python
+RUN python -m venv /venv && /venv/bin/pip install --quiet aiosmtpd trustme
+ENTRYPOINT ["/venv/bin/python"]
+"""
+_SERVER = """\
+FROM {prefix}/debian
+COPY bin /bin
+COPY share /usr/share/prometheus
+RUN mkdir -p {data} && chown nobody:nogroup {data}
+USER nobody
+WORKDIR {data}
+EXPOSE {port}
+ENTRYPOINT ["/bin/{binary}"]
+"""
+
+
+def why_not() -> str:
+    """Why they cannot be built here, or an empty text."""
+    if os.geteuid() != 0 or shutil.which("debootstrap") is None or shutil.which("apt-get") is None:
+        return "no images can be pulled, and stand-ins are built on Debian, as root, with debootstrap"
+    return ""
+
+
+def exists(image: str) -> bool:
+    return _docker("image", "inspect", image, check=False).returncode == 0
+
+
+def build() -> None:
+    """Build what is not there yet: about two minutes, and 500 MB below /tmp for as long."""
+    builders = {
+        "debian": _debian, "python": _python, "smtp": _smtp, "prometheus": _prometheus, "alertmanager": _alertmanager,
+    }  # fmt: skip
+    for name, make in builders.items():
+        if not exists(f"{PREFIX}/{name}"):
+            with tempfile.TemporaryDirectory(prefix="stand-in-") as folder:
+                make(Path(folder))
+
+
+@contextmanager
+def borrowed_names(names: Mapping[str, str]) -> Iterator[None]:
+    """Let stand-ins (keys) go by the real images' names (values) for as long."""
+    for stand_in, real in names.items():
+        _docker("tag", f"{PREFIX}/{stand_in}", real)
+    try:
+        yield
+    finally:
+        for real in names.values():
+            _docker("image", "rm", "--no-prune", real, check=False)
+
+
+def _debian(folder: Path) -> None:
+    sites = _run("apt-get", "indextargets", "--format", "$(SITE)", "Created-By: Packages").stdout.split()
+    mirror = next(site for site in sites if site.rstrip("/").endswith("/debian"))
+    debian = folder / "debian"
+    _run("debootstrap", "--variant=minbase", f"--include={_PACKAGES}", "trixie", str(debian), mirror)
+    for path in _NOT_NEEDED:
+        shutil.rmtree(debian / path)
+    (debian / "usr/local/bin/python").symlink_to("/usr/bin/python3")
+    (debian / "usr/bin/wget").symlink_to("busybox")
+    archive = folder / "debian.tar"
+    _run("tar", "-C", str(debian), "-cf", str(archive), ".")
+    _docker("import", str(archive), f"{PREFIX}/debian")
+
+
+def _wanted() -> list[str]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    return [*project["project"]["dependencies"], *project["build-system"]["requires"], "aiosmtpd", "trustme"]
+
+
+def _python(folder: Path) -> None:
+    tags = (f"manylinux{version}_{platform.machine()}" for version in ("_2_28", "_2_17", "2014"))
+    platforms = [part for tag in tags for part in ("--platform", tag)]
+    _run(
+        *(sys.executable, "-m", "pip", "download", "--quiet", "--dest", str(folder / "wheels")),
+        *("--only-binary=:all:", "--python-version", "3.13", *platforms),
+        *("-c", str(CONSTRAINTS), *_wanted()),
+    )
+    (folder / "pip.conf").write_text("[global]\nno-index = true\nfind-links = /wheels\n")
+    _build(folder, "python", _PYTHON)
+
+
+def _smtp(folder: Path) -> None:
+    _build(folder, "smtp", _SMTP)
+
+
+def _prometheus(folder: Path) -> None:
+    _binaries(folder, ["prometheus", "promtool"], {"prometheus": "prometheus", "promtool": "promtool"})
+    _build(folder, "prometheus", _SERVER, binary="prometheus", data="/prometheus", port=9090)
+
+
+def _alertmanager(folder: Path) -> None:
+    _binaries(folder, ["prometheus-alertmanager"], {"prometheus-alertmanager": "alertmanager", "amtool": "amtool"})
+    _build(folder, "alertmanager", _SERVER, binary="alertmanager", data="/alertmanager", port=9093)
+
+
+def _binaries(folder: Path, packages: list[str], names: Mapping[str, str]) -> None:
+    _run(str(HERE / "unstable.sh"), str(folder / "packages"), *packages)
+    (folder / "bin").mkdir()
+    for packaged, real in names.items():
+        shutil.move(folder / "packages/usr/bin" / packaged, folder / "bin" / real)
+    shutil.move(folder / "packages/usr/share/prometheus", folder / "share")  # Debian's binaries look for templates there
+    shutil.rmtree(folder / "packages")
+
+
+def _build(folder: Path, name: str, dockerfile: str, **values: object) -> None:
+    (folder / "Dockerfile").write_text(dockerfile.format(prefix=PREFIX, **values))
+    _docker("build", "--quiet", "--tag", f"{PREFIX}/{name}", str(folder))
+
+
+def _docker(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    return _run("docker", *arguments, check=check)
+
+
+def _run(*command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600, stdin=subprocess.DEVNULL)
+    assert not check or done.returncode == 0, f"{' '.join(command)} failed:\n{done.stdout[-2000:]}{done.stderr[-4000:]}"
+    return done
+
+
+if __name__ == "__main__":
+    build()
