@@ -1,6 +1,7 @@
 """The wall's colours: Okabe and Ito's set, apart for every kind of colour vision; a word always comes along.
 
-A card that is well has a dark neutral tile, so that colour itself means "look here".
+A card that is well has a dark neutral tile, so that colour itself means "look here". Grafana writes in black on what is
+brighter than 180 of 255, so the orange is a little lighter than theirs.
 """
 
 from alerts.notify.notification import Severity
@@ -10,7 +11,7 @@ DIM = "#181B1F"
 SILENT = "#CC79A7"
 SIMULATED = "#F0E442"
 LINE_BASE = "transparent"
-BY_SEVERITY: dict[Severity, str] = {"critical": "#D55E00", "warning": "#E69F00", "info": "#56B4E9"}
+BY_SEVERITY: dict[Severity, str] = {"critical": "#D55E00", "warning": "#FFB30F", "info": "#56B4E9"}
 CRITICAL = BY_SEVERITY["critical"]
 
 SERIES = ("#56B4E9", "#F0E442", "#009E73", "#CC79A7", "#FFFFFF", "#0072B2", "#A6761D", "#999999")

@@ -66,8 +66,8 @@ class Tiles:
     title_size: int | None = None
     value_size: int | None = None
     text: Literal["value_and_name", "value", "name"] = "value_and_name"
-    side_by_side: bool = True
-    """Else one below the other, each with its name beside its value."""
+    layout: Literal["columns", "rows", "lines"] = "columns"
+    """Side by side; one below the other; the same, each with its name beside its value."""
 
 
 def tiles(box: Box, spec: Tiles) -> Panel:
@@ -84,7 +84,7 @@ def tiles(box: Box, spec: Tiles) -> Panel:
         graphMode="none",
         textMode=spec.text,
         alignment="center",
-        orientation="vertical" if spec.side_by_side else "horizontal",
+        orientation="vertical" if spec.layout == "columns" else "horizontal",
         format=GRAFANA_UNIT[spec.unit],
         decimals=spec.decimals,
         noValue="NO DATA",
@@ -97,7 +97,7 @@ def tiles(box: Box, spec: Tiles) -> Panel:
             "fieldConfig": {"defaults": {"thresholds": _thresholds(spec.steps)}},
             "options": {
                 "text": {key: size for key, size in sizes.items() if size},
-                "wideLayout": not spec.side_by_side,
+                "wideLayout": spec.layout == "lines",
                 "showPercentChange": False,
             },
         },
@@ -115,6 +115,7 @@ class Chart:
     limits: Sequence[Step]
     lowest: int | None = None
     highest: int | None = None
+    legend: bool = True
 
 
 def chart(box: Box, spec: Chart) -> Panel:
@@ -140,20 +141,23 @@ def chart(box: Box, spec: Chart) -> Panel:
         overrides=_COLORS_BY_INDEX,
         extraJson={
             "fieldConfig": {"defaults": {"thresholds": _thresholds(spec.limits), "noValue": "NO DATA"}},
-            "options": {"legend": {"showLegend": True}},
+            "options": {"legend": {"showLegend": spec.legend}},
         },
     )
 
 
 def heading(box: Box, text: str, small: str) -> Panel:
-    """A word in large type beside the tiles that it is about, three rows high, and what it means in smaller type."""
-    below = f'<div style="font-size:20px;line-height:24px;color:#9FA7B3">{small}</div>'
+    """A word in large type beside the tiles that it is about, three rows high, and what it means in smaller type.
+
+    Without the word two rows are enough.
+    """
+    word = f'<div style="font-size:36px;line-height:36px;font-weight:500">{text}</div>' if text else ""
     return core.Text(
         title="",
         dataSource=None,
         gridPos=_position(box),
         mode="html",
-        content=f'<div style="font-size:36px;line-height:36px;font-weight:500">{text}</div>{below}',
+        content=f'{word}<div style="font-size:20px;line-height:24px;color:#9FA7B3">{small}</div>',
         maxDataPoints=None,
         transparent=True,
     )

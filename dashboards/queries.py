@@ -22,8 +22,7 @@ WATCHDOG = "Watchdog"
 
 _CARD, _HOST = "job, instance, gpu, uuid", "job, instance"
 CARD_LEGEND = "{{hostname}} GPU {{gpu}}"
-PRODUCT_LEGEND = "{{name}}"
-FULL_CARD_LEGEND = f"{CARD_LEGEND} {PRODUCT_LEGEND}"
+FULL_CARD_LEGEND = "{{hostname}} GPU {{gpu}} {{name}}"
 
 
 def _selector(metric: str, where: tuple[Matcher, ...], window: str = "") -> str:

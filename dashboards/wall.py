@@ -23,7 +23,7 @@ MOST_ALERTS = 3
 _HEAD = Band(4, (4, 3, 11, 3, 3))
 _NAMES = Band(2, (3, 21))
 _ROW = Band(3, (3, 21))
-_FOOT = Band(6, (8, 7, 3, 3, 3))
+_FOOT = Band(6, (10, 5, 3, 3, 3))
 
 _ROWS = (
     ("gpu_memory_used_ratio", "Memory", "used"),
@@ -89,7 +89,9 @@ def _alerts() -> Tiles:
         description="The gravest alerts that fire, with their severity.",
         queries=(Query(queries.worst_alerts(MOST_ALERTS), queries.ALERT_LEGEND),),
         unit="count",
-        side_by_side=False,
+        layout="lines",
+        title_size=28,
+        value_size=34,
         words=(
             Word("NOTHING FIRES", CALM, 0),
             Word("INFO", BY_SEVERITY["info"], 1),
@@ -131,25 +133,18 @@ def _cards(names: Sequence[Box], rows: Sequence[Sequence[Box]], rules: Sequence[
     """
     aligned = all(len(cells(rules, metric)) == 1 for metric in ("gpu_up", *(metric for metric, _, _ in _ROWS)))
     text = "value" if aligned else "value_and_name"
-    made = [tiles(names[1], card_tiles("gpu_up", queries.CARD_LEGEND, rules, "name"))]
-    for boxes, (metric, word, small) in zip(rows, _ROWS, strict=False):
-        spec = card_tiles(metric, queries.CARD_LEGEND, rules, text)
-        made += [heading(boxes[0], word, small), tiles(boxes[1], _with_product(spec) if boxes is rows[0] else spec)]
-    power, drawn = rows[-1]
-    return [*made, heading(power, "Power", "of its limit"), tiles(drawn, power_tiles(queries.CARD_LEGEND, text))]
-
-
-def _with_product(spec: Tiles) -> Tiles:
-    """The first row says also what kind of card it is."""
-    if spec.text == "value_and_name":
-        return replace(spec, queries=[replace(query, legend=queries.FULL_CARD_LEGEND) for query in spec.queries])
-    named = [replace(query, legend=queries.PRODUCT_LEGEND) for query in spec.queries]
-    return replace(spec, queries=named, text="value_and_name", title_size=20, value_size=50)
+    named = card_tiles("gpu_up", queries.CARD_LEGEND, rules, "name")
+    made = [heading(names[0], "", "Host and card"), tiles(names[1], named)]
+    for (left, right), (metric, word, small) in zip(rows, _ROWS, strict=False):
+        made += [heading(left, word, small), tiles(right, card_tiles(metric, queries.CARD_LEGEND, rules, text))]
+    left, right = rows[-1]
+    return [*made, heading(left, "Power", "of its limit"), tiles(right, power_tiles(queries.CARD_LEGEND, text))]
 
 
 def _foot(boxes: Sequence[Box], rules: Sequence[Rule]) -> list[Panel]:
     memory = card_chart("gpu_memory_used_ratio", "GPU memory used, and its limits", rules, lowest=0, highest=1)
     margin = card_chart("gpu_temperature_margin_celsius", "Margin to slowdown, and its limits", rules, lowest=0)
+    margin = replace(margin, legend=False)  # its lines have the colours of the chart beside it
     hosts = [host_tiles(metric, legend, rules) for metric, legend in _HOSTS]
     return [
         *(chart(box, spec) for box, spec in zip(boxes, (memory, margin), strict=False)),

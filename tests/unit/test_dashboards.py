@@ -23,7 +23,6 @@ WARNING = BY_SEVERITY["warning"]
 PROMQL_WORDS = re.compile(
     r"by|on|unless|or|and|group_left|topk|last_over_time|label_replace|count|max|min|avg|vector|ceil|clamp_min|time"
 )
-)
 
 
 def rules(tmp_path, text=""):
@@ -196,6 +195,16 @@ def test_panels_fill_the_screen_without_overlap_or_scrolling(wall):
     assert not [(one, other) for one, other in combinations(boxes, 2) if one.overlaps(other)]
     assert all(box.x + box.w <= COLUMNS for box in boxes)
     assert max(box.y + box.h for box in boxes) <= ROWS_1080P
+
+
+def test_nothing_moves_up_when_grafana_closes_gaps(wall):
+    """The words beside the rows would slide away from their rows."""
+    boxes = [Box(**panel["gridPos"]) for panel in wall["panels"]]
+
+    for box in boxes:
+        if box.y > 0:
+            above = Box(box.x, box.y - 1, box.w, 1)
+            assert any(above.overlaps(other) for other in boxes), box
 
 
 def test_the_grid_refuses_what_does_not_fit():
