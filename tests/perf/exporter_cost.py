@@ -145,10 +145,8 @@ def main() -> None:
             filled = [part.format(port=port) for part in command]
             with started(filled, driver.environment(), url) as process:
                 costs.append(measure(name, process, url, arguments.seconds))
-    python = platform.python_version()
-    print(
-        f"{arguments.cards} simulated cards, sampled and scraped once a second, {arguments.seconds} s, Python {python}\n"
-    )
+    conditions = f"sampled and scraped once a second, {arguments.seconds} s, Python {platform.python_version()}"
+    print(f"{arguments.cards} simulated cards, {conditions}\n")
     print(report(costs))
 
 
