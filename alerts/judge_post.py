@@ -67,7 +67,8 @@ def judge_post(
         if alert.status == "resolved":
             change = _resolved(alert, key, rule, states.get(key), now)
             if alert.started_at is not None:
-                over[key] = Ended(alert.started_at, now)
+                before = ended[key].started_at if key in ended else alert.started_at
+                over[key] = Ended(max(alert.started_at, before), now)
         else:
             late = _is_late(alert, ended.get(key), now)
             change = None if late else _firing(alert, key, rule, states.get(key), now)

@@ -116,7 +116,7 @@ def parse_time(text: object) -> float | None:
 def _alert(item: object, where: str) -> PostedAlert:
     alert = _object(item, where)
     status = alert.get("status")
-    if status not in {"firing", "resolved"}:
+    if not isinstance(status, str) or status not in {"firing", "resolved"}:
         message = f"{where}.status is {str(status)[:20]!r}, neither firing nor resolved"
         raise BadPostError(message)
     if not alert.get("labels"):

@@ -1,0 +1,134 @@
+import asyncio
+import itertools
+import json
+import tempfile
+from pathlib import Path
+
+import httpx
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from starlette.applications import Starlette
+
+from alerts.compose_mail import compose
+from alerts.decisions import Decisions
+from alerts.intake import webhook_route
+from alerts.judge_post import judge_post
+from alerts.mail_settings import MailSettings
+from alerts.notify.due import notifications
+from alerts.posts import Posts
+from alerts.rules import SHIPPED, load_rules
+from alerts.store import Store
+from alerts.webhook import parse_post
+from tests.fakes.alertmanager_posts import payload, posted
+
+NOW = 1_800_000_000.0
+RULES = load_rules(SHIPPED, [])
+
+TEXT = st.text(st.characters(codec=None), max_size=20)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | TEXT,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
+    max_leaves=8,
+)
+NAMES = st.sampled_from(["alertname", "severity", "instance", "job", "uuid", "gpu", "exported_severity"]) | TEXT
+ALERTNAMES = st.sampled_from([rule.alert for rule in RULES] + ["Watchdog", "Else"])
+ALERTS = st.fixed_dictionaries(
+    {
+        "status": st.sampled_from(["firing", "resolved"]) | JSON,
+        "labels": st.dictionaries(NAMES, TEXT | ALERTNAMES, max_size=6) | JSON,
+    },
+    optional={
+        "annotations": st.dictionaries(st.sampled_from(["summary", "description", "value"]) | TEXT, TEXT) | JSON,
+        "startsAt": st.datetimes().map(lambda moment: moment.isoformat() + "Z") | JSON,
+        "endsAt": JSON,
+    },
+)
+PAYLOADS = st.fixed_dictionaries(
+    {"version": st.just("4"), "alerts": st.lists(ALERTS, max_size=5) | JSON}, optional={"truncatedAlerts": JSON}
+)
+
+
+def in_order(states):
+    """The states as text, since NaN is no number."""
+    return sorted(repr(item) for item in states.items())
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(st.lists(PAYLOADS | JSON, min_size=1, max_size=4))
+def test_any_json_is_answered_and_the_state_can_be_read_again(bodies):
+    """Whoever can post could stop the alerting, or leave a state that no restart can read."""
+
+    async def story(folder):
+        with Store.open(folder) as store:
+            decisions = Decisions(store, RULES, ["me@example.com"])
+            app = Starlette(routes=[webhook_route(Posts(decisions), None)])
+            async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://alerter") as client:
+                for body in bodies:
+                    headers = {"content-type": "application/json"}
+                    answer = await client.post("/webhook", content=json.dumps(body), headers=headers)
+                    assert answer.status_code in {200, 400}
+            assert in_order(store.load_states()) == in_order(decisions.states)
+            assert all(state.phase == "firing" for state in decisions.states.values())
+            for notification in store.uncomposed():
+                assert compose(notification, MailSettings()).data.isascii()
+
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(story(Path(folder)))
+
+
+class Receiver:
+    """The alerter's memory, posted to directly."""
+
+    def __init__(self):
+        self.states, self.ended, self.told, self.now = {}, {}, [], NOW + 100
+        self._ids = (f"id{number}" for number in itertools.count())
+
+    def take(self, run, status):
+        """One post of run ``run`` of the alert, which lasts from 10 run to 10 run + 5."""
+        start = NOW + 10 * run
+        post = parse_post(payload(posted(status, start=start, end=start + 5 if status == "resolved" else None)))
+        self.now += 1
+        changes, over = judge_post(post, RULES, self.states, self.ended, self.now)
+        told, changes = notifications(changes, (), ["me@example.com"], lambda: next(self._ids))
+        self.states |= {change.key: change.state for change in changes}
+        self.states = {key: state for key, state in self.states.items() if state}
+        self.ended |= over
+        self.told += told
+
+    def of(self, reason):
+        return [item for item in self.told if item.reason == reason]
+
+
+POST = st.tuples(st.integers(0, 3), st.sampled_from(["firing", "resolved"]))
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(POST, min_size=1, max_size=25))
+def test_in_any_order_at_most_one_incident_is_open_and_each_is_closed_once(sent):
+    """Posts that overtake each other would be an incident that never ends, or one that ends twice."""
+    receiver = Receiver()
+    for run, status in sent:
+        receiver.take(run, status)
+    opened = [item.incident for item in receiver.of("first")]
+    closed = [item.incident for item in receiver.of("resolved")]
+
+    assert len(set(opened)) == len(opened)
+    assert len(set(closed)) == len(closed)
+    assert set(closed) <= set(opened)
+    assert len(opened) - len(closed) == len(receiver.states) <= 1
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(1, 3)), max_size=30))
+def test_peers_that_lag_and_retry_tell_each_run_once(steps):
+    """A cluster of three Alertmanagers would be three mails, or the slowest one would call alerts back to life."""
+    receiver, story = Receiver(), [(run, status) for run in range(3) for status in ("firing", "resolved")]
+    peers = [iter(story) for _ in range(3)]
+    for peer, tries in [*steps, *((peer, 1) for peer in range(3) for _ in story)]:
+        if post := next(peers[peer], None):
+            for _ in range(tries):
+                receiver.take(*post)
+
+    assert [item.reason for item in receiver.told] == ["first", "resolved"] * 3
+    assert [item.started_at for item in receiver.of("first")] == [NOW, NOW + 10, NOW + 20]
+    assert receiver.states == {}

@@ -1,0 +1,219 @@
+import asyncio
+import json
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs
+
+import pytest
+
+from alerts.evidence import prometheus
+from alerts.evidence.prometheus import EvidenceError, PrometheusEvidence, parse_answer, query_of, quoted
+from alerts.rules import SHIPPED, load_rules
+from tests.golden.example_mails import FIRING, RESOLVED
+
+RULES = load_rules(SHIPPED, [])
+OWN = {"job": "gpuwarden", "instance": "box:9400"}
+CARD = {"gpu": "0", "uuid": "GPU-a"}
+LABELS = tuple(sorted((OWN | CARD).items()))
+FULL = replace(
+    FIRING,
+    alertname="GpuMemoryAlmostFull",
+    metric="gpu_memory_used_ratio",
+    labels=LABELS,
+    value=0.95,
+    host="box:9400",
+    holders=(),
+    simulated=False,
+)
+OVER = replace(RESOLVED, alertname=FULL.alertname, metric=FULL.metric, labels=LABELS, value=None, holders=())
+
+
+def answer(*rows):
+    """An instant vector of (name, labels, value)."""
+    result = [{"metric": {"__name__": name, **OWN, **labels}, "value": [1.0, value]} for name, labels, value in rows]
+    return json.dumps({"status": "success", "data": {"resultType": "vector", "result": result}}).encode()
+
+
+USUAL = answer(
+    ("host_info", {"hostname": "trainer"}, "1"),
+    ("gpuwarden_exporter_simulated", {}, "1"),
+    ("gpu_process_memory_used_bytes", CARD | {"pid": "7", "process": "a\r\nBcc: x", "user": "ann"}, "9e9"),
+    ("gpu_process_memory_used_bytes", {"gpu": "1", "uuid": "GPU-b", "pid": "8", "process": "elsewhere"}, "1e9"),
+    ("gpu_memory_used_ratio", CARD, "0.5"),
+    ("gpu_memory_used_ratio", {"gpu": "1", "uuid": "GPU-b"}, "0.6"),
+)
+
+
+@contextmanager
+def answering(body, status=200, wait=0.0):
+    """A server that answers so; yields its URL and the queries that came."""
+    queries = []
+    release = threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            form = self.rfile.read(int(self.headers["content-length"])).decode()
+            queries.append(parse_qs(form)["query"][0])
+            release.wait(wait)
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", queries
+    finally:
+        release.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def enriched(url, *notifications, deadline=3.0):
+    return asyncio.run(PrometheusEvidence(url, lambda: RULES, deadline).enrich(notifications))
+
+
+def test_a_firing_mail_gets_holders_host_and_the_mark_of_simulation():
+    """Behind Alertmanager the mail would not say whom to stop, nor where."""
+    with answering(USUAL) as (url, queries):
+        (found,) = enriched(url, FULL)
+
+    assert [(holder.process, holder.user, holder.memory_bytes) for holder in found.holders] == [
+        ("a Bcc: x", "ann", 9e9)
+    ]
+    assert (found.host, found.simulated, found.value) == ("trainer", True, 0.95)
+    assert found.summary == "GPU 0 memory is 95.0 % full"
+    assert len(queries) == 1
+
+
+def test_a_resolved_mail_gets_the_value_now():
+    """The all-clear would state no value, or the one of the alarm."""
+    with answering(USUAL) as (url, _):
+        (found,) = enriched(f"{url}/", OVER)
+
+    assert (found.value, found.summary) == (0.5, "GPU 0 memory is 50.0 % full")
+
+
+def test_labels_that_prometheus_adds_to_alerts_do_not_hide_the_value():
+    """With external_labels no resolved mail would have a value."""
+    with answering(USUAL) as (url, _):
+        (found,) = enriched(url, replace(OVER, labels=tuple(sorted((*LABELS, ("cluster", "east"))))))
+
+    assert found.value == 0.5
+
+
+def test_the_host_goes_into_the_texts():
+    """The mail would name an address where it should name a machine."""
+    disk = replace(
+        FULL,
+        alertname="HostFilesystemAlmostFull",
+        metric="host_filesystem_used_ratio",
+        labels=tuple(sorted((*OWN.items(), ("mountpoint", "/data")))),
+        value=0.96,
+    )
+    with answering(USUAL) as (url, _):
+        (found,) = enriched(url, disk)
+
+    assert found.summary == "File system /data on trainer is 96.0 % full"
+
+
+def test_many_alerts_of_one_target_are_one_query():
+    """A hundred alerts at once would be a hundred queries."""
+    with answering(USUAL) as (url, queries):
+        found = enriched(url, *[FULL, OVER] * 50)
+
+    assert len(found) == 100
+    assert len(queries) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"", 200),
+        (b"no", 200),
+        (b'{"data": {"result": [{"metric": 1, "value": [1, "2"]}]}}', 200),
+        (b'{"data": {"result": 7}}', 200),
+        (b'{"data": {"result": [{"metric": {}, "value": [1, "x"]}]}}', 200),
+        (b"[" * 100_000, 200),
+        (USUAL, 500),
+        (USUAL, 302),
+    ],
+)
+def test_no_evidence_holds_a_mail_back(caplog, body, status):
+    """A Prometheus in trouble would stop the alerts about it."""
+    with answering(body, status) as (url, _):
+        assert enriched(url, FULL, OVER) == [FULL, OVER]
+
+    assert "no evidence from Prometheus" in caplog.text
+
+
+def test_a_prometheus_that_hangs_costs_the_deadline_once():
+    """A thousand alerts would each wait for a silent Prometheus."""
+    others = [replace(FULL, labels=(("instance", f"box{number}:9400"),)) for number in range(20)]
+    begun = time.monotonic()
+    with answering(USUAL, wait=10) as (url, _):
+        assert enriched(url, *others, deadline=0.2) == others
+        assert time.monotonic() - begun < 2
+
+
+def test_a_prometheus_that_is_gone_is_said_once_and_its_return_too(caplog):
+    """The log would fill while Prometheus restarts, and never say that it is well again."""
+    caplog.set_level("INFO")
+
+    async def story(url):
+        evidence = PrometheusEvidence("http://127.0.0.1:1", lambda: RULES)
+        await evidence.enrich([FULL])
+        await evidence.enrich([FULL])
+        evidence._url = f"{url}/api/v1/query"
+        await evidence.enrich([FULL])
+
+    with answering(USUAL) as (url, _):
+        asyncio.run(story(url))
+
+    assert [record.levelname for record in caplog.records if "evidence" in record.message] == ["WARNING", "INFO"]
+
+
+def test_a_password_in_the_url_is_not_logged(caplog):
+    """The password of Prometheus would stand in the log."""
+    enriched("http://ann:hunter2@127.0.0.1:1", FULL)
+
+    assert "no evidence" in caplog.text
+    assert "hunter2" not in caplog.text
+
+
+def test_an_answer_without_end_is_cut(monkeypatch):
+    """A query that finds too much would take all memory."""
+    monkeypatch.setattr(prometheus, "MOST_BYTES", 1000)
+    with answering(USUAL) as (url, _):
+        assert enriched(url, FULL) == [FULL]
+
+
+def test_an_alert_without_a_target_asks_nothing():
+    """An alert over several machines would get the holders of any of them."""
+    alone = replace(FULL, labels=(("gpu", "0"),))
+    with answering(USUAL) as (url, queries):
+        assert enriched(url, alone) == [alone]
+    assert queries == []
+
+
+def test_a_query_cannot_be_broken_out_of():
+    """A label could read other series, or make the query invalid."""
+    hostile = '"} or vector(1) #\\\n\x00\x7f显'
+    assert quoted(hostile) == r'"\x22} or vector(1) #\x5c\x0a\x00' + '\x7f显"'
+    assert query_of(("", "a:1"), ["b", "a"]) == '{__name__=~"a|b", instance="a:1"}'
+    assert query_of(("j", "i"), ["a"]) == '{__name__=~"a", instance="i", job="j"}'
+
+
+def test_what_is_no_vector_is_refused():
+    """Rubbish would become a value in a mail."""
+    with pytest.raises(EvidenceError, match="not an instant vector"):
+        parse_answer(b"{}")
