@@ -1,14 +1,14 @@
 """The wall's colours: Okabe and Ito's set, apart for every kind of colour vision; a word always comes along.
 
 A card that is well has a dark neutral tile, so that colour itself means "look here". Grafana writes in black on what is
-brighter than 180 of 255, so the orange is a little lighter than theirs.
+brighter than 180 of 255, so orange and purple are a little lighter than theirs.
 """
 
 from alerts.notify.notification import Severity
 
 CALM = "#22303C"
 DIM = "#181B1F"
-SILENT = "#CC79A7"
+SILENT = "#E8A5CC"
 SIMULATED = "#F0E442"
 LINE_BASE = "transparent"
 BY_SEVERITY: dict[Severity, str] = {"critical": "#D55E00", "warning": "#FFB30F", "info": "#56B4E9"}

@@ -40,7 +40,7 @@ def host_tiles(metric: str, legend: str, rules: Iterable[Rule]) -> Tiles:
     """A tile for each host with the highest of its series of ``metric``."""
     row, parts = CATALOG[metric], cells(rules, metric)
     made = [Query(queries.hosts(metric, cell), legend, steps(cell.rules, CALM)) for cell in parts]
-    return Tiles(row.help, made, row.unit, words=(*MISSING, *_equal_words(parts)), layout="rows")
+    return Tiles(row.help, made, row.unit, words=(*MISSING, *_equal_words(parts)), layout="rows", title_size=20)
 
 
 def card_chart(metric: str, title: str, rules: Iterable[Rule], *, lowest: int, highest: int | None = None) -> Chart:

@@ -75,11 +75,11 @@ def _origin() -> Tiles:
 
 
 def _alert_count() -> Tiles:
+    """The number without a colour: how grave they are is said by the alerts beside it."""
     return Tiles(
         description="Alerts that fire. Unknown while the Watchdog alert is missing: then nobody judges the rules.",
         queries=(Query(queries.alert_count(), "alerts firing"),),
         unit="count",
-        steps=(Step(None, CALM), Step(1, CRITICAL)),
         words=(Word("UNKNOWN", SILENT, queries.NOTHING),),
     )
 
