@@ -1,0 +1,237 @@
+"""The road through a real Prometheus and a real Alertmanager, from a driver's reading to a mail server."""
+
+import contextlib
+import datetime as dt
+import email
+import email.policy
+import os
+import re
+import shutil
+import socket
+import sqlite3
+import subprocess
+
+import pytest
+import yaml
+
+from alerts.prometheus_rules import rule_file
+from alerts.rules import SHIPPED, load_rules
+from alerts.store import FILE_NAME
+from tests.e2e.running import CLIENT, alerter, exporter, wait_until, write
+from tests.fakes.nvml.gpu import Process
+from tests.fakes.smtp.server import SmtpServer
+
+pytestmark = pytest.mark.prometheus
+GIB = 2**30
+SECRET = "correct horse battery"
+QUICK = "rules:\n  - {override: GpuMemoryAlmostFull, for: 1s, keep_firing_for: 1s}\n"
+
+
+def program(name):
+    """The path of an installed program, else the test is not run; in CI that is a failure."""
+    found = shutil.which(name)
+    if found is None:
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"{name} is not installed")
+    return found
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return listening.getsockname()[1]
+
+
+@contextlib.contextmanager
+def running(folder, name, *arguments):
+    """A server of the stack for the time of the block; its words are in ``folder``."""
+    with (
+        (folder / f"{name}.log").open("ab") as log,
+        subprocess.Popen([program(name), *arguments], cwd=folder, stdout=log, stderr=log) as process,
+    ):
+        try:
+            yield process
+        finally:
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+class Stack:
+    """Two cards, exporter, Prometheus, Alertmanager, alerter and a mail server, all real but the cards."""
+
+    def __init__(self, tmp_path, fake_driver):
+        self.home = tmp_path
+        self.driver = fake_driver("rtx-3060", "rtx-3090")
+        for number in (0, 1):
+            self.fill(number, 0.5)
+        self.smtp = SmtpServer(tmp_path / "smtp")
+        self.quick = write(tmp_path / "quick.yml", QUICK)
+        self.secret = write(tmp_path / "secret", f"{SECRET}\n")
+        self.ports = {name: free_port() for name in ("prometheus", "alertmanager", "alerter")}
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self):
+        with self._stack as stack:
+            stack.enter_context(self.smtp)
+            self.page = stack.enter_context(exporter(self.home, self.driver.environment()))
+            stack.enter_context(self.alertmanager())
+            stack.enter_context(self.prometheus(self.page.url.removeprefix("http://")))
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *failure):
+        return self._stack.__exit__(*failure)
+
+    def fill(self, number, ratio):
+        gpu = self.driver.gpu(number)
+        gpu.memory_used = int(ratio * (gpu.memory_total - gpu.memory_reserved))
+
+    def url(self, name):
+        return f"http://127.0.0.1:{self.ports[name]}"
+
+    def alerter(self):
+        """The alerter; Prometheus is its witness and Alertmanager its judge."""
+        settings = {
+            "JUDGE": "alertmanager",
+            "PROMETHEUS_URL": self.url("prometheus"),
+            "WEBHOOK_SECRET_FILE": str(self.secret),
+            "MAIL_HOST": "127.0.0.1",
+            "MAIL_PORT": str(self.smtp.port),
+            "MAIL_SECURITY": "none",
+            "MAIL_FROM": "gpuwarden <gpuwarden@example.com>",
+            "MAIL_TO": "ann@example.com,bob@example.com",
+            "LISTEN": f"127.0.0.1:{self.ports['alerter']}",
+        }
+        environ = {f"GPUWARDEN_ALERTER_{key}": value for key, value in settings.items()}
+        arguments = ("--rules", str(self.quick), "--listen", settings["LISTEN"])
+        return alerter(self.home, "http://127.0.0.1:1", *arguments, environ=environ)
+
+    def alertmanager(self):
+        hook = {
+            "url": f"{self.url('alerter')}/webhook",
+            "send_resolved": True,
+            "http_config": {"authorization": {"type": "Bearer", "credentials_file": str(self.secret)}},
+        }
+        times = {"group_wait": "0s", "group_interval": "1s", "repeat_interval": "1h"}
+        document = {
+            "route": {"receiver": "gpuwarden", "group_by": ["..."], **times},
+            "receivers": [{"name": "gpuwarden", "webhook_configs": [hook]}],
+        }
+        write(self.home / "alertmanager.yml", yaml.safe_dump(document))
+        listen = f"--web.listen-address=127.0.0.1:{self.ports['alertmanager']}"
+        alone = "--cluster.listen-address="
+        files = ("--config.file=alertmanager.yml", f"--storage.path={self.home / 'alertmanager'}")
+        return running(self.home, "prometheus-alertmanager", *files, listen, alone)
+
+    def prometheus(self, target):
+        write(self.home / "gpuwarden.rules.yml", rule_file(load_rules(SHIPPED, [self.quick])))
+        am = {"static_configs": [{"targets": [f"127.0.0.1:{self.ports['alertmanager']}"]}]}
+        document = {
+            "global": {"scrape_interval": "300ms", "scrape_timeout": "300ms", "evaluation_interval": "300ms"},
+            "rule_files": ["gpuwarden.rules.yml"],
+            "alerting": {"alertmanagers": [am]},
+            "scrape_configs": [{"job_name": "gpuwarden", "static_configs": [{"targets": [target]}]}],
+        }
+        write(self.home / "prometheus.yml", yaml.safe_dump(document))
+        listen = f"--web.listen-address=127.0.0.1:{self.ports['prometheus']}"
+        files = ("--config.file=prometheus.yml", f"--storage.tsdb.path={self.home / 'prometheus'}")
+        return running(self.home, "prometheus", *files, listen, "--rules.alert.resend-delay=1s", "--log.level=warn")
+
+    def alerts(self, state):
+        """The cards whose memory alert Alertmanager holds in this state."""
+        found = CLIENT.get(f"{self.url('alertmanager')}/api/v2/alerts").json()
+        mine = [alert for alert in found if alert["labels"]["alertname"] == "GpuMemoryAlmostFull"]
+        return {alert["labels"]["gpu"] for alert in mine if alert["status"]["state"] == state}
+
+    def silence(self, gpu):
+        """Silence a card through Alertmanager's API; returns the silence's id."""
+        now = dt.datetime.now(dt.UTC)
+        body = {
+            "matchers": [{"name": "gpu", "value": gpu, "isRegex": False}],
+            "startsAt": now.isoformat(),
+            "endsAt": (now + dt.timedelta(hours=1)).isoformat(),
+            "createdBy": "ann",
+            "comment": "known",
+        }
+        return CLIENT.post(f"{self.url('alertmanager')}/api/v2/silences", json=body).json()["silenceID"]
+
+    def tail(self):
+        logs = [path.read_text()[-2000:] for path in self.home.glob("*.log")]
+        return "\n".join(logs)
+
+
+def parsed(mail):
+    return email.message_from_bytes(mail.data, policy=email.policy.default)
+
+
+def subjects(stack):
+    return [str(parsed(mail)["Subject"]) for mail in stack.smtp.mails() if mail.recipients == ("ann@example.com",)]
+
+
+def test_from_the_driver_through_prometheus_and_alertmanager_to_the_inbox(tmp_path, fake_driver):
+    """The stack that people start would not send the one mail for which it is there, or one that nobody can use."""
+    with Stack(tmp_path, fake_driver) as stack, stack.alerter() as judge:
+        process = Process(pid=4_100_000, memory=9 * GIB, name=b"/usr/bin/train_gpt")
+        stack.driver.gpu(0).set_processes([process])
+        judge.wait_for("listening")
+        stack.fill(0, 0.95)
+        wait_until(lambda: len(stack.smtp.mails()) >= 2, 40, lambda: f"no mail\n{judge.output}\n{stack.tail()}")
+        stack.fill(0, 0.70)
+        mails = stack.smtp.wait_mails(4, 30)
+
+        firing, resolved = (parsed(mail) for mail in mails if mail.recipients == ("ann@example.com",))
+        text = firing.get_body(("plain",)).get_content()
+        assert "GPU 0 memory is 95.0 % full" in firing["Subject"]
+        assert re.search(r"9\.0 GiB +train_gpt", text)
+        assert f"Host: {socket.gethostname()}" in text
+        assert "above 90.0 %" in text
+        assert firing["X-Gpuwarden-Reason"] == "first"
+        assert resolved["Subject"].startswith("[RESOLVED]")
+        assert resolved["In-Reply-To"] == firing["Message-ID"]
+        assert "70.0 %" in resolved.get_body(("plain",)).get_content()
+        assert SECRET not in judge.output
+
+        silence = stack.silence("0")
+        stack.fill(0, 0.96)
+        wait_until(lambda: stack.alerts("suppressed") == {"0"}, 30, stack.tail)
+        stack.fill(1, 0.97)
+        mails = stack.smtp.wait_mails(6, 30)
+        assert len(mails) == 6
+        assert "GPU 1 memory is 97.0 % full" in subjects(stack)[-1]
+
+        CLIENT.delete(f"{stack.url('alertmanager')}/api/v2/silence/{silence}")
+        stack.smtp.wait_mails(8, 30)
+        assert "GPU 0 memory is 96.0 % full" in subjects(stack)[-1]
+        assert len(stack.smtp.mails()) == 8
+
+
+def told(stack):
+    """Who got which mail; a kill -9 between a mail's end and its mark sends the same one again."""
+    return {(mail.recipients, parsed(mail)["Message-ID"]) for mail in stack.smtp.mails()}
+
+
+def test_alertmanager_keeps_what_the_alerter_could_not_take(tmp_path, fake_driver):
+    """An alert that fires while the alerter is down, or while its disk takes nothing, would never be told."""
+    with Stack(tmp_path, fake_driver) as stack:
+        stack.fill(0, 0.95)
+        wait_until(lambda: stack.alerts("active") == {"0"}, 40, stack.tail)
+        with stack.alerter() as judge:
+            wait_until(lambda: len(told(stack)) == 2, 40, stack.tail)
+            judge.kill()
+        with (
+            stack.alerter() as again,
+            contextlib.closing(sqlite3.connect(tmp_path / "state" / FILE_NAME, isolation_level=None)) as blocker,
+        ):
+            again.wait_for("listening")
+            blocker.execute("BEGIN IMMEDIATE")
+            stack.fill(1, 0.97)
+            again.wait_for("a post was not taken: the state in .* is not available", 40)
+            assert CLIENT.get(f"{again.url}/-/healthy").status_code == 503
+            blocker.execute("ROLLBACK")
+            wait_until(lambda: len(told(stack)) == 4, 40, lambda: f"{again.output}\n{stack.tail()}")
+            stack.fill(0, 0.5)
+            wait_until(lambda: len(told(stack)) == 6, 40, lambda: f"{again.output}\n{stack.tail()}")
+            assert CLIENT.get(f"{again.url}/-/healthy").status_code == 200
+
+        assert [subject.partition("]")[0] for subject in subjects(stack)].count("[RESOLVED") == 1
