@@ -49,7 +49,7 @@ def _with_name(expression: str, window: str = "") -> str:
 
 
 def _hosts(window: str = "") -> str:
-    instance = 'label_replace(up, "hostname", "$1", "instance", "(.+)")'
+    instance = f'max by ({_HOST}, hostname) (label_replace(up, "hostname", "$1", "instance", "(.+)"))'
     return f"0 * (topk by ({_HOST}) (1, {_selector('host_info', (), window)}) or on ({_HOST}) {instance})"
 
 

@@ -43,9 +43,9 @@ class Cell:
     rules: tuple[Rule, ...] = ()
 
 
-def rules_for(rules: Iterable[Rule], metric: str) -> tuple[Rule, ...]:
-    """The rules that judge this metric."""
-    return tuple(rule for rule in rules if rule.metric == metric)
+def rules_for(rules: Iterable[Rule], *metrics: str) -> tuple[Rule, ...]:
+    """The rules that judge one of these metrics."""
+    return tuple(rule for rule in rules if rule.metric in metrics)
 
 
 def steps(rules: Iterable[Rule], base: str) -> tuple[Step, ...]:
@@ -83,10 +83,13 @@ def _by_number(rules: Iterable[Rule]) -> dict[float, str]:
     return {number: BY_SEVERITY[severity] for number, severity in severities.items()}
 
 
-def cells(rules: Iterable[Rule], metric: str) -> tuple[Cell, ...]:
-    """Divide the series of ``metric`` so that the same rules judge all of a cell; no series is left out."""
+def cells(rules: Iterable[Rule]) -> tuple[Cell, ...]:
+    """Divide series so that the same of these rules judge all of a cell; no series is left out.
+
+    Rules on several metrics divide what carries the same labels in all of them: a card, for one.
+    """
     by_alert: dict[str, list[Rule]] = {}
-    for rule in rules_for(rules, metric):
+    for rule in rules:
         by_alert.setdefault(rule.alert, []).append(rule)
     found: tuple[Cell, ...] = (Cell(),)
     for parts in by_alert.values():

@@ -128,17 +128,14 @@ def _age(rules: Sequence[Rule]) -> Tiles:
 def _cards(names: Sequence[Box], rows: Sequence[Sequence[Box]], rules: Sequence[Rule]) -> list[Panel]:
     """A table: each card's name above its readings.
 
-    An override for some cards makes a row of several queries, whose tiles stand query by query: then the columns need
-    not agree and every tile carries its card's name.
+    Tiles stand query by query, so all rows divide the cards alike, by the rules of all of them.
     """
-    aligned = all(len(cells(rules, metric)) == 1 for metric in ("gpu_up", *(metric for metric, _, _ in _ROWS)))
-    text = "value" if aligned else "value_and_name"
-    named = card_tiles("gpu_up", queries.CARD_LEGEND, rules, "name")
-    made = [heading(names[0], "", "Host and card"), tiles(names[1], named)]
+    parts = cells(rules_for(rules, "gpu_up", *(metric for metric, _, _ in _ROWS)))
+    made = [heading(names[0], "", "Host and card"), tiles(names[1], card_tiles("gpu_up", parts, "name"))]
     for (left, right), (metric, word, small) in zip(rows, _ROWS, strict=False):
-        made += [heading(left, word, small), tiles(right, card_tiles(metric, queries.CARD_LEGEND, rules, text))]
+        made += [heading(left, word, small), tiles(right, card_tiles(metric, parts))]
     left, right = rows[-1]
-    return [*made, heading(left, "Power", "of its limit"), tiles(right, power_tiles(queries.CARD_LEGEND, text))]
+    return [*made, heading(left, "Power", "of its limit"), tiles(right, power_tiles(parts))]
 
 
 def _foot(boxes: Sequence[Box], rules: Sequence[Rule]) -> list[Panel]:

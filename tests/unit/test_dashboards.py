@@ -150,7 +150,7 @@ def test_every_card_is_drawn_once_by_the_rules_that_judge_it(tmp_path, own):
         labels = {"gpu": str(index), "uuid": f"GPU-{index}"}
         mine = [
             cell
-            for cell in cells(judging, MEMORY)
+            for cell in cells(rules_for(judging, MEMORY))
             if in_scope(Scope(cell.where), labels) and not any(in_scope(scope, labels) for scope in cell.outside)
         ]
         assert len(mine) == 1
@@ -169,12 +169,22 @@ def test_a_card_with_its_own_limit_has_its_own_query_and_steps(tmp_path):
     limits = {target["expr"]: tops[target["refId"]] for target in tile["targets"]}
     assert sorted(limits.values()) == [0.9, 0.97]
     assert all((f'{MEMORY} unless {MEMORY}{{gpu="1"}}' in text) is (limit == 0.9) for text, limit in limits.items())
-    assert tile["options"]["textMode"] == "value_and_name"
     assert [step[0] for step in pairs(chart_of(made, MEMORY)["fieldConfig"]["defaults"]["thresholds"])] == [
         None,
         0.9,
         0.97,
     ]
+
+
+def test_rows_stay_in_one_order_when_cards_have_limits_of_their_own(tmp_path):
+    """A reading would stand under the name of another card."""
+    own = SCOPED["one"] + "  - override: GpuTemperatureMarginLow\n    where: {gpu: '3'}\n    below: 2\n"
+    tables = [panel for panel in board(rules(tmp_path, own))["panels"] if "last_over_time(gpu_up" in str(panel)]
+
+    orders = [re.findall(r"0 \* (.*?) \+ on", target["expr"])[0] for panel in tables for target in panel["targets"]]
+    count = len(tables[0]["targets"])
+    assert (len(tables), count) == (6, 3)
+    assert orders == orders[:count] * 6
 
 
 def test_every_metric_of_a_query_exists(wall):
