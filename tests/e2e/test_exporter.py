@@ -65,6 +65,7 @@ def test_readings_of_the_driver_are_on_the_page(tmp_path, fake_driver):
     gpu.memory_used, gpu.utilization_gpu, gpu.temperature = 6 * GIB, 97, 80
     with exporter(tmp_path, driver.environment()) as process:
         wait_for_gpu(process.url, 0, 1)
+        wait_for_gpu(process.url, 1, 1)
         found = series(process.url)
 
     assert of_gpu(found, "gpu_utilization_ratio", 0) == 0.97
