@@ -181,6 +181,29 @@ def test_a_lost_card_is_told_from_one_without_the_reading(binary, tmp_path):
         assert {labels["hostname"] for labels, _ in prometheus.ask(MEMORY)} == {"box"}
 
 
+def test_cards_with_limits_of_their_own_are_all_there_once(binary, tmp_path):
+    """A card would be missing from its row, or stand in it twice."""
+    own = tmp_path / "own.yml"
+    own.write_text(
+        "rules:\n  - {override: GpuMemoryAlmostFull, where: {gpu: '=~1|2'}, above: 0.95}\n"
+        "  - {override: GpuMemoryAlmostFull, where: {gpu: '2'}, enabled: false}\n"
+        "  - {override: GpuTemperatureMarginLow, where: {gpu: '!0'}, below: 2}\n"
+    )
+    wall = json.loads(generate(load_rules(SHIPPED, [own]))["wall.json"])
+    rows = [
+        [target["expr"] for target in panel["targets"]]
+        for panel in wall["panels"]
+        if panel["type"] == "stat" and "gpu_up" in panel["targets"][0]["expr"]
+    ]
+    with page() as server, Prometheus(binary, tmp_path, [server.target]) as prometheus:
+        server.text = cards(4, lost={2})
+        wait_until(lambda: len(prometheus.by_card(MEMORY)) == 4, SECONDS, "not four cards")
+        orders = [[card for text in row for card in prometheus.by_card(text)] for row in rows]
+        assert len(rows) == 6
+        assert sorted(orders[0]) == [(server.target, str(index)) for index in range(4)]
+        assert orders == [orders[0]] * 6
+
+
 def test_cards_of_an_exporter_that_is_away_say_so(binary, tmp_path):
     """A host that has crashed would vanish from the wall, and the rest would look like all there is."""
     with page() as one, page() as other, Prometheus(binary, tmp_path, [one.target, other.target]) as prometheus:

@@ -166,6 +166,7 @@ def test_a_card_with_its_own_limit_has_its_own_query_and_steps(tmp_path):
         override["matcher"]["options"]: override["properties"][0]["value"]["steps"][-1]["value"]
         for override in tile["fieldConfig"]["overrides"]
     }
+    assert {override["matcher"]["id"] for override in tile["fieldConfig"]["overrides"]} == {"byFrameRefID"}
     limits = {target["expr"]: tops[target["refId"]] for target in tile["targets"]}
     assert sorted(limits.values()) == [0.9, 0.97]
     assert all((f'{MEMORY} unless {MEMORY}{{gpu="1"}}' in text) is (limit == 0.9) for text, limit in limits.items())
