@@ -12,6 +12,8 @@ def one_line(text: str, limit: int) -> str:
     Line breaks, tabs and other control characters become a space; bidirectional controls and the rest of Unicode's
     format characters (category Cf) go; lone surrogates and noncharacters, which no mail can carry, are replaced.
     """
+    if len(text) <= limit and text.isprintable():  # none of those characters, nor any white space but blanks
+        return " ".join(text.split())
     # A few times the limit is enough to fill it, and what is cut off need not be looked at.
     harmless = "".join(_harmless(char) for char in text[: limit * 4])
     line = " ".join(harmless.split())

@@ -27,13 +27,11 @@ from dataclasses import dataclass, replace
 
 from alerts.clean_text import one_line
 from alerts.judge import Change
+from alerts.prometheus_rules import WATCHDOG
 from alerts.rule import Rule
 from alerts.series import LabelSet, label_set
 from alerts.state import AlertKey, State
 from alerts.webhook import Post, PostedAlert
-
-WATCHDOG = "Watchdog"
-"""Always firing and never mailed: it shows that the way from Prometheus to here is open."""
 
 LATE_SECONDS = 300.0
 """Alertmanager's clients send a resolved alert again for that long; no older copy than that is still on its way."""
