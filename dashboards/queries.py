@@ -124,13 +124,17 @@ def targets_down() -> str:
     return f"count(up == 0) or on () 0 * count(up) or on () vector({NOTHING})"
 
 
+def _with_silent(metric: str) -> str:
+    """The series of every exporter, of one that is away the last ones."""
+    return f"{metric} or (last_over_time({metric}[{REMEMBERED}]) and on ({_HOST}) up == 0)"
+
+
 def data_age() -> str:
     """Seconds since the source that is furthest behind last delivered, on any host; grows while an exporter is away."""
-    stamp = "gpuwarden_exporter_source_last_success_timestamp_seconds"
-    lately = f"last_over_time({stamp}[{REMEMBERED}]) and on ({_HOST}) up == 0"
-    return or_nothing(f"ceil(clamp_min(max(time() - ({stamp} or ({lately}))), 0))")
+    stamps = _with_silent("gpuwarden_exporter_source_last_success_timestamp_seconds")
+    return or_nothing(f"ceil(clamp_min(max(time() - ({stamps})), 0))")
 
 
 def simulated_share() -> str:
     """Which share of the exporters plays a simulation: 0 none, 1 all."""
-    return or_nothing("avg(gpuwarden_exporter_simulated)")
+    return or_nothing(f"avg({_with_silent('gpuwarden_exporter_simulated')})")

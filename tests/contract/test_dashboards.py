@@ -124,9 +124,10 @@ def page():
             thread.join(5)
 
 
-def cards(count, lost=(), powerless=()):
+def cards(count, lost=(), powerless=(), simulated=0):
     """A page with so many cards."""
     lines = ['host_info{hostname="box",kernel="k",system="Linux"} 1', "host_memory_used_ratio 0.5"]
+    lines.append(f"gpuwarden_exporter_simulated {simulated}")
     for index in range(count):
         labels = f'gpu="{index}",uuid="GPU-{index}"'
         lines.append(f"gpu_up{{{labels}}} {0 if index in lost else 1}")
@@ -207,7 +208,7 @@ def test_cards_with_limits_of_their_own_are_all_there_once(binary, tmp_path):
 def test_cards_of_an_exporter_that_is_away_say_so(binary, tmp_path):
     """A host that has crashed would vanish from the wall, and the rest would look like all there is."""
     with page() as one, page() as other, Prometheus(binary, tmp_path, [one.target, other.target]) as prometheus:
-        one.text, other.text = cards(2), cards(1)
+        one.text, other.text = cards(2, simulated=1), cards(1)
         wait_until(lambda: len(prometheus.by_card(MEMORY)) == 3, SECONDS, "not three cards")
         assert prometheus.ask(queries.targets_down())[0][1] == 0
         one.text = ""
@@ -218,6 +219,7 @@ def test_cards_of_an_exporter_that_is_away_say_so(binary, tmp_path):
             (one.target, "1"): queries.SILENT,
             (other.target, "0"): 0.25,
         }
+        assert prometheus.ask(queries.simulated_share())[0][1] == 0.5
         of_host = {labels["instance"]: (labels["hostname"], value) for labels, value in prometheus.ask(HOST_MEMORY)}
         assert of_host == {one.target: ("box", queries.SILENT), other.target: ("box", 0.5)}
 
