@@ -49,6 +49,7 @@ check: $(DEV) ## Lint, format, types, import directions
 generate: $(DEV) ## Remake reference pages and golden files from the code
 	@$(BIN)/python docs/remake.py
 	@$(BIN)/python -m tests.golden.remake
+	@$(BIN)/python -m dashboards.generate
 	@git --no-pager diff --stat -- docs tests/golden dashboards/generated
 
 bench: $(DEV) ## What the exporter costs beside a peer, measured here

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("gpuwarden", "exporter", "alerts")
+PACKAGES = ("gpuwarden", "exporter", "alerts", "dashboards")
 SOURCES = sorted(path for name in PACKAGES for path in (ROOT / name).rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("test_*.py"))
 MOST_LINES, MOST_LINES_OF_A_FUNCTION = 300, 40
