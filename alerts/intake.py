@@ -79,7 +79,7 @@ def webhook_route(posts: Posts, secret_file: str | None) -> Route:
 def _check(request: Request, secret_file: str | None) -> None:
     if secret_file is not None:
         scheme, _, shown = request.headers.get("authorization", "").partition(" ")
-        given = shown.strip().encode("utf-8", "surrogateescape")
+        given = shown.strip().encode("latin-1")  # the bytes as they came
         right = hmac.compare_digest(given, _read_secret(secret_file))
         if scheme.lower() != "bearer" or not right:
             raise RefusedError(HTTPStatus.UNAUTHORIZED, "the secret is missing or wrong")

@@ -28,8 +28,10 @@ class PrometheusSettings:
 
     def problems(self) -> Iterator[tuple[str, str, str]]:
         """What the types cannot say: (key, message, hint)."""
+        if self.url is None:
+            return
         try:
-            instance_of(self.url or "http://unset")
+            instance_of(self.url)
         except ValueError as error:
             yield "url", str(error), "http://prometheus:9090"
 
@@ -40,6 +42,11 @@ class WebhookSettings:
 
     secret_file: str | None = None
     """A file that holds only the secret that Alertmanager sends as a bearer token; read at each post."""
+
+    def problems(self) -> Iterator[tuple[str, str, str]]:
+        """What the types cannot say: (key, message, hint)."""
+        if self.secret_file is not None and not self.secret_file.strip():
+            yield "secret_file", "is empty", "a file that holds only the secret"
 
 
 @dataclass(frozen=True, slots=True)

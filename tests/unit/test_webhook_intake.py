@@ -16,7 +16,7 @@ from tests.fakes.alertmanager_posts import payload, posted
 
 RULES = load_rules(SHIPPED, [])
 JSON = {"content-type": "application/json"}
-SECRET = "correct horse"
+SECRET = "correct höárse 显"
 
 
 class Door:
@@ -116,16 +116,16 @@ def test_what_can_never_be_taken_is_refused_for_good(tmp_path, caplog, content, 
         (None, 401),
         ("Bearer wrong", 401),
         ("Bearer", 401),
-        (f"Basic {SECRET}", 401),
+        (f"Basic {SECRET}".encode(), 401),
         (b"Bearer \xff\xfe", 401),
-        (f"Bearer {SECRET}", 200),
-        (f"bearer  {SECRET} ", 200),
+        (f"Bearer {SECRET}".encode(), 200),
+        (f"bearer  {SECRET} ".encode(), 200),
     ],
 )
 def test_only_who_shows_the_secret_may_post(tmp_path, caplog, authorization, status):
     """Anyone on the network could send alarms and all-clears."""
     secret = tmp_path / "secret"
-    secret.write_text(f"{SECRET}\n")
+    secret.write_text(f"{SECRET}\n", encoding="utf-8")
 
     async def story():
         async with door(tmp_path, str(secret)) as here:
@@ -143,7 +143,7 @@ def test_the_secret_is_read_at_each_post_and_without_one_nothing_is_taken(tmp_pa
 
     async def story():
         async with door(tmp_path, str(secret)) as here:
-            headers = JSON | {"authorization": f"Bearer {SECRET}"}
+            headers = JSON | {"authorization": f"Bearer {SECRET}".encode()}
             assert (await here.post(payload(posted()), headers)).status_code == 503
             assert "cannot be read" in here.posts.unhealthy(0)
             secret.write_text(" \n")
