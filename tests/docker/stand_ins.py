@@ -31,11 +31,6 @@ FROM {prefix}/debian
 COPY wheels /wheels
 COPY pip.conf /etc/pip.conf
 """
-_SMTP = """\
-FROM {prefix}/python
-RUN python -m venv /venv && /venv/bin/pip install --quiet aiosmtpd trustme
-ENTRYPOINT ["/venv/bin/python"]
-"""
 _SERVER = """\
 FROM {prefix}/debian
 COPY bin /bin
@@ -62,7 +57,7 @@ def exists(image: str) -> bool:
 def build() -> None:
     """Build what is not there yet: about two minutes, and 500 MB below /tmp for as long."""
     builders = {
-        "debian": _debian, "python": _python, "smtp": _smtp, "prometheus": _prometheus, "alertmanager": _alertmanager,
+        "debian": _debian, "python": _python, "prometheus": _prometheus, "alertmanager": _alertmanager,
     }  # fmt: skip
     for name, make in builders.items():
         if not exists(f"{PREFIX}/{name}"):
@@ -73,9 +68,9 @@ def build() -> None:
 @contextmanager
 def borrowed_names(names: Mapping[str, str]) -> Iterator[None]:
     """Let stand-ins (keys) go by the real images' names (values) for as long."""
-    for stand_in, real in names.items():
-        _docker("tag", f"{PREFIX}/{stand_in}", real)
     try:
+        for stand_in, real in names.items():
+            _docker("tag", f"{PREFIX}/{stand_in}", real)
         yield
     finally:
         for real in names.values():
@@ -113,10 +108,6 @@ def _python(folder: Path) -> None:
     _build(folder, "python", _PYTHON)
 
 
-def _smtp(folder: Path) -> None:
-    _build(folder, "smtp", _SMTP)
-
-
 def _prometheus(folder: Path) -> None:
     _binaries(folder, ["prometheus", "promtool"], {"prometheus": "prometheus", "promtool": "promtool"})
     _build(folder, "prometheus", _SERVER, binary="prometheus", data="/prometheus", port=9090)
@@ -132,7 +123,9 @@ def _binaries(folder: Path, packages: list[str], names: Mapping[str, str]) -> No
     (folder / "bin").mkdir()
     for packaged, real in names.items():
         shutil.move(folder / "packages/usr/bin" / packaged, folder / "bin" / real)
-    shutil.move(folder / "packages/usr/share/prometheus", folder / "share")  # Debian's binaries look for templates there
+    shutil.move(
+        folder / "packages/usr/share/prometheus", folder / "share"
+    )  # Debian's binaries look for templates there
     shutil.rmtree(folder / "packages")
 
 

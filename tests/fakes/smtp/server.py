@@ -45,6 +45,7 @@ class SmtpServer:
         user: with ``password``: who may log in, and then nobody else may send.
         methods: login methods on offer, ``PLAIN`` and ``LOGIN``.
         name: the host name in the certificate.
+        address: where to listen; another than loopback only in a container of its own.
     """
 
     def __init__(
@@ -56,11 +57,13 @@ class SmtpServer:
         password: str = "",
         methods: tuple[str, ...] = ("PLAIN", "LOGIN"),
         name: str = "127.0.0.1",
+        address: str = "127.0.0.1",
     ) -> None:
         self.folder = folder
         self.security = security
         self.user, self.password = user, password
         self.methods = methods
+        self.address = address
         self.board = Switchboard(folder)
         self.port = 0
         self.attempts_to_log_in = 0
@@ -123,7 +126,7 @@ class SmtpServer:
         asyncio.set_event_loop(self._loop)
         context = self._tls if self.security == "tls" else None
         server = self._loop.run_until_complete(
-            self._loop.create_server(self._protocol, "127.0.0.1", self.port, ssl=context)
+            self._loop.create_server(self._protocol, self.address, self.port, ssl=context)
         )
         self.port = server.sockets[0].getsockname()[1]
         self._started.set()
@@ -187,11 +190,16 @@ def main() -> None:
     parser.add_argument("--security", choices=("none", "starttls", "tls", "stripped"), default="none")
     parser.add_argument("--user")
     parser.add_argument("--password", default="")
+    parser.add_argument("--name", default="127.0.0.1")
+    parser.add_argument("--address", default="127.0.0.1")
     options = parser.parse_args()
     folder = options.folder or Path(tempfile.mkdtemp())
     stop = {signal.SIGTERM, signal.SIGINT}
     signal.pthread_sigmask(signal.SIG_BLOCK, stop)
-    server = SmtpServer(folder, security=options.security, user=options.user, password=options.password)
+    server = SmtpServer(
+        folder,
+        **{key: getattr(options, key) for key in ("security", "user", "password", "name", "address")},
+    )
     server.port = options.port
     with server:
         draft = options.port_file.with_suffix(".tmp")

@@ -1,0 +1,101 @@
+"""The files of the stack as Compose reads them; no engine is needed."""
+
+import itertools
+import re
+
+import pytest
+
+from tests.docker import stack
+from tests.docker.stack import ROOT, config
+
+pytestmark = pytest.mark.docker
+
+OVERLAYS = sorted(path.name for path in (ROOT / "compose").glob("*.yaml") if path.name != "base.yaml")
+COMBINATIONS = [
+    ("compose.yaml", *(f"compose/{name}" for name in names))
+    for count in range(len(OVERLAYS) + 1)
+    for names in itertools.combinations(OVERLAYS, count)
+]
+ONE_SHOTS = {"generate", "reload"}
+
+
+@pytest.fixture(autouse=True)
+def _compose() -> None:
+    stack.require_compose()
+
+
+@pytest.mark.parametrize("files", COMBINATIONS, ids="+".join)
+def test_every_combination_of_files_is_valid(files):
+    """A combination that Compose refuses would greet a user with a parser's error."""
+    services = config(*files)["services"]
+    assert {"exporter", "prometheus", "alertmanager", "alerter", "grafana", *ONE_SHOTS} <= set(services)
+
+
+@pytest.mark.parametrize("files", COMBINATIONS, ids="+".join)
+def test_only_grafana_is_published_and_only_on_loopback(files):
+    """A port of Prometheus or the webhook that is open to the network would be open to anyone in it."""
+    published = {
+        name: [port["host_ip"] for port in service["ports"]]
+        for name, service in config(*files)["services"].items()
+        if "ports" in service
+    }
+    assert published == {"grafana": ["127.0.0.1"]}
+
+
+@pytest.mark.parametrize("files", COMBINATIONS, ids="+".join)
+def test_every_service_is_held_short(files):
+    """A service that was broken into, or leaks, must not take the machine with it."""
+    for name, service in config(*files)["services"].items():
+        assert service["read_only"], name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert "privileged" not in service, name
+        assert int(service["mem_limit"]) <= 2 * 2**30, name
+        assert service.get("user", "") not in {"0", "root"}, name
+        assert service["restart"] == ("no" if name in ONE_SHOTS else "unless-stopped"), name
+        assert name in ONE_SHOTS or "healthcheck" in service, name
+
+
+def test_the_base_reserves_the_cards_and_the_demo_needs_none():
+    """Without the reservation no driver is in the container; with it, the demo would not start on a laptop."""
+    base, demo = (
+        config(*files)["services"]["exporter"] for files in (COMBINATIONS[0], ("compose.yaml", "compose/demo.yaml"))
+    )
+    (device,) = base["deploy"]["resources"]["reservations"]["devices"]
+    assert device["driver"] == "nvidia"
+    assert device["capabilities"] == ["gpu", "utility"]
+    assert base["pid"] == "host"
+    assert "deploy" not in demo
+    assert "pid" not in demo
+    assert "--demo" in demo["command"]
+
+
+def test_images_are_exact():
+    """An image that moves changes the stack under a user who changed nothing."""
+    services = config("compose.yaml")["services"]
+    images = {service["image"] for service in services.values()} - {"gpuwarden"}
+    images |= set(re.findall(r"(?m)^FROM (\S+)", (ROOT / "compose/Dockerfile").read_text()))
+    assert all(re.search(r":v?\d+\.\d+\.\d+(-[\w-]+)?$", image) for image in images), images
+    assert set(stack.NAMES.values()) <= images
+
+
+def test_no_threshold_is_written_in_the_wiring():
+    """A second place for a number would, sooner or later, say another number than the mail does."""
+    texts = {path: path.read_text() for path in (ROOT / "compose").rglob("*.y*ml") if path.name != "rules.yml"}
+    for path, text in texts.items():
+        assert not re.search(r"gpu_|expr:|above:|below:|threshold:", re.sub(r"#.*", "", text)), path
+
+
+def test_every_setting_of_the_example_is_one():
+    """A line in .env.example that nothing reads sends a user looking for what he did wrong."""
+    read = "".join(path.read_text() for path in (ROOT / "compose").glob("*.yaml"))
+    offered = re.findall(r"(?m)^#?([A-Z][A-Z_]+)=", (ROOT / ".env.example").read_text())
+    assert offered
+    assert [name for name in offered if name not in read and name != "COMPOSE_FILE"] == []
+
+
+def test_every_setting_of_the_files_is_in_the_example():
+    """What can be set and is told nowhere might as well not be there."""
+    read = "".join(path.read_text() for path in (ROOT / "compose").glob("*.yaml"))
+    example = (ROOT / ".env.example").read_text()
+    assert [name for name in set(re.findall(r"\$\{([A-Z_]+)", read)) if name not in example] == []
