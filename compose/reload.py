@@ -1,8 +1,8 @@
 # ruff: noqa: INP001 -- a script that compose/Dockerfile puts into the image
-"""Tells the services of the stack that `gpuwarden generate` has written their files anew.
+"""``reload.py PID HOST:PORT...`` tells the running services of the stack that `gpuwarden generate` has written anew.
 
 Prometheus and Alertmanager answer POST /-/reload once the new files are in force, or with an error and the old ones
-kept. The alerter rereads its rules on SIGHUP; this process shares its PID namespace, where the alerter is process 1.
+kept. The alerter, process PID, rereads its rules on SIGHUP; the stack runs this in the alerter's PID namespace.
 """
 
 import os
@@ -21,19 +21,28 @@ def reload(service: str) -> str:
     try:
         _DIRECT.open(request, timeout=_SECONDS).close()
     except urllib.error.HTTPError as error:
-        return f"{service} keeps its old files: {error.read(2000).decode(errors='replace').strip()}"
+        with error:
+            return f"{service} keeps its old files: {error.read(2000).decode(errors='replace').strip()}"
     except OSError as error:
         return f"{service} cannot be told to read its files: {error}"
     return ""
 
 
-def main(services: list[str]) -> int:
+def hang_up(process: int) -> str:
+    """Send SIGHUP; what went wrong, or an empty text."""
+    try:
+        os.kill(process, signal.SIGHUP)
+    except OSError as error:
+        return f"process {process} cannot be told to read its rules: {error}"
+    return ""
+
+
+def main(process: str, *services: str) -> int:
     """Tell all of them, even when one refuses."""
-    complaints = [complaint for complaint in map(reload, services) if complaint]
-    os.kill(1, signal.SIGHUP)
-    sys.stderr.writelines(f"{complaint}\n" for complaint in complaints)
-    return 1 if complaints else 0
+    complaints = [*map(reload, services), hang_up(int(process))]
+    sys.stderr.writelines(f"{complaint}\n" for complaint in complaints if complaint)
+    return 1 if any(complaints) else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(*sys.argv[1:]))

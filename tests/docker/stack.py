@@ -139,7 +139,10 @@ def config(*files: str, environ: Mapping[str, str] | None = None) -> dict[str, A
 
 
 def _pull(image: str) -> bool:
-    return _run("docker", "pull", "--quiet", image, check=False).returncode == 0
+    try:
+        return _run("docker", "pull", "--quiet", image, check=False).returncode == 0
+    except subprocess.TimeoutExpired:
+        return False
 
 
 def _run(
