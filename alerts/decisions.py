@@ -37,8 +37,8 @@ class Decisions:
         self._store = store
         self._recipients = recipients
 
-    async def commit(self, changes: Sequence[Change], scrapes: Sequence[Scrape] = ()) -> int:
-        """Write down what was decided; ``scrapes`` are what it was decided on. Returns how many are to be told.
+    async def commit(self, changes: Sequence[Change], scrapes: Sequence[Scrape] = ()) -> None:
+        """Write down what was decided; ``scrapes`` are what it was decided on.
 
         Raises:
             StoreUnavailableError: nothing was decided.
@@ -52,7 +52,10 @@ class Decisions:
         if told:
             self.counted.update(notification.reason for notification in told)
             self.told.set()
-        return len(told)
+
+    async def probe(self) -> None:
+        """Find out whether a decision could be written now; raises StoreUnavailableError where it could not."""
+        await self._store.call(self._store.probe)
 
     def _keep(self, change: Change) -> None:
         if change.state is None:

@@ -55,6 +55,8 @@ class Posts:
         async with self._turn:
             try:
                 await self._take(post, time.time())
+                if self.trouble:  # a post that changes nothing proves nothing about the disk
+                    await self._decisions.probe()
             except (StoreUnavailableError, TooManyAlertsError) as error:
                 self.refuse(str(error))
                 raise

@@ -180,6 +180,10 @@ class Store:
         """When the oldest unsettled delivery was queued (Unix seconds)."""
         return self._read(deliveries.oldest_waiting)
 
+    def probe(self) -> None:
+        """Write something that changes nothing: raises StoreUnavailableError where the disk takes nothing."""
+        self._change(lambda db: db.execute(f"PRAGMA user_version = {len(schema.STEPS)}"))
+
     def prune(self, before: float) -> int:
         """Drop notifications decided before ``before`` that every recipient has; how many."""
         query = (

@@ -193,6 +193,26 @@ def test_a_state_that_turns_read_only_is_503_and_recovers_without_a_restart(tmp_
     asyncio.run(story())
 
 
+def test_a_post_that_changes_nothing_does_not_hide_a_disk_that_takes_nothing(tmp_path):
+    """The alerter would call itself healthy while it loses what fires."""
+
+    async def story():
+        async with door(tmp_path) as here:
+            assert (await here.post(payload(posted()))).status_code == 200
+            blocker = sqlite3.connect(here.store.folder / FILE_NAME, isolation_level=None)
+            here.store._connection.execute("PRAGMA busy_timeout = 10")
+            with closing(blocker):
+                blocker.execute("BEGIN EXCLUSIVE")
+                assert (await here.post(payload(posted(gpu="1", uuid="GPU-1")))).status_code == 503
+                assert (await here.post(payload(posted()))).status_code == 503
+                assert "the last post was not taken" in here.posts.unhealthy(0)
+                blocker.execute("ROLLBACK")
+            assert (await here.post(payload(posted()))).status_code == 200
+            assert here.posts.unhealthy(0) == ""
+
+    asyncio.run(story())
+
+
 def test_too_many_alerts_are_not_taken_now(tmp_path, monkeypatch):
     """A flood of made-up alerts would fill memory."""
     monkeypatch.setattr(posts, "MOST_ALERTS", 3)
