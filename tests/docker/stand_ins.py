@@ -8,6 +8,7 @@ They are called ``gpuwarden-stand-in/NAME`` and kept for the next run. Under the
 tests run (``borrowed_names``), so that they never hide an image that somebody wants to pull later.
 """
 
+import hashlib
 import os
 import platform
 import shutil
@@ -50,6 +51,12 @@ def why_not() -> str:
     return ""
 
 
+def image_of(name: str) -> str:
+    """What a stand-in is called; the one with the wheels changes its name with them."""
+    wheels = hashlib.sha256(f"{_wanted()} {CONSTRAINTS.read_text()}".encode()).hexdigest()[:12]
+    return f"{PREFIX}/{name}:{wheels if name == 'python' else 'latest'}"
+
+
 def exists(image: str) -> bool:
     return _docker("image", "inspect", image, check=False).returncode == 0
 
@@ -60,7 +67,7 @@ def build() -> None:
         "debian": _debian, "python": _python, "prometheus": _prometheus, "alertmanager": _alertmanager,
     }  # fmt: skip
     for name, make in builders.items():
-        if not exists(f"{PREFIX}/{name}"):
+        if not exists(image_of(name)):
             with tempfile.TemporaryDirectory(prefix="stand-in-") as folder:
                 make(Path(folder))
 
@@ -70,7 +77,7 @@ def borrowed_names(names: Mapping[str, str]) -> Iterator[None]:
     """Let stand-ins (keys) go by the real images' names (values) for as long."""
     try:
         for stand_in, real in names.items():
-            _docker("tag", f"{PREFIX}/{stand_in}", real)
+            _docker("tag", image_of(stand_in), real)
         yield
     finally:
         for real in names.values():
@@ -131,7 +138,7 @@ def _binaries(folder: Path, packages: list[str], names: Mapping[str, str]) -> No
 
 def _build(folder: Path, name: str, dockerfile: str, **values: object) -> None:
     (folder / "Dockerfile").write_text(dockerfile.format(prefix=PREFIX, **values))
-    _docker("build", "--quiet", "--tag", f"{PREFIX}/{name}", str(folder))
+    _docker("build", "--quiet", "--tag", image_of(name), str(folder))
 
 
 def _docker(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
