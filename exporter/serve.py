@@ -55,7 +55,7 @@ def serve_exporter(settings: ExporterSettings) -> None:
 
 
 def _add_sources(settings: ExporterSettings, sampler: Sampler, observations: Observations) -> NvmlSession | None:
-    if settings.demo or settings.scenario:
+    if settings.demo:
         path = pathlib.Path(settings.scenario) if settings.scenario else SHIPPED_SCENARIO
         sampler.add(DemoReader(load_scenario(path), observations))
         return None

@@ -13,7 +13,7 @@ from gpuwarden import settings
 from gpuwarden.options import config_option
 from gpuwarden.units import Duration, format_duration
 
-_USERINFO = re.compile(r"(?<=://)[^/@\s]*@")
+_USERINFO = re.compile(r"(?<=://)[^/\s]*@")
 
 
 @click.command()

@@ -115,7 +115,7 @@ def parse(text: str, file: str) -> Document:
         raise DocumentError([Mistake(file, None, "", "is nested too deeply")]) from error
     except DocumentError:
         raise
-    except (ValueError, OverflowError) as error:
+    except (ValueError, OverflowError, IndexError, AttributeError, TypeError) as error:  # PyYAML's own, on odd tags
         raise DocumentError([Mistake(file, None, "", f"holds a value that YAML cannot read: {error}")]) from error
     return Document(file, {} if data is None else data, lines)
 

@@ -52,7 +52,7 @@ def bind(address: str, what: str) -> socket.socket:
     try:
         family, kind, protocol, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listening = socket.socket(family, kind, protocol)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # a name that is none: labels empty or too long (IDNA)
         raise _cannot_listen(address, what, error) from error
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -65,12 +65,10 @@ def bind(address: str, what: str) -> socket.socket:
     return listening
 
 
-def _cannot_listen(address: str, what: str, error: OSError) -> AddressTakenError | AddressError:
-    if error.errno == errno.EADDRINUSE:
-        return AddressTakenError(
-            f"{address} is taken: does the {what} run already? Choose another with --listen HOST:PORT"
-        )
-    return AddressError(f"the {what} cannot listen on {address}: {error.strerror or error}")
+def _cannot_listen(address: str, what: str, error: OSError | UnicodeError) -> AddressTakenError | AddressError:
+    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+        return AddressTakenError(f"{address} is taken: does the {what} run already? Choose another: {what}.listen")
+    return AddressError(f"the {what} cannot listen on {address}: {getattr(error, 'strerror', None) or error}")
 
 
 def url_of(listening: socket.socket) -> str:

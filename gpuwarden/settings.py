@@ -9,6 +9,7 @@
 
 import difflib
 import pathlib
+import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Generic, TypeVar, cast, get_args, get_origin, get_type_hints
@@ -39,7 +40,17 @@ def find_file(explicit: pathlib.Path | None, environ: Mapping[str, str]) -> path
         return explicit
     home = environ.get("XDG_CONFIG_HOME") or f"{environ.get('HOME', '')}/.config"
     places = (pathlib.Path("gpuwarden.yml"), pathlib.Path(home, "gpuwarden", "gpuwarden.yml"))
-    return next((path for path in (*places, pathlib.Path("/etc/gpuwarden/gpuwarden.yml")) if path.is_file()), None)
+    return next((path for path in (*places, pathlib.Path("/etc/gpuwarden/gpuwarden.yml")) if _is_file(path)), None)
+
+
+def _is_file(path: pathlib.Path) -> bool:
+    """Whether there is a file to read; a folder that is closed to us counts, so that reading it says so."""
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except PermissionError:
+        return True
+    except OSError:
+        return False
 
 
 def load(
@@ -184,6 +195,6 @@ def _from_text(text: str, kind: Any) -> Any:
     if kind in (int, float, bool):
         try:
             return yaml.safe_load(text)
-        except yaml.YAMLError:
+        except (yaml.YAMLError, ValueError):
             return text
     return text

@@ -57,7 +57,7 @@ def format_value(value: float, unit: Unit) -> str:
 
 def _scaled(value: float, step: float, names: tuple[str, ...]) -> str:
     size, index = abs(value), 0
-    while size >= step and index < len(names) - 1:
+    while index < len(names) - 1 and round(size, 1 if index else 0) >= step:
         size, index = size / step, index + 1
     text = f"{size:.0f}" if index == 0 else f"{size:.1f}"
     return f"{'-' if value < 0 else ''}{text} {names[index]}"
@@ -66,15 +66,15 @@ def _scaled(value: float, step: float, names: tuple[str, ...]) -> str:
 def _seconds(value: float) -> str:
     if abs(value) < 1:
         return f"{value * 1000:.3g} ms"
-    if abs(value) < 60:  # noqa: PLR2004 -- a minute
+    if abs(value) < 59.5:  # noqa: PLR2004 -- rounds to less than a minute
         return f"{value:.3g} s"
-    sign = "-" if value < 0 else ""
-    minutes, hours, days = abs(value) // 60, abs(value) // 3600, abs(value) // 86400
+    sign, whole = "-" if value < 0 else "", round(abs(value))
+    minutes, hours, days = whole // 60, whole // 3600, whole // 86400
     if days:
-        return f"{sign}{days:.0f} d {hours % 24:.0f} h"
-    return (
-        f"{sign}{hours:.0f} h {minutes % 60:.0f} min" if hours else f"{sign}{minutes:.0f} min {abs(value) % 60:.0f} s"
-    )
+        return f"{sign}{days} d {hours % 24} h"
+    if hours:
+        return f"{sign}{hours} h {minutes % 60} min"
+    return f"{sign}{minutes} min {whole % 60} s"
 
 
 def format_timestamp(value: float) -> str:

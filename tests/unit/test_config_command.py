@@ -27,12 +27,13 @@ def test_config_shows_what_is_in_force_and_where_it_was_written(run, tmp_path, m
 
 def test_config_hides_passwords_in_urls(run, tmp_path):
     """A pasted configuration would give a password away."""
-    (tmp_path / "gpuwarden.yml").write_text("alerter: {targets: ['http://ann:s3same@box:9400/metrics']}\n")
+    (tmp_path / "gpuwarden.yml").write_text("alerter: {targets: ['http://ann:s3s@me@box:9400/metrics']}\n")
 
     output = run("config").output
 
     assert "http://***@box:9400/metrics" in output
-    assert "s3same" not in output
+    assert "s3s" not in output
+    assert "me@box" not in output
 
 
 @pytest.mark.parametrize("command", ["config", "exporter", "alerter", "up"])

@@ -83,6 +83,8 @@ wat: 1
         ("a: 1\n---\nb: 2", "is not YAML: expected a single document"),
         ("{a: !!python/object:os.system x}", "could not determine a constructor"),
         ("? [1]\n: 2", "found unhashable key"),
+        ('!!int ""', "holds a value that YAML cannot read"),
+        ('!!timestamp "abc"', "holds a value that YAML cannot read"),
     ],
 )
 def test_text_that_is_no_document_is_refused_with_its_place(text, message):

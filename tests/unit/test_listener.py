@@ -47,6 +47,12 @@ def test_a_taken_port_names_the_address_and_the_way_out():
             bind(address, "exporter")
 
 
+def test_an_address_that_is_none_is_refused():
+    """A typing mistake in a host name would end in a traceback."""
+    with pytest.raises(AddressError, match=r"the exporter cannot listen on a\.\.b:9400"):
+        bind("a..b:9400", "exporter")
+
+
 def test_an_address_of_another_machine_is_refused():
     """A wrong address would end in a traceback."""
     with pytest.raises(AddressError, match=r"the exporter cannot listen on 192\.0\.2\.1:9400"):

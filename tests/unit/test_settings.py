@@ -76,6 +76,7 @@ def test_each_value_knows_where_it_was_written(tmp_path):
             {},
             "GPUWARDEN_ALERTER_MAIL_PORT: alerter.mail.port: must be a who",
         ),
+        ("", {"GPUWARDEN_ALERTER_MAIL_PORT": "2024-99-99"}, {}, "alerter.mail.port: must be a whole number"),
         ("", {"GPUWARDEN_ALERTER_MIAL_PORT": "1"}, {}, "(did you mean GPUWARDEN_ALERTER_MAIL_PORT?)"),
         ("", {}, {"interval": "5 s"}, "--interval: alerter.interval: '5 s' is not a duration"),
     ],
