@@ -1,7 +1,7 @@
 """One uvicorn server on one address, bound before anything else starts, so that a taken port is a plain error.
 
-Nothing here decides what is served. Limits keep a slow or hostile client from holding more than its own connection:
-a cap on open connections, on the size of a request's head and on idle time.
+Nothing here decides what is served. Limits keep a slow or hostile client from holding the server up: a cap on open
+connections, on the size of a request's head, on the time that a request takes to arrive and on idle time.
 """
 
 import asyncio
@@ -13,10 +13,12 @@ from typing import Any
 
 import uvicorn
 
+from gpuwarden.deadlines import protocol
 from gpuwarden.errors import GpuwardenError
 
 _MOST_CONNECTIONS = 256
 _LARGEST_HEAD_BYTES = 16 * 1024
+_REQUEST_SECONDS = 10.0
 _IDLE_SECONDS = 75
 
 
@@ -87,14 +89,19 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def serve(app: Any, listening: socket.socket, stop: asyncio.Event) -> None:
-    """Serve ``app`` on the bound socket until ``stop`` is set; requests under way get two seconds to end."""
+async def serve(
+    app: Any, listening: socket.socket, stop: asyncio.Event, *, request_seconds: float = _REQUEST_SECONDS
+) -> None:
+    """Serve ``app`` on the bound socket until ``stop`` is set; requests under way get two seconds to end.
+
+    A request that is not complete ``request_seconds`` after its first byte is cut off.
+    """
     config = uvicorn.Config(
         app,
         log_config=None,
         access_log=False,
         lifespan="off",
-        http="h11",
+        http=protocol(request_seconds),
         ws="none",
         loop="asyncio",
         server_header=False,

@@ -1,6 +1,6 @@
 import asyncio
 import socket
-import threading
+import time
 
 import pytest
 from hypothesis import given
@@ -10,6 +10,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from gpuwarden.listener import AddressError, AddressTakenError, bind, parse_address, serve, url_of
+from tests.polling import wait_until
 
 
 @pytest.mark.parametrize(
@@ -65,14 +66,14 @@ def test_a_wildcard_is_shown_as_something_that_a_browser_can_open():
         assert url_of(listening).startswith("http://127.0.0.1:")
 
 
-def served(talk):
+def served(talk, **options):
     """What ``talk(port)`` returns while a small application is served."""
 
     async def main():
         app = Starlette(routes=[Route("/", lambda _: PlainTextResponse("hello"))])
         stop = asyncio.Event()
         listening = bind("127.0.0.1:0", "test")
-        serving = asyncio.create_task(serve(app, listening, stop))
+        serving = asyncio.create_task(serve(app, listening, stop, **options))
         answer = await asyncio.to_thread(talk, listening.getsockname()[1])
         stop.set()
         await serving
@@ -81,28 +82,74 @@ def served(talk):
     return asyncio.run(main())
 
 
+def connected(port):
+    return socket.create_connection(("127.0.0.1", port), timeout=5)
+
+
+def asked(port):
+    """The first line of the answer to one request."""
+    with connected(port) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        return connection.recv(1000).partition(b"\r")[0]
+
+
 def test_a_head_without_end_is_cut_off():
     """One client could fill the exporter's memory."""
 
     def talk(port):
-        with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+        with connected(port) as connection:
             connection.sendall(b"GET / HTTP/1.1\r\nhost: x\r\nx-long: " + b"x" * 40_000)
             return connection.recv(1000)
 
     assert served(talk).startswith(b"HTTP/1.1 400")
 
 
-def test_idle_connections_do_not_hold_up_others():
-    """A few silent clients would blind Prometheus."""
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"",
+        b"GET / HT",
+        b"GET / HTTP/1.1\r\nhost: x\r\n",
+        b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nhalf",
+    ],
+    ids=["nothing", "half a line", "half a head", "half a body"],
+)
+def test_a_request_that_does_not_arrive_is_cut_off(said):
+    """Silent clients would keep their places for ever."""
 
     def talk(port):
-        silent = [socket.create_connection(("127.0.0.1", port), timeout=5) for _ in range(50)]
-        with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
-            connection.sendall(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
-            answer = connection.recv(1000)
+        with connected(port) as connection:
+            connection.sendall(said)
+            answer = b""
+            while part := connection.recv(1000):
+                answer += part
+            return answer
+
+    assert b"200 OK" not in served(talk, request_seconds=0.1)
+
+
+def test_a_second_request_on_a_connection_has_its_own_time():
+    """Prometheus's kept connections would be cut off between two scrapes."""
+
+    def talk(port):
+        answers = []
+        with connected(port) as connection:
+            for pause in (0.0, 0.3):
+                time.sleep(pause)
+                connection.sendall(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+                answers.append(connection.recv(1000)[:12])
+        return answers
+
+    assert served(talk, request_seconds=0.2) == [b"HTTP/1.1 200"] * 2
+
+
+def test_silent_connections_do_not_blind_everybody_else():
+    """Three hundred silent clients would keep Prometheus out for good."""
+
+    def talk(port):
+        silent = [connected(port) for _ in range(260)]
+        wait_until(lambda: asked(port).startswith(b"HTTP/1.1 200"), 5, "nobody else is served")
         for connection in silent:
             connection.close()
-        return answer
 
-    assert served(talk).startswith(b"HTTP/1.1 200")
-    assert threading.active_count() < 50
+    served(talk, request_seconds=0.5)
