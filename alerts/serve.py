@@ -42,7 +42,7 @@ def serve_alerter(settings: AlerterSettings) -> None:
 
 def judge_line(settings: AlerterSettings) -> str:
     """Who decides, in one line."""
-    if settings.judge == "self":
+    if settings.judges_itself:
         return f"watching {', '.join(map(without_userinfo, settings.targets))}"
     url = settings.prometheus.url
     evidence = f"evidence from {without_userinfo(url)}" if url else "no evidence (alerter.prometheus.url is not set)"
@@ -61,7 +61,7 @@ def mail_line(settings: AlerterSettings) -> str:
 def _service(settings: AlerterSettings, store: Store, decisions: Decisions) -> Service:
     outbox = Outbox(store, transport_for(settings.delivery, settings.state_folder))
     url, enrich = settings.prometheus.url, None
-    if settings.judge == "self":
+    if settings.judges_itself:
         decider = Rounds(decisions, settings.targets, settings.interval)
     else:
         decider = Posts(decisions)

@@ -81,11 +81,11 @@ class AlerterSettings:
             yield from self._webhook_problems(host)
         if not SHORTEST_INTERVAL <= self.interval <= LONGEST_INTERVAL:
             yield "interval", "must be from 100ms to 5m", ""
-        if self.judge == "self":
+        if self.judges_itself:
             yield from self._target_problems()
 
     def _webhook_problems(self, host: str) -> Iterator[tuple[str, str, str]]:
-        if self.judge == "alertmanager" and self.webhook.secret_file is None and not is_loopback(host):
+        if not self.judges_itself and self.webhook.secret_file is None and not is_loopback(host):
             message = f"anyone who reaches {self.listen} could post alerts, since no secret is asked for"
             yield (
                 "webhook.secret_file",
@@ -108,6 +108,11 @@ class AlerterSettings:
             seen.add(instance)
 
     @property
+    def judges_itself(self) -> bool:
+        """Whether the rules are judged here; the demo needs nobody else."""
+        return self.demo or self.judge == "self"
+
+    @property
     def rule_files(self) -> tuple[pathlib.Path, ...]:
         """The files to load on top of the shipped rules, in order."""
         return (*((DEMO_RULES,) if self.demo else ()), *map(pathlib.Path, self.rules))
@@ -121,7 +126,7 @@ class AlerterSettings:
     def state_folder(self) -> pathlib.Path:
         """Where the state lives; the demo's is its own."""
         if self.state is not None:
-            return pathlib.Path(self.state)
+            return pathlib.Path(self.state, "demo") if self.demo else pathlib.Path(self.state)
         return default_state_folder(os.environ, "demo" if self.demo else "alerter")
 
 

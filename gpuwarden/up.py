@@ -4,6 +4,7 @@
 2. A child that ends later is started again, after a wait that doubles up to half a minute.
 3. Children hang on a pipe from here: when this process is gone, whatever the reason, they stop too.
 4. Ctrl-C reaches this process alone; it asks the children to end, waits, and only then ends them by force.
+5. SIGHUP is passed on to the alerter, which rereads its rules.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ import contextlib
 import logging
 import os
 import pathlib
+import signal
 import sys
 import time
 from dataclasses import dataclass
@@ -49,6 +51,8 @@ class Child:
     url: str
     process: asyncio.subprocess.Process | None = None
     was_ready: bool = False
+    rereads: bool = False
+    """Whether SIGHUP means something to it."""
 
 
 @click.command()
@@ -65,11 +69,11 @@ def up(config: pathlib.Path | None, demo: bool | None, state: str | None, rules:
     page, health = _free_address(exporter.listen, "exporter"), _free_address(loaded.values.listen, "alerter")
     shared = [*(["--config", str(config)] if config else []), *(["--demo"] if demo else [])]
     own = [*(["--state", state] if state else []), *(part for file in rules for part in ("--rules", file))]
-    if ("targets",) not in loaded.origins:
+    if loaded.values.demo or ("targets",) not in loaded.origins:
         own += ["--target", f"{page.url}/metrics"]
     children = [
         Child("exporter", ["exporter", "--listen", page.listen, *shared], page.url),
-        Child("alerter", ["alerter", "--listen", health.listen, *shared, *own], health.url),
+        Child("alerter", ["alerter", "--listen", health.listen, *shared, *own], health.url, rereads=True),
     ]
     said = [f"gpuwarden {__version__}: open {page.url} (Ctrl-C ends it)", mail_line(loaded.values)]
     run_until_stopped(lambda stop: _supervise(children, said, stop))
@@ -89,6 +93,7 @@ def _free_address(listen: str, name: str) -> _Address:
 
 
 async def _supervise(children: list[Child], said: list[str], stop: asyncio.Event) -> None:
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _hang_up, children, stop)
     keepers = [asyncio.create_task(_keep(child, stop)) for child in children]
     ending = asyncio.create_task(stop.wait())
     status = asyncio.create_task(_tell(children, said))
@@ -101,9 +106,19 @@ async def _supervise(children: list[Child], said: list[str], stop: asyncio.Event
         await asyncio.gather(*(_end(child) for child in children))
         results = await asyncio.gather(*keepers, return_exceptions=True)
     for result in results:
-        if isinstance(result, GpuwardenError):
+        if isinstance(result, BaseException):
             raise result
     click.echo("\nended" if sys.stdout.isatty() else "ended")
+
+
+def _hang_up(children: list[Child], stop: asyncio.Event) -> None:
+    """SIGHUP: a closed terminal ends everything; from a service manager it means "read your rules again"."""
+    if sys.stdin.isatty():
+        stop.set()
+        return
+    for child in children:
+        if child.rereads and child.process is not None and child.process.returncode is None:
+            child.process.send_signal(signal.SIGHUP)
 
 
 async def _keep(child: Child, stop: asyncio.Event) -> None:
@@ -111,6 +126,9 @@ async def _keep(child: Child, stop: asyncio.Event) -> None:
     while not stop.is_set():
         begun = time.monotonic()
         child.process = await _start(child)
+        if stop.is_set():
+            await _end(child)
+            return
         status = await child.process.wait()
         if stop.is_set():
             return
@@ -126,15 +144,19 @@ async def _keep(child: Child, stop: asyncio.Event) -> None:
 
 
 async def _start(child: Child) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "gpuwarden",
-        *child.arguments,
-        stdin=asyncio.subprocess.PIPE,
-        env={**os.environ, SUPERVISED: "1"},
-        start_new_session=True,
-    )
+    try:
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "gpuwarden",
+            *child.arguments,
+            stdin=asyncio.subprocess.PIPE,
+            env={**os.environ, SUPERVISED: "1"},
+            start_new_session=True,
+        )
+    except OSError as error:
+        message = f"the {child.name} could not be started: {error.strerror or error}"
+        raise ChildFailedError(message) from error
 
 
 async def _end(child: Child) -> None:

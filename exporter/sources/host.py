@@ -9,6 +9,7 @@ from typing import NamedTuple, TypeVar
 
 import psutil
 
+from exporter.processes.labels import clean_label
 from exporter.snapshot import Host
 from exporter.sources.reader import Part
 
@@ -32,7 +33,8 @@ class HostReader:
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
         self._cpu_before: tuple[float, float] | None = None
-        self._info = {"hostname": platform.node(), "system": platform.system(), "kernel": platform.release()}
+        described = {"hostname": platform.node(), "system": platform.system(), "kernel": platform.release()}
+        self._info = {name: clean_label(text) for name, text in described.items()}
 
     def read(self) -> Part:
         """Read everything once."""
@@ -94,13 +96,14 @@ def _filesystems() -> Iterator[tuple[tuple[str, ...], _Usage]]:
         usage = _or_none(lambda part=part: psutil.disk_usage(part.mountpoint))
         if usage is not None and usage.used + usage.free > 0:
             seen.add(part.device)
-            yield (part.device, part.mountpoint, part.fstype), _Usage(usage.total, usage.used, usage.free)
+            labels = (clean_label(part.device), clean_label(part.mountpoint), clean_label(part.fstype))
+            yield labels, _Usage(usage.total, usage.used, usage.free)
 
 
 def _network() -> Mapping[str, tuple[int, int]]:
     counters = psutil.net_io_counters(pernic=True)
     return {
-        name: (item.bytes_recv, item.bytes_sent)
+        clean_label(name): (item.bytes_recv, item.bytes_sent)
         for name, item in counters.items()
         if not name.startswith(_VIRTUAL_NETWORKS)
     }
@@ -110,7 +113,7 @@ def _disks() -> Mapping[str, tuple[int, int]]:
     """Whole disks only: a partition's bytes are its disk's bytes already."""
     counters = psutil.disk_io_counters(perdisk=True) or {}
     return {
-        name: (item.read_bytes, item.write_bytes)
+        clean_label(name): (item.read_bytes, item.write_bytes)
         for name, item in counters.items()
         if Path("/sys/block", name).exists() and not name.startswith(("loop", "ram", "zram"))
     }

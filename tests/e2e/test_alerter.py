@@ -250,8 +250,9 @@ def test_a_simulated_card_that_fills_and_empties_leaves_one_thread_of_two_marked
     """The demo would prove nothing, or its mails would be taken for real ones."""
     rules = write(tmp_path / "quick.yml", QUICK)
     scenario = Path(__file__).parents[1] / "scenarios" / "fill-and-empty.yml"
-    folder = tmp_path / "state" / "mail" / "new"
-    server = {f"GPUWARDEN_ALERTER_MAIL_{key}": "a@mail.invalid" for key in ("FROM", "TO")}
+    folder = tmp_path / "state" / "demo" / "mail" / "new"
+    server = {"GPUWARDEN_ALERTER_JUDGE": "alertmanager"}
+    server |= {f"GPUWARDEN_ALERTER_MAIL_{key}": "a@mail.invalid" for key in ("FROM", "TO")}
     server["GPUWARDEN_ALERTER_MAIL_HOST"] = "mail.invalid"
     with (
         exporter(tmp_path, None, "--demo", "--scenario", str(scenario)) as page,
@@ -282,6 +283,8 @@ def test_up_supervises_both_restarts_a_child_and_ends_cleanly(tmp_path, fake_dri
         url = process.wait_for(r"open (http://\S+)").group(1)
         process.wait_for("1 of 1 GPUs answer.*nothing fires")
         assert of_gpu(series(url), "gpu_up", 0) == 1
+        process.process.send_signal(signal.SIGHUP)
+        process.wait_for("reloaded 6 rules")
         driver.upgrade()
         process.wait_for("the exporter ended with status 75; starting it again", 60)
         process.process.send_signal(signal.SIGINT)

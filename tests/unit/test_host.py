@@ -1,6 +1,9 @@
 import psutil
 import pytest
 
+from exporter.latency.observations import Observations
+from exporter.page import PageMaker
+from exporter.snapshot import Snapshot
 from exporter.sources.host import NO_SPACE_TO_RUN_OUT, HostReader
 
 
@@ -30,3 +33,20 @@ def test_file_systems_that_cannot_run_out_are_left_out():
     for key, ratio in host.filesystem_used_ratio.items():
         usage = psutil.disk_usage(key[1])
         assert ratio == pytest.approx(usage.percent / 100, abs=0.02)
+
+
+def test_a_mount_point_that_is_no_text_leaves_the_page_valid(monkeypatch):
+    """One USB stick with an old file name would take the whole page down, cards included."""
+    odd = psutil.disk_partitions(all=True)[0]._replace(
+        device="/dev/sdz1", mountpoint="/media/caf\udce9\u202e\n", fstype="ext4", opts="rw"
+    )
+    usage = psutil.disk_usage("/")
+    monkeypatch.setattr(psutil, "disk_partitions", lambda **_: [odd])
+    monkeypatch.setattr(psutil, "disk_usage", lambda _: usage)
+
+    (labels,) = HostReader().read().host.filesystem_used_ratio
+
+    assert labels == ("/dev/sdz1", "/media/caf\ufffd", "ext4")
+    page = PageMaker(lambda: Snapshot(host=HostReader().read().host), Observations(), interval=1, version="1").page()
+    assert b"/media/caf\xef\xbf\xbd" in page.text
+    assert page.openmetrics.endswith(b"# EOF\n")
