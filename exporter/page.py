@@ -1,6 +1,7 @@
 """The page that scrapers get, made from the latest snapshot and never by asking a device.
 
-1. What is older than two sampling intervals is dropped by this clock alone, even when every sampling thread is dead.
+1. What is older than two sampling intervals and a quarter of a second is dropped by this clock alone, even when every
+   sampling thread is dead.
 2. A page is used again for a quarter of an interval, so forty scrapers cost what one does.
 3. Each format is rendered when the first scraper asks for it, and compressed once.
 """

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -20,8 +21,10 @@ def main() -> int:
     with (
         tempfile.TemporaryDirectory(prefix="fake-nvml-") as directory,
         FakeDriver.create(Path(directory), arguments.profile or ["rtx-3060"]) as driver,
+        subprocess.Popen(arguments.command, env=os.environ | driver.environment()) as process,
     ):
-        return subprocess.run(arguments.command, env=os.environ | driver.environment(), check=False).returncode
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the command, which ends in its own time
+        return process.wait()
 
 
 if __name__ == "__main__":
