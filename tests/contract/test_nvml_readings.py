@@ -105,6 +105,16 @@ def test_what_fails_now_is_absent_now_and_logged_once(fake_driver, code):
         assert sum("no reading of power" in line for line in child.whole_log()) == 1
 
 
+def test_a_limit_that_cannot_be_read_at_first_is_there_soon(fake_driver):
+    """A card that is still busy when the exporter starts must not be without its temperature margin for a minute."""
+    driver = fake_driver("rtx-3060")
+    driver.gpu(0).fail("nvmlDeviceGetTemperatureThreshold", Return.UNKNOWN)
+    with Sampling(driver.environment()) as child:
+        assert child.until_up(True)["gpus"][0]["temperature_limit_celsius"] == {}
+        driver.gpu(0).heal()
+        child.until(lambda found: found["gpus"][0]["temperature_limit_celsius"])
+
+
 @pytest.mark.parametrize("code", [Return.FUNCTION_NOT_FOUND, Return.ARGUMENT_VERSION_MISMATCH, Return.UNKNOWN])
 def test_memory_of_an_old_driver(fake_driver, code):
     """Old drivers and WSL have only the first version of the call; the memory alert must work there too."""

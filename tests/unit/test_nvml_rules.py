@@ -2,8 +2,10 @@
 
 import pytest
 
+from exporter.processes.table import ProcessTable
 from exporter.sources.nvml import errors
-from exporter.sources.nvml.device import Held, Memory
+from exporter.sources.nvml.card import Card
+from exporter.sources.nvml.device import Device, Held, Memory
 from exporter.sources.nvml.fields import attributes, memory_values, percent, throttle_values, watts
 from exporter.sources.nvml.gate import Backoff, Gate, GateClosedError
 from exporter.sources.nvml.processes import merged, visible
@@ -222,3 +224,48 @@ def test_a_lost_card_ends_the_reading():
     ways = Ways(new=15)
     with pytest.raises(errors.GpuLostError):
         Support("x").read(Field("f", (ways.way("new"),)), None)
+
+
+class Answers:
+    """A driver whose card answers by function and last argument, else by function; not supported where nothing is."""
+
+    def __init__(self, **answers):
+        self.answers = answers
+        self.asked = []
+
+    def call(self, function, *arguments):
+        self.asked.append(function)
+        name = function.removeprefix("nvmlDevice")
+        answer = self.answers.get(f"{name}_{arguments[-1]}", self.answers.get(name, errors.error_for(function, 3)))
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def card_of(driver):
+    return Card("nvml/0", Device(driver, object()), driver, ProcessTable())
+
+
+def test_a_limit_that_fails_for_a_moment_keeps_its_value_and_is_asked_for_again():
+    """GpuTemperatureMarginLow must not be blind for a minute because one question in a thousand failed."""
+    limit, unknown = "GetTemperatureThreshold_1", errors.error_for("nvmlDeviceGetTemperatureThreshold", 999)
+    driver = Answers(GetTemperature=83, GetTemperatureThreshold_1=unknown, GetMaxClockInfo=2000)
+    card = card_of(driver)
+    assert "temperature_margin_celsius" not in card.read(0.0)
+    driver.answers[limit] = 93
+    assert card.read(1.0)["temperature_margin_celsius"] == 10.0
+    driver.answers[limit] = unknown
+    assert card.read(61.0)["temperature_margin_celsius"] == 10.0
+    driver.answers[limit] = 95
+    assert card.read(62.0)["temperature_margin_celsius"] == 12.0
+
+
+def test_only_the_limit_that_failed_is_asked_for_again():
+    """A card that refuses one question for good must not be asked all the others every second for that."""
+    unknown = errors.error_for("nvmlDeviceGetTemperatureThreshold", 999)
+    driver = Answers(GetTemperature=83, GetTemperatureThreshold_1=unknown, GetMaxClockInfo=2000)
+    card = card_of(driver)
+    for second in range(60):
+        card.read(float(second))
+    assert driver.asked.count("nvmlDeviceGetTemperatureThreshold") == 3 + 60
+    assert driver.asked.count("nvmlDeviceGetMaxClockInfo") == 4

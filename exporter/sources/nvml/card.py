@@ -1,10 +1,12 @@
 """One card under one handle: what it has turned out to support, what hardly ever changes, and a whole reading.
 
 A ``Card`` is thrown away with its handle. What hardly ever changes (temperature limits, highest clocks) is read once a
-minute, to ask the device no more than needed.
+minute, to ask the device no more than needed. One of these that fails for now keeps its earlier value and is asked for
+again with the next reading: the margin to the slowdown limit must not vanish for a minute.
 """
 
 import logging
+from itertools import chain
 from typing import Any
 
 from exporter.processes.capping import DEFAULT_LIMIT, capped
@@ -13,7 +15,7 @@ from exporter.processes.table import ProcessTable
 from exporter.sources.nvml.device import Device
 from exporter.sources.nvml.driver import Driver
 from exporter.sources.nvml.errors import GPU_IS_LOST, GpuLostError, NotAvailableError
-from exporter.sources.nvml.fields import attributes, read_values
+from exporter.sources.nvml.fields import CHANGING, FIXED, attributes, read_values
 from exporter.sources.nvml.processes import ProcessReader
 from exporter.sources.nvml.support import Support, Value
 
@@ -33,8 +35,8 @@ class Card:
         self._processes = ProcessReader(driver, table)
         self._process_limit = process_limit
         self._support = Support(source)
-        self._fixed: list[Value] = []
-        self._fixed_due = float("-inf")
+        self._fixed: dict[str, tuple[Value, ...]] = {}
+        self._fixed_due: dict[str, float] = {}
         self._description: dict[str, str] | None = None
 
     def read(self, now: float) -> dict[str, Any]:
@@ -45,20 +47,24 @@ class Card:
                 device and hears "unknown error" to everything.
             NvmlError: the driver has gone.
         """
-        if now >= self._fixed_due:
-            self._fixed, _ = read_values(self._device, self._support, fixed=True)
-            self._fixed_due = now + _FIXED_EVERY
-        values, failed = read_values(self._device, self._support, fixed=False)
-        if failed and not values:
+        self._read_fixed(now)
+        values, failed = read_values(CHANGING, self._device, self._support)
+        if failed and not any(values.values()):
             message = "the card answers no question"
             raise GpuLostError(message, GPU_IS_LOST)
-        found = attributes([*self._fixed, *values])
+        found = attributes(chain(*self._fixed.values(), *values.values()))
         processes, found["processes_visible"] = self._processes.read(
             self._device, self._support, found.get("memory_total_bytes"), found.get("memory_used_bytes")
         )
         found["processes"] = capped(processes, self._process_limit)
         self._support.tell()
         return found
+
+    def _read_fixed(self, now: float) -> None:
+        due = [field for field in FIXED if now >= self._fixed_due.get(field.name, now)]
+        values, _ = read_values(due, self._device, self._support)
+        self._fixed |= values
+        self._fixed_due |= dict.fromkeys(values, now + _FIXED_EVERY)
 
     def description(self) -> dict[str, str]:
         """The card's part of ``Gpu.info``, asked once."""

@@ -172,19 +172,26 @@ FIELDS: tuple[Field, ...] = (
 )
 
 
-def read_values(device: Device, support: Support, *, fixed: bool) -> tuple[list[Value], bool]:
-    """Read all fixed or all changing fields; the flag is true when at least one field failed only for now.
+FIXED = tuple(field for field in FIELDS if field.fixed)
+CHANGING = tuple(field for field in FIELDS if not field.fixed)
+
+
+def read_values(
+    fields: Iterable[Field], device: Device, support: Support
+) -> tuple[dict[str, tuple[Value, ...]], set[str]]:
+    """Values by the field's name, none for what the card cannot; and the names of the fields that failed only for now.
 
     Raises:
         NvmlError: the card or the driver has gone.
     """
-    values: list[Value] = []
-    failed = False
-    for field in FIELDS:
-        if field.fixed == fixed:
-            answer = support.read(field, device)
-            failed = failed or answer is None
-            values += answer or ()
+    values: dict[str, tuple[Value, ...]] = {}
+    failed: set[str] = set()
+    for field in fields:
+        answer = support.read(field, device)
+        if answer is None:
+            failed.add(field.name)
+        else:
+            values[field.name] = answer
     return values, failed
 
 
