@@ -12,12 +12,10 @@ from typing import cast
 from prometheus_client.core import Metric as Family
 
 from exporter.latency.observations import Observed
-from exporter.snapshot import Gpu, GpuProcess, Host, Snapshot
+from exporter.snapshot import PEAK_WINDOW_SECONDS, Gpu, GpuProcess, Host, Snapshot
 from gpuwarden.catalog import CATALOG, EXPORTER_ROWS, GPU_ROWS, HOST_ROWS, Metric
 
 Values = Iterable[tuple[Mapping[str, str], float]]
-
-PEAK_WINDOW_SECONDS = 60.0
 
 
 def families(

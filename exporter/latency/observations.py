@@ -47,7 +47,6 @@ class Observations:
         self._lock = threading.Lock()
         self._values: dict[str, dict[Labels, float]] = {}
         self._distributions: dict[str, dict[Labels, Distribution]] = {}
-        self.dropped = 0
 
     def observe(self, name: str, labels: Labels, value: float) -> None:
         """Add one duration in seconds to a histogram."""
@@ -74,9 +73,7 @@ class Observations:
                 family[labels] = value + (family.get(labels, 0.0) if keep else 0.0)
 
     def _room(self) -> bool:
-        held = sum(map(len, self._values.values())) + sum(map(len, self._distributions.values()))
-        self.dropped += held >= MOST_LABEL_SETS
-        return held < MOST_LABEL_SETS
+        return sum(map(len, (*self._values.values(), *self._distributions.values()))) < MOST_LABEL_SETS
 
     def observed(self) -> tuple[Observed, ...]:
         """A frozen copy of everything."""

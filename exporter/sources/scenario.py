@@ -9,7 +9,7 @@ import pathlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from gpuwarden.documents import Document, DocumentError, Mistake, nearest, read
+from gpuwarden.documents import Document, DocumentError, Mistake, Path, nearest, read
 from gpuwarden.structure import structure
 from gpuwarden.units import Duration, parse_duration
 
@@ -71,15 +71,25 @@ def _mistakes(document: Document, scenario: Scenario) -> Iterator[Mistake]:
     if scenario.period <= 0:
         yield document.mistake(("period",), "must be longer than 0")
     for index, gpu in enumerate(scenario.gpus):
+        path = ("gpus", index)
+        if gpu.memory_gib < 1:
+            yield document.mistake((*path, "memory_gib"), "must be 1 or more")
+        if len({item.pid for item in gpu.processes}) < len(gpu.processes):
+            yield document.mistake((*path, "processes"), "need a pid each", "pid: 4243")
         for name, points in gpu.curves.items():
-            path = ("gpus", index, "curves", name)
-            if name not in CURVES:
-                yield document.mistake(path, "is not a curve", nearest(name, CURVES) or ", ".join(sorted(CURVES)))
-            for when in points:
-                try:
-                    parse_duration(when)
-                except ValueError as error:
-                    yield document.mistake((*path, when), str(error))
+            yield from _curve_mistakes(document, (*path, "curves", name), name, points)
+
+
+def _curve_mistakes(document: Document, path: Path, name: str, points: Mapping[str, float]) -> Iterator[Mistake]:
+    if name not in CURVES:
+        yield document.mistake(path, "is not a curve", nearest(name, CURVES) or ", ".join(sorted(CURVES)))
+    for when, value in points.items():
+        try:
+            parse_duration(when)
+        except ValueError as error:
+            yield document.mistake((*path, when), str(error))
+        if name.endswith("_ratio") and not 0 <= value <= 1:
+            yield document.mistake((*path, when), f"{value:g} is not a ratio from 0 to 1")
 
 
 def curve(points: Mapping[str, float]) -> Curve:

@@ -9,13 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from exporter.snapshot import Gpu, GpuProcess, Host
+from exporter.snapshot import PEAK_WINDOW_SECONDS, Gpu, GpuProcess, Host
 from exporter.sources.scenario import Curve, SimulatedGpu, curve, value_at
 
 GIB = float(2**30)
 _RESERVED_BYTES = 0.25 * GIB
 _BUDGET = 0.8
-_PEAK_SECONDS = 60
 _NAMESPACE = uuid.UUID("6f7f3f0e-5c0e-4f53-9d52-2b0d1f9a7c11")
 _STILL = {"memory_used_ratio": 0.3, "utilization_ratio": 0.2, "temperature_celsius": 50.0, "throttled": 0.0}
 
@@ -40,7 +39,7 @@ class SimulatedCard:
 
     def peak(self, name: str, elapsed: float) -> float:
         """The curve's highest value in the trailing minute."""
-        return max(self.at(name, elapsed - back) for back in range(_PEAK_SECONDS) if back <= elapsed)
+        return max(self.at(name, elapsed - back) for back in range(PEAK_WINDOW_SECONDS) if back <= elapsed)
 
     def reading(self, elapsed: float, now: float, started_at: float) -> Gpu:
         """Every row at ``elapsed`` seconds; ``now`` is monotonic, ``started_at`` Unix seconds."""

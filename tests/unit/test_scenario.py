@@ -43,14 +43,18 @@ def test_a_wrong_scenario_is_refused_with_every_mistake(tmp_path):
     """A typing mistake in a scenario would play another scenario."""
     file = tmp_path / "s.yml"
     file.write_text(
-        "description: x\nperiod: 0s\ngpus:\n  - name: A\n    memory_gib: 4\n    curves:\n"
-        "      memory_usd_ratio: {0s: 1}\n      utilization_ratio: {1 s: 0}\n"
+        "description: x\nperiod: 0s\ngpus:\n  - name: A\n    memory_gib: 0.1\n    curves:\n"
+        "      memory_usd_ratio: {0s: 1}\n      utilization_ratio: {1 s: 0, 2s: 90}\n"
+        "    processes: [{name: a, share: 0.5}, {name: b, share: 0.5}]\n"
     )
     with pytest.raises(DocumentError) as caught:
         load_scenario(file)
 
     assert str(caught.value).splitlines() == [
         f"{file}:2: period: must be longer than 0",
+        f"{file}:5: gpus[0].memory_gib: must be 1 or more",
         f"{file}:7: gpus[0].curves.memory_usd_ratio: is not a curve (did you mean 'memory_used_ratio'?)",
         f"{file}:8: gpus[0].curves.utilization_ratio.1 s: '1 s' is not a duration: write 30s, 5m, 1h30m",
+        f"{file}:8: gpus[0].curves.utilization_ratio.2s: 90 is not a ratio from 0 to 1",
+        f"{file}:9: gpus[0].processes: need a pid each (pid: 4243)",
     ]
