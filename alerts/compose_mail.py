@@ -33,7 +33,7 @@ def compose(notification: Notification, settings: MailSettings, *, root_message_
     """
     view = view_of(notification)
     _, sender = split_address(settings.sender) or ("", "gpuwarden@localhost")
-    domain = _domain_of(sender)
+    domain = domain_of(sender)
     message_id = message_id_of(notification.id, notification.reason, domain)
     subject_line, subject = text_header("Subject", view.subject, SUBJECT_LIMIT)
     head = [
@@ -55,7 +55,7 @@ def message_id_of(notification_id: str, reason: str, domain: str) -> str:
     return f"<{notification_id}.{reason}@{domain}>"
 
 
-def _domain_of(address: str) -> str:
+def domain_of(address: str) -> str:
     """The sender's domain, without its first parts where it is too long for a Message-ID."""
     room = LONGEST_MESSAGE_ID - len(message_id_of("x" * 20, "resolved", ""))
     domain = address.rpartition("@")[2].lower()

@@ -2,6 +2,9 @@
 
 It works from the store alone. What a crash left decided but not composed is therefore nothing special, and a disk that
 took the decision but not the mail is tried again.
+
+One notification never costs another its mail. Where the full mail cannot be made, a plain one tells of the alert; where
+even that fails, the notification stays in the store, counts as ``stuck`` and is tried again whenever there is work.
 """
 
 import asyncio
@@ -9,6 +12,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 
 from alerts.compose_mail import compose
+from alerts.compose_plain import compose_plain
 from alerts.mail_settings import MailSettings, bare_address
 from alerts.notify.notification import Notification
 from alerts.store import Store, StoreUnavailableError
@@ -18,7 +22,7 @@ _log = logging.getLogger(__name__)
 RETRY_SECONDS = 5.0
 
 Enrich = Callable[[Sequence[Notification]], Awaitable[Sequence[Notification]]]
-"""Puts evidence into notifications, the same ones in the same order; it is quick and never raises."""
+"""Puts evidence into notifications, the same ones in the same order; it is quick. When it raises, there is none."""
 
 
 class Composer:
@@ -34,6 +38,8 @@ class Composer:
     ) -> None:
         self.trouble = ""
         """Why nothing can be composed now, one line, empty while all is well."""
+        self.stuck: set[str] = set()
+        """Ids of the notifications of which no mail could be made."""
         self._store = store
         self._told = told
         self._mail = mail
@@ -55,6 +61,13 @@ class Composer:
             self.trouble = ""
             await self._told.wait()
 
+    @property
+    def remarks(self) -> list[str]:
+        """What people should know of the mails that could not be made."""
+        remarks = [f"{len(self.stuck)} alerts could not be made into mails, see the log"] if self.stuck else []
+        unreadable = len(self._store.unreadable)
+        return [*remarks, f"{unreadable} rows of the state cannot be read, see the log"] if unreadable else remarks
+
     async def compose_all(self) -> None:
         """Compose what waits for it.
 
@@ -62,11 +75,35 @@ class Composer:
             StoreUnavailableError: what is left still waits.
         """
         waiting: Sequence[Notification] = await self._store.call(self._store.uncomposed)
-        if waiting and self._enrich:
-            waiting = await self._enrich(waiting)
-        for notification in waiting:
-            root = await self._store.call(self._store.message_id, notification.root)
-            message = compose(notification, self._mail, root_message_id=root)
-            addresses = [bare_address(recipient) for recipient in notification.recipients]
-            await self._store.call(self._store.add_message, notification.id, message, addresses)
-            self._wake()
+        for notification in await self._enriched(waiting):
+            if await self._compose(notification):
+                self.stuck.discard(notification.id)
+                self._wake()
+            else:
+                self.stuck.add(notification.id)
+
+    async def _enriched(self, waiting: Sequence[Notification]) -> Sequence[Notification]:
+        if not waiting or not self._enrich:
+            return waiting
+        try:
+            return await self._enrich(waiting)
+        except Exception:  # noqa: BLE001 -- a mail without evidence beats none
+            _log.exception("a fault of ours: %d mails go out without evidence", len(waiting))
+            return waiting
+
+    async def _compose(self, notification: Notification) -> bool:
+        """Make and keep the mail, a plain one if need be; whether there is one now."""
+        for write in (compose, compose_plain):
+            try:
+                root = await self._store.call(self._store.message_id, notification.root)
+                message = write(notification, self._mail, root_message_id=root)
+                addresses = [bare_address(recipient) for recipient in notification.recipients]
+                await self._store.call(self._store.add_message, notification.id, message, addresses)
+            except StoreUnavailableError:
+                raise
+            except Exception:  # noqa: BLE001 -- it must cost no other notification
+                if notification.id not in self.stuck:
+                    _log.exception("a fault of ours: %s failed on notification %s", write.__name__, notification.id)
+            else:
+                return True
+        return False

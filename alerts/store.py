@@ -3,19 +3,22 @@
 Two transactions carry a mail. ``commit_round`` writes states and the notifications that follow from them, all or
 nothing; ``add_message`` writes a notification's final bytes with one delivery per recipient. Whatever is committed is
 on the disk (WAL with synchronous=FULL), so after any crash the work goes on from ``uncomposed`` and ``recover``. When
-the disk takes no more, the call raises and nothing of it is written.
+the disk takes no more, the call raises and nothing of it is written. A row that cannot be read is left where it is,
+logged once, counted in ``unreadable``, and keeps nothing else from being read.
 
 A store is used by one thread at a time; asyncio code goes through ``call``, which runs on the store's own thread.
 """
 
 import asyncio
 import fcntl
+import logging
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Concatenate, ParamSpec, Self, TypeVar
 
@@ -23,7 +26,15 @@ from alerts import deliveries, schema
 from alerts.deliveries import Delivery, DeliveryState, QueueRow
 from alerts.notify.notification import Notification
 from alerts.state import AlertKey, State
-from alerts.store_records import dump_key, dump_notification, dump_state, load_key, load_notification, load_state
+from alerts.store_records import (
+    UnreadableRecordError,
+    dump_key,
+    dump_notification,
+    dump_state,
+    load_key,
+    load_notification,
+    load_state,
+)
 from alerts.transport import Message, Outcome, Reply
 from gpuwarden.errors import GpuwardenError
 
@@ -31,6 +42,8 @@ FILE_NAME = "alerter.sqlite3"
 _LOCK_NAME = "alerter.lock"
 _BUSY_MILLISECONDS = 5000
 _GIBIBYTE = 1 << 30
+
+_log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -49,6 +62,8 @@ class Store:
 
     def __init__(self, folder: Path, connection: sqlite3.Connection, lock: int) -> None:
         self.folder = folder
+        self.unreadable: frozenset[str] = frozenset()
+        """Rows that were met and cannot be read, as people find them in the file."""
         self._connection = connection
         self._lock = lock
         self._turn = threading.Lock()
@@ -99,8 +114,9 @@ class Store:
 
     def load_states(self) -> dict[AlertKey, State]:
         """Every alert that is pending or firing."""
-        rows = self._read(lambda db: db.execute("SELECT alert, state FROM alert_states").fetchall())
-        return {load_key(alert): load_state(state) for alert, state in rows}
+        query = "SELECT CAST(alert AS BLOB), CAST(state AS BLOB) FROM alert_states"
+        rows = self._read(lambda db: db.execute(query).fetchall())
+        return dict(self._readable((_name_of(row[0]), partial(_load_alert, *row)) for row in rows))
 
     def commit_round(self, states: Mapping[AlertKey, State | None], notifications: Sequence[Notification]) -> None:
         """Remember what a round decided and whom to tell, all or nothing; a state of None is forgotten."""
@@ -117,11 +133,14 @@ class Store:
             )
 
     def uncomposed(self) -> list[Notification]:
-        """Notifications without a message, in the order of their decision."""
+        """Notifications without a message that can be read, in the order of their decision."""
         query = (
-            "SELECT document FROM notifications WHERE id NOT IN (SELECT notification_id FROM messages) ORDER BY number"
+            "SELECT number, CAST(document AS BLOB) FROM notifications"
+            " WHERE id NOT IN (SELECT notification_id FROM messages) ORDER BY number"
         )
-        return [load_notification(text) for (text,) in self._read(lambda db: db.execute(query).fetchall())]
+        rows = self._read(lambda db: db.execute(query).fetchall())
+        found = ((f"notification number {number}", partial(load_notification, text)) for number, text in rows)
+        return list(self._readable(found))
 
     def add_message(self, notification_id: str, message: Message, recipients: Sequence[str]) -> None:
         """Keep the final bytes and queue them for each of ``recipients`` (bare addresses), all or nothing.
@@ -192,6 +211,15 @@ class Store:
         )
         return self._change(lambda db: db.execute(query, (before,)).rowcount)
 
+    def _readable(self, rows: Iterable[tuple[str, Callable[[], R]]]) -> Iterator[R]:
+        for name, load in rows:
+            try:
+                yield load()
+            except UnreadableRecordError as error:
+                if name not in self.unreadable:
+                    _log.error("the %s in %s is left out, %s", name, self.folder / FILE_NAME, error)
+                    self.unreadable |= {name}
+
     def _read(self, work: Callable[[sqlite3.Connection], R]) -> R:
         with self._turn, _typed_errors(self.folder):
             return work(self._connection)
@@ -211,6 +239,14 @@ class Store:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
+
+
+def _load_alert(key: bytes, state: bytes) -> tuple[AlertKey, State]:
+    return load_key(key), load_state(state)
+
+
+def _name_of(key: bytes) -> str:
+    return f"state of {key.decode('ascii', 'backslashreplace')[:300]}"
 
 
 @contextmanager

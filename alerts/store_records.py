@@ -1,17 +1,26 @@
 """What the store keeps as text: alert keys, states and notifications, to JSON and back without loss.
 
-ASCII JSON carries everything that a label can hold, lone surrogates, NaN and infinities included.
+ASCII JSON carries everything that a label can hold, lone surrogates, NaN and infinities included. A row that does not
+say what it should (a damaged disk, a hand in the file) raises ``UnreadableRecordError`` and concerns only itself.
 """
 
 import json
+from typing import Any, TypeVar
 
 import cattrs
 
 from alerts.notify.notification import Notification
 from alerts.series import LabelSet
 from alerts.state import AlertKey, State
+from gpuwarden.errors import GpuwardenError
+
+T = TypeVar("T")
 
 _converter = cattrs.Converter()
+
+
+class UnreadableRecordError(GpuwardenError, ValueError):
+    """A stored row is not what the store writes; the message is one line."""
 
 
 def dump_key(key: AlertKey) -> str:
@@ -19,10 +28,10 @@ def dump_key(key: AlertKey) -> str:
     return json.dumps([key.alertname, key.labels])
 
 
-def load_key(text: str) -> AlertKey:
-    """The key that ``dump_key`` wrote."""
-    alertname, labels = json.loads(text)
-    return AlertKey(str(alertname), _converter.structure(labels, LabelSet))
+def load_key(text: str | bytes) -> AlertKey:
+    """The key that ``dump_key`` wrote; raises UnreadableRecordError."""
+    alertname, labels = _structure(text, tuple[str, LabelSet])
+    return AlertKey(alertname, labels)
 
 
 def dump_state(state: State) -> str:
@@ -30,9 +39,9 @@ def dump_state(state: State) -> str:
     return json.dumps(_converter.unstructure(state))
 
 
-def load_state(text: str) -> State:
-    """The state that ``dump_state`` wrote; fields that are newer than the text have their defaults."""
-    return _converter.structure(json.loads(text), State)
+def load_state(text: str | bytes) -> State:
+    """The state that ``dump_state`` wrote; fields newer than the text have defaults; raises UnreadableRecordError."""
+    return _structure(text, State)
 
 
 def dump_notification(notification: Notification) -> str:
@@ -40,6 +49,16 @@ def dump_notification(notification: Notification) -> str:
     return json.dumps(_converter.unstructure(notification))
 
 
-def load_notification(text: str) -> Notification:
-    """The notification that ``dump_notification`` wrote; fields that are newer than the text have their defaults."""
-    return _converter.structure(json.loads(text), Notification)
+def load_notification(text: str | bytes) -> Notification:
+    """The notification that ``dump_notification`` wrote, new fields with defaults; raises UnreadableRecordError."""
+    return _structure(text, Notification)
+
+
+def _structure(text: str | bytes, shape: type[T]) -> T:
+    try:
+        document: Any = json.loads(text)
+        return _converter.structure(document, shape)
+    except Exception as error:  # whatever a damaged text makes the parsers raise
+        reasons = cattrs.transform_error(error) if isinstance(error, cattrs.BaseValidationError) else [str(error)]
+        message = f"it cannot be read: {' '.join('; '.join(reasons).split())[:300]}"
+        raise UnreadableRecordError(message) from error

@@ -75,6 +75,7 @@ def status_line(service: Service, waiting: int) -> str:
         *([trouble] if trouble else []),
         f"firing: {', '.join(names)}" if names else "nothing fires",
         *service.decider.remarks,
+        *service.composer.remarks,
         *([f"{waiting} mails wait"] if waiting else []),
     ]
     return "; ".join(parts)

@@ -42,6 +42,19 @@ def test_states_survive(tmp_path):
         assert store.load_states() == {KEY: STATE}
 
 
+def test_a_state_that_cannot_be_read_hides_no_others(tmp_path, caplog):
+    """One damaged row would keep the alerter from starting at all."""
+    with Store.open(tmp_path) as store:
+        store.commit_round({KEY: STATE, AlertKey("B", ()): STATE}, [])
+        store._connection.execute("UPDATE alert_states SET state = '{}' WHERE alert = '[\"B\", []]'")
+    with Store.open(tmp_path) as store:
+        assert store.load_states() == {KEY: STATE}
+        assert len(store.unreadable) == 1
+        store.commit_round({AlertKey("B", ()): STATE}, [])
+        assert len(store.load_states()) == 2
+    assert caplog.text.count("is left out") == 1
+
+
 def test_notifications_survive_in_order(tmp_path):
     """Without it a crash between decision and composition would lose an alert."""
     with Store.open(tmp_path) as store:

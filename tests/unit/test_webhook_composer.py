@@ -3,6 +3,7 @@ import sqlite3
 import time
 from contextlib import closing, suppress
 from dataclasses import replace
+from email import message_from_bytes, policy
 
 import pytest
 
@@ -92,3 +93,87 @@ def test_evidence_goes_into_the_mail(store):
 
     asyncio.run(story())
     assert b"the-trainer" in store.claim(1e12).letter.data
+
+
+BROKEN = replace(FIRING, id="z" * 20, root="z" * 20, at=1e18, simulated=True)
+"""No mail can bear its date."""
+
+
+def sent(store):
+    """What waits in the outbox, as a reader sees it."""
+    letters = iter(lambda: store.claim(1e12), None)
+    return {item.notification_id: message_from_bytes(item.letter.data, policy=policy.default) for item in letters}
+
+
+def test_a_notification_that_breaks_the_mail_is_told_plainly_and_costs_no_other(store, caplog):
+    """One odd alert would end the alerter, again at every restart, and nobody would hear of any other."""
+    store.commit_round({}, [BROKEN, FIRING])
+
+    async def story():
+        async with Running(store) as here:
+            await until(lambda: len(here.woken) == 2)
+            assert here.composer.remarks == []
+
+    asyncio.run(story())
+    mails = sent(store)
+    plain = mails[BROKEN.id]
+    assert plain["Subject"] == "[SIMULATED] [CRITICAL] GPU 2 memory is 96.1 % full (gpubox)"
+    assert (plain["To"], plain["X-Gpuwarden-Simulated"]) == (mails[FIRING.id]["To"], "yes")
+    assert "Stop or shrink one of the processes" in plain.get_content()
+    assert "gpu: 2" in plain.get_content()
+    assert "Traceback" in caplog.text
+
+
+def test_a_notification_of_which_no_mail_can_be_made_stays_visible(store, caplog):
+    """An alert would vanish without a trace, or take all others with it."""
+    store.commit_round({}, [FIRING, RESOLVED])
+    with closing(sqlite3.connect(store.folder / FILE_NAME)) as db, db:
+        db.execute("UPDATE notifications SET id = 'other' WHERE id = ?", (FIRING.id,))
+
+    async def story():
+        async with Running(store) as here:
+            await until(lambda: here.woken)
+            assert here.composer.remarks == ["1 alerts could not be made into mails, see the log"]
+            logged = caplog.text
+            here.told.set()
+            await until(lambda: not here.told.is_set())
+            assert caplog.text == logged
+
+    asyncio.run(story())
+    assert store.uncomposed() == [FIRING]
+    assert list(sent(store)) == [RESOLVED.id]
+
+
+def test_rows_that_cannot_be_read_hide_no_others(store, caplog):
+    """One damaged row would keep every alert from everybody, in a loop of crashes."""
+    damaged = [replace(FIRING, id=f"damaged{n}", root=f"damaged{n}") for n in range(3)]
+    store.commit_round({}, [*damaged, FIRING])
+    with closing(sqlite3.connect(store.folder / FILE_NAME)) as db, db:
+        for item, text in zip(damaged, ("'{'", "'{\"id\": 7}'", "CAST(x'ff7b' AS TEXT)"), strict=True):
+            db.execute(f"UPDATE notifications SET document = {text} WHERE id = ?", (item.id,))
+
+    async def story():
+        async with Running(store) as here:
+            await until(lambda: here.woken)
+            assert here.composer.remarks == ["3 rows of the state cannot be read, see the log"]
+
+    asyncio.run(story())
+    assert list(sent(store)) == [FIRING.id]
+    assert store.uncomposed() == []
+    assert caplog.text.count("is left out, it cannot be read") == 3
+
+
+def test_evidence_that_fails_is_no_evidence(store, caplog):
+    """A surprise from Prometheus would end the alerter instead of costing a picture."""
+    store.commit_round({}, [FIRING])
+
+    async def enrich(_):
+        raise RuntimeError
+
+    async def story():
+        async with Running(store, enrich) as here:
+            await until(lambda: here.woken)
+
+    asyncio.run(story())
+    assert list(sent(store)) == [FIRING.id]
+    assert "go out without evidence" in caplog.text
