@@ -106,8 +106,8 @@ def test_a_hanging_call_blocks_only_its_card_and_nothing_is_piled_on_it(sampled)
 
 
 def test_a_reading_that_took_too_long_is_not_shown(sampled):
-    """A call that returns after minutes must not bring its old values onto the page as fresh ones."""
-    driver, child = sampled("rtx-3060", deadline=0.3)
+    """A call that hung for some intervals must not bring its old values onto the page as fresh ones."""
+    driver, child = sampled("rtx-3060")
     driver.gpu(0).hang("nvmlDeviceGetDecoderUtilization")
     driver.gpu(0).wait_for_hang("nvmlDeviceGetDecoderUtilization")
     snapshot = child.until(lambda found: found["now"] - found["gpus"][0]["read_at"] > 0.6)

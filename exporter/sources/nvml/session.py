@@ -30,7 +30,7 @@ from exporter.sources.nvml.errors import GPU_IS_LOST, DriverGoneError, GpuLostEr
 from exporter.sources.nvml.gate import Backoff, Gate
 from exporter.sources.nvml.inventory import Inventory, take_inventory
 from exporter.sources.nvml.verdict import verdict
-from exporter.sources.nvml.worker import CardWorker
+from exporter.sources.nvml.worker import CardWorker, deadline_for
 from exporter.sources.reader import Part, SourceError
 
 logger = logging.getLogger(__name__)
@@ -50,7 +50,6 @@ class NvmlSession:
         process_limit: int = DEFAULT_LIMIT,
         retry_limit: float = 10.0,
         recount: float = 10.0,
-        deadline: float = 10.0,
         stuck: float = 60.0,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -62,7 +61,6 @@ class NvmlSession:
         self._process_limit = process_limit
         self._retry_limit = retry_limit
         self._recount_every = recount
-        self._deadline = deadline
         self._stuck = stuck
         self._monotonic = monotonic
         self._backoff = Backoff(1.0, retry_limit)
@@ -219,7 +217,7 @@ class NvmlSession:
             self._gate,
             lambda wanted: Device(self._driver, self._driver.card_called(wanted)),
             lambda source, device: Card(source, device, self._driver, self._table, self._process_limit),
-            deadline=self._deadline,
+            deadline=deadline_for(self._sampler.interval),
             retry_limit=self._retry_limit,
             monotonic=self._monotonic,
         )

@@ -3,7 +3,7 @@
 The worker lives as long as the session knows the card, through losses and driver restarts; only its handle changes.
 So a call that hangs is the card's only call: nothing is asked beside it, and when it returns the worker goes on.
 A lost card is looked up again by its UUID, with a pause that doubles. A reading that took longer than the deadline is
-thrown away: its first values are as old as it took.
+thrown away: its first values are as old as it took, and the page would show them as fresh ones.
 """
 
 import threading
@@ -19,6 +19,18 @@ from exporter.sources.nvml.errors import GPU_IS_LOST, DriverGoneError, GpuLostEr
 from exporter.sources.nvml.gate import Backoff, Gate, GateClosedError
 from exporter.sources.nvml.verdict import Standing
 from exporter.sources.reader import Part, SourceError
+
+_INTERVALS_TO_READ = 2
+_GRACE_SECONDS = 0.25
+_LONGEST_DEADLINE = 10.0
+
+
+def deadline_for(interval: float) -> float:
+    """How long a reading may take when a card is read every ``interval`` seconds.
+
+    As long as the page shows a reading (exporter/page.py), but never so long that a person would be misled.
+    """
+    return min(_INTERVALS_TO_READ * interval + _GRACE_SECONDS, _LONGEST_DEADLINE)
 
 
 class CardWorker:
@@ -36,7 +48,7 @@ class CardWorker:
         look_up: Callable[[str], Device],
         card: Callable[[str, Device], Card],
         *,
-        deadline: float = 10.0,
+        deadline: float,
         retry_limit: float = 10.0,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
