@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 import time
 
 import psutil
@@ -11,6 +12,7 @@ import pytest
 from exporter.processes.capping import OTHERS, capped
 from exporter.processes.labels import program_name
 from exporter.processes.table import ProcessTable, without_arguments
+from exporter.processes.users import UserNames
 from exporter.snapshot import GpuProcess
 
 _RENAME = """
@@ -41,11 +43,87 @@ def renamed():
         process.communicate()
 
 
+def until(reached):
+    end = time.monotonic() + 5
+    while not reached():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
 def test_a_process_has_a_name_and_a_user():
     """The mail names who holds the memory."""
-    description = ProcessTable().describe(os.getpid())
-    assert description.name == psutil.Process().name()
-    assert description.user == psutil.Process().username()
+    table = ProcessTable()
+    assert table.describe(os.getpid()).name == psutil.Process().name()
+    until(lambda: table.describe(os.getpid()).user == psutil.Process().username())
+
+
+class Directory:
+    """A name service that answers with what ``names`` holds, once ``reachable`` is set."""
+
+    def __init__(self, **names):
+        self.names = {int(number.removeprefix("u")): name for number, name in names.items()}
+        self.asked = []
+        self.reachable = threading.Event()
+        self.reachable.set()
+
+    def look_up(self, number):
+        self.asked.append(number)
+        assert self.reachable.wait(30)
+        return self.names[number]
+
+
+def test_a_slow_name_service_does_not_hold_up_the_reading():
+    """A GPU stood as "does not answer" because the directory with the users' names did not."""
+    directory, own = Directory(), os.getuid()
+    directory.names[own] = "ann"
+    directory.reachable.clear()
+    table = ProcessTable(users=UserNames(directory.look_up))
+    try:
+        assert [table.describe(os.getpid()).user for _ in range(3)] == [str(own)] * 3
+        until(lambda: directory.asked == [own])
+    finally:
+        directory.reachable.set()
+    until(lambda: table.describe(os.getpid()).user == "ann")
+    assert directory.asked == [own]
+
+
+def test_a_user_without_a_name_is_asked_for_again_after_a_minute():
+    """A directory that was out of reach for a moment must not leave a number in every mail until a restart."""
+    now, directory = [0.0], Directory(u8="bob")
+    users = UserNames(directory.look_up, monotonic=lambda: now[0])
+    assert users.name(7) == "7"
+    users.name(8)
+    until(lambda: users.name(8) == "bob")
+    now[0] = 59.0
+    assert users.name(7) == "7"
+    directory.names[7] = "ann"
+    now[0] = 60.0
+    until(lambda: users.name(7) == "ann")
+    assert directory.asked == [7, 8, 7]
+
+
+def test_a_name_service_that_hangs_is_not_asked_without_end():
+    """An exporter that runs for months beside a dead directory must not grow, and must go on when it is back."""
+    directory = Directory(**{f"u{number}": f"name{number}" for number in range(100)})
+    directory.reachable.clear()
+    users = UserNames(directory.look_up, waiting=3, size=10)
+    try:
+        users.name(0)
+        until(lambda: directory.asked == [0])
+        assert [users.name(number) for number in range(100)] == [str(number) for number in range(100)]
+        assert users._questions.qsize() == 3
+        assert users._asked == {0, 1, 2, 3}
+    finally:
+        directory.reachable.set()
+    for number in range(100):
+        until(lambda number=number: users.name(number) == f"name{number}")
+        assert len(users._names) <= 10
+
+
+def test_the_name_of_a_user_is_cleaned():
+    """A directory may hold anything, and a line break in a name must not forge a line of a mail."""
+    users = UserNames(Directory(u7="evil\nHost: forged").look_up)
+    until(lambda: users.name(7) == "evil Host: forged")
 
 
 def test_a_process_that_is_not_there_has_none():
