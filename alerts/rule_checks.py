@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import get_args
 
+from alerts.expressions import ExpressionError
 from alerts.matchers import Matcher, parse_matcher
 from alerts.placeholders import is_closed, placeholders
 from alerts.rule import Rule
@@ -96,8 +97,8 @@ def check_where(metric: str, where: Mapping[str, str]) -> Iterator[Finding]:
             yield f"where.{label}", f"{metric} has no label {label[:100]!r}", hint
         try:
             parse_matcher(label, text)
-        except ValueError as error:
-            yield f"where.{label}", str(error), ""
+        except ExpressionError as error:
+            yield f"where.{label}", str(error), error.hint
 
 
 def check_texts(metric: str, texts: Mapping[str, str | None]) -> Iterator[Finding]:

@@ -1,5 +1,6 @@
 import pytest
 
+from alerts.expressions import ExpressionError
 from alerts.matchers import contradict, matches, parse_matcher
 
 
@@ -58,6 +59,83 @@ def test_refuses_what_re2_cannot_do(text):
 def test_takes_what_re2_can_do(text):
     """A valid expression is refused."""
     parse_matcher("gpu", f"=~{text}")
+
+
+REFUSED = {
+    "(?x)a # b": "flags",
+    "(?a)a": "flags",
+    "(?m)a": "flags",
+    "(?s-x:a)": "flags",
+    "a(?!b)": "'!~'",
+    r"\u0041": r"\xHH",
+    r"[\u0041]": r"\xHH",
+    r"\U00000041": r"\xHH",
+    r"\x4": r"\xHH",
+    r"\p{L}": r"\xHH",
+    "a\\é": "leave out the backslash",
+    "[\\é]": "leave out the backslash",
+    "(?P<é>a)": "ASCII",
+    r"[\b]": r"\xHH",
+    r"[\1]": r"\xHH",
+    r"[^],\[\b]": r"\xHH",
+    r"\0": r"\xHH",
+    r"\12": r"\xHH",
+    r"a\z": "anchored",
+    "a[b[:alpha:]]": r"\[",
+    "a{1001}": "multiplied",
+    "a{0,1001}": "multiplied",
+    "a{10000}": "from 0 to 1000",
+    "a{02}": "without zeros",
+    "a{,5}": "{0,",
+    "a{,}": "{0,",
+    "(a{500}){500}": "multiplied",
+    "(?:(a{11}b){10}|c)*(?:(?:a{10}){10,}){11}": "multiplied",
+    "a{2}{3}": "(?:...)",
+    "a*+": "(?:...)",
+    "(?i)ä": "both cases",
+    "(?i:a)|\\xe4": "both cases",
+    "(" * 101 + ")" * 101: "",
+    "[a": "",
+    "a\\": r"\xHH",
+    "a)": "",
+}
+
+
+@pytest.mark.parametrize(("text", "hint"), REFUSED.items())
+def test_says_what_to_write_where_prometheus_reads_otherwise(text, hint):
+    """Prometheus refuses the whole generated file for one expression, or judges other series than we do."""
+    with pytest.raises(ExpressionError) as caught:
+        parse_matcher("gpu", f"=~{text}")
+    assert hint in caught.value.hint
+    assert bool(hint) is bool(caught.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("text", "accepted", "refused"),
+    [
+        (r"a\sb", ["a b", "a\nb"], ["a\vb"]),
+        (r"a[\s]b", ["a b"], ["a\vb"]),
+        (r"[\Sx]", ["\v", "a"], [" "]),
+        (r"[^\S]", [" "], ["\v", "a"]),
+        ("a$\n?", ["a"], ["a\n"]),
+        (r"\B", [""], []),
+        ("(?i)a{2,3}[b-d]", ["AaC"], ["aB"]),
+        ("a{x}{", ["a{x}{"], []),
+        (r"\x41\.[]\-]", ["A.]", "A.-"], ["A.a"]),
+        ("(?P<n>a)(?-s:.)", ["ab"], ["a\n"]),
+    ],
+)
+def test_reads_an_expression_as_re2_does(text, accepted, refused):
+    """A rule judges other series here than in Prometheus, by a difference between the two engines."""
+    matcher = parse_matcher("gpu", f"=~{text}")
+    assert [value for value in accepted if not matcher.accepts(value)] == []
+    assert [value for value in refused if matcher.accepts(value)] == []
+
+
+def test_the_name_of_a_metric_is_no_label():
+    """The generated file selects a metric by two names, and Prometheus refuses it."""
+    with pytest.raises(ExpressionError, match="own name"):
+        parse_matcher("__name__", "gpu_up")
 
 
 @pytest.mark.parametrize(
