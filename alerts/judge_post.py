@@ -10,43 +10,49 @@ nothing      fired (1)                           nothing
 firing       nothing; an earlier start wins      resolved (2)
 ===========  ==================================  =============================
 
-1. Unless it is a late copy: this run of the alert, or a later one, was posted as resolved within the last minutes.
-2. Unless what it says ended before the run that is remembered began.
+1. Unless it is a late copy, see below.
+2. Unless what it says ended before the run that is remembered began, or the same post holds the alert as firing too
+   (its rule changed its severity meanwhile).
 
 An alert that a post does not name is left as it is: payloads are cut off, and groups are posted one by one.
 
-The identity is that of the embedded mode, so that both remember and read the same: the alert's name and the labels of
-its series, without the rule's ``severity``. Where our rule file had to rename a label of the series
-(``exported_severity``), its own name comes back. An alert that no rule of ours knows keeps its ``severity`` in the
-identity: elsewhere one name often stands for a warning and a critical alert on the same series.
+A run that was posted as resolved may go on under the same start. Alertmanager ends an alert of which Prometheus has not
+told it for a while, and takes it up again when Prometheus comes back. It posts that once and then not before
+``repeat_interval``, so to ignore that post would be to ignore a card that is full. A late copy looks the same: a peer
+of a cluster reads its alerts, waits up to half a minute for the others, and then posts what has ended meanwhile. A post
+counts as a late copy only if all of this holds:
+
+- it comes from another Alertmanager (``externalURL``) than those that posted the end; each one posts a group in order;
+- it comes within ``LATE_SECONDS`` after the end itself, not after we heard of it.
+
+Everything else is told anew. A copy that is later still, or from a cluster whose peers share one ``externalURL``, is a
+mail too many, and its sender posts the end of it. Better that than a mail too few.
 """
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from alerts.clean_text import one_line
 from alerts.judge import Change
+from alerts.posted_identity import identify
 from alerts.prometheus_rules import WATCHDOG
 from alerts.rule import Rule
-from alerts.series import LabelSet, label_set
 from alerts.state import AlertKey, State
 from alerts.webhook import Post, PostedAlert
 
-LATE_SECONDS = 300.0
-"""Alertmanager's clients send a resolved alert again for that long; no older copy than that is still on its way."""
+LATE_SECONDS = 30.0
+"""The third peer of a cluster waits that long before it posts (Alertmanager: 15 s for each peer before it)."""
 
-_ALERT_LABELS = ("alertname", "alertstate", "severity")
-_SEVERITIES = ("critical", "warning", "info")
-_LONGEST_NAME, _LONGEST_TEXT = 200, 1000
+_MOST_SENDERS = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A run that was posted as resolved: when it had begun, and when we heard of its end (Unix seconds)."""
+    """A run that is over: when it had begun and ended (Unix seconds), and which Alertmanagers posted that."""
 
     started_at: float
-    heard_at: float
+    ended_at: float
+    senders: frozenset[str]
 
 
 def judge_post(
@@ -58,80 +64,45 @@ def judge_post(
     """
     changes: dict[AlertKey, Change] = {}
     over: dict[AlertKey, Ended] = {}
-    for alert in post.alerts:
-        if alert.alertname == WATCHDOG:
-            continue
-        key, rule = _identify(alert, rules, states)
-        if alert.status == "resolved":
-            change = _resolved(alert, key, rule, states.get(key), now)
-            if alert.started_at is not None:
-                before = ended[key].started_at if key in ended else alert.started_at
-                over[key] = Ended(max(alert.started_at, before), now)
+    alerts = [(alert, *identify(alert, rules, states)) for alert in post.alerts if alert.alertname != WATCHDOG]
+    burning = {key for alert, key, _ in alerts if alert.status == "firing"}
+    for alert, key, rule in alerts:
+        previous, before = states.get(key), ended.get(key)
+        if alert.status == "firing":
+            late = _is_late(alert, post.sender, previous, before, now)
+            change = None if late else _firing(alert, key, rule, previous, now)
+        elif key not in burning:
+            change = _resolved(alert, key, rule, previous, now)
+            if end := _end(alert, post.sender, change, before, now):
+                over[key] = end
         else:
-            late = _is_late(alert, ended.get(key), now)
-            change = None if late else _firing(alert, key, rule, states.get(key), now)
+            change = None
         if change:
             changes[key] = change
     return list(changes.values()), over
 
 
-def find_rule(rules: Sequence[Rule], alertname: str, labels: Mapping[str, str]) -> Rule | None:
-    """The rule of this name that covers the series; of several that do not, the first. None for an unknown name."""
-    named = [rule for rule in rules if rule.alert == alertname]
-    return next((rule for rule in named if rule.covers(labels)), named[0] if named else None)
+def _is_late(alert: PostedAlert, sender: str, previous: State | None, ended: Ended | None, now: float) -> bool:
+    began = alert.started_at
+    if ended is None or began is None or began > ended.started_at:
+        return False
+    if (
+        previous and previous.phase == "firing"
+    ):  # nothing can be missed; only the run that is remembered may not get the start of the one before
+        return began < previous.active_at
+    return sender not in ended.senders and now - ended.ended_at < LATE_SECONDS
 
 
-def _identify(alert: PostedAlert, rules: Sequence[Rule], states: Mapping[AlertKey, State]) -> tuple[AlertKey, Rule]:
-    """The alert's identity and its rule, made up from the annotations where we have none of that name."""
-    own = _series_labels(alert.labels)
-    rule = find_rule(rules, alert.alertname, dict(own))
-    severity = dict(alert.labels).get("severity", "")
-    known, foreign = AlertKey(alert.alertname, own), AlertKey(alert.alertname, alert.labels)
-    first, second = (known, foreign) if rule else (foreign, known)
-    # The rules may have come or gone since it fired.
-    key = second if second in states and first not in states else first
-    if rule is None:
-        return key, _foreign_rule(alert, severity)
-    return key, replace(rule, severity=severity) if severity in _SEVERITIES else rule
-
-
-def _series_labels(labels: LabelSet) -> LabelSet:
-    given = dict(labels)
-    series = {name: value for name, value in given.items() if name not in _ALERT_LABELS}
-    for name in _ALERT_LABELS:
-        if f"exported_{name}" in series:
-            series[name] = series.pop(f"exported_{name}")
-    return label_set(series)
-
-
-def _foreign_rule(alert: PostedAlert, severity: str) -> Rule:
-    """What the mail needs of an alert that is not ours: no metric and no threshold, which we cannot know."""
-    name = one_line(alert.alertname, _LONGEST_NAME)
-    summary, description = (_plain(alert.annotations.get(key, "")) for key in ("summary", "description"))
-    return Rule(
-        alert=name,
-        metric="",
-        unit="count",
-        comparison="above",
-        threshold=math.nan,
-        severity=severity if severity in _SEVERITIES else "warning",
-        summary=summary or description or _plain(name),
-        action=description if summary else "",
-    )
-
-
-def _plain(text: str) -> str:
-    """A text that holds no placeholders: Prometheus has put everything in already."""
-    return one_line(text, _LONGEST_TEXT).replace("{{", "{ {")
-
-
-def _is_late(alert: PostedAlert, ended: Ended | None, now: float) -> bool:
-    return (
-        ended is not None
-        and alert.started_at is not None
-        and alert.started_at <= ended.started_at
-        and now - ended.heard_at < LATE_SECONDS
-    )
+def _end(alert: PostedAlert, sender: str, change: Change | None, ended: Ended | None, now: float) -> Ended | None:
+    """What is to be remembered of the end of a run; nothing of a run that was not remembered itself."""
+    if alert.started_at is None:
+        return None
+    if change and change.previous:
+        began = max(alert.started_at, change.previous.active_at)
+        return Ended(began, now if alert.ended_at is None else min(alert.ended_at, now), frozenset({sender}))
+    if ended and alert.started_at <= ended.started_at and len(ended.senders) < _MOST_SENDERS:
+        return replace(ended, senders=ended.senders | {sender})
+    return None
 
 
 def _firing(alert: PostedAlert, key: AlertKey, rule: Rule, previous: State | None, now: float) -> Change | None:

@@ -3,8 +3,8 @@
 1. One post at a time is held against the states, so two copies that arrive together are one piece of news.
 2. ``receive`` returns once everything that follows is on the disk; Alertmanager may forget it then. What cannot be
    written raises and has not happened: Alertmanager tries again after a 503.
-3. What ended lately is remembered in memory only. It keeps a late copy of a post from opening an incident anew, which
-   nobody would end; a restart in those minutes loses that and nothing else.
+3. What ended within the last seconds is remembered in memory only. It keeps a late copy of a post from opening an
+   incident anew; a restart in those seconds loses that and nothing else.
 """
 
 import asyncio
@@ -91,5 +91,5 @@ class Posts:
             raise TooManyAlertsError(message)
         await decisions.commit(changes)
         self.posted_at = now
-        lately = [item for item in self._ended.items() if now - item[1].heard_at < LATE_SECONDS]
-        self._ended = dict([*lately, *over.items()][-MOST_ALERTS:])
+        lately = {key: end for key, end in (self._ended | over).items() if now - end.ended_at < LATE_SECONDS}
+        self._ended = dict(list(lately.items())[-MOST_ALERTS:])

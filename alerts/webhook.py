@@ -10,6 +10,8 @@ status: a payload that is firing as a whole may hold resolved ones.
 3. ``value`` in the annotations is the number as Prometheus prints it; whatever is not one is no value. NaN is what our
    rule file gives while it holds an alert without a reading, so it is none either.
 4. An alert that comes twice in one payload counts as it came last.
+5. ``externalURL`` is the sender's name for itself: unless it was set to something else, its host and port, so it tells
+   the peers of a cluster apart.
 """
 
 import datetime as dt
@@ -32,6 +34,7 @@ _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?
 _LONGEST_NUMBER = 64
 _INFINITIES = {"+Inf": math.inf, "Inf": math.inf, "-Inf": -math.inf}
 _LONGEST_TIME = 40
+_LONGEST_SENDER = 200
 _FIRST_YEAR = 1970
 
 
@@ -58,10 +61,11 @@ class PostedAlert:
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """One payload; ``truncated`` alerts were left out of it by the sender."""
+    """One payload; ``truncated`` alerts were left out of it by the sender, which calls itself ``sender``."""
 
     alerts: tuple[PostedAlert, ...]
     truncated: int = 0
+    sender: str = ""
 
 
 def parse_post(body: bytes) -> Post:
@@ -87,7 +91,8 @@ def parse_post(body: bytes) -> Post:
     found = [_alert(item, f"alerts[{number}]") for number, item in enumerate(cast("list[Any]", alerts))]
     latest = {(alert.alertname, alert.labels): alert for alert in found}
     truncated = payload.get("truncatedAlerts")
-    return Post(tuple(latest.values()), truncated if type(truncated) is int and truncated > 0 else 0)
+    count = truncated if type(truncated) is int and truncated > 0 else 0
+    return Post(tuple(latest.values()), count, _sender(payload.get("externalURL")))
 
 
 def parse_value(text: str) -> float | None:
@@ -131,6 +136,10 @@ def _alert(item: object, where: str) -> PostedAlert:
         started_at=parse_time(alert.get("startsAt")),
         ended_at=parse_time(alert.get("endsAt")),
     )
+
+
+def _sender(url: object) -> str:
+    return _encodable(url[:_LONGEST_SENDER]) if isinstance(url, str) else ""
 
 
 def _object(value: object, where: str) -> dict[str, Any]:

@@ -15,9 +15,9 @@ from typing import Any, cast
 
 import httpx
 
-from alerts.judge_post import find_rule
 from alerts.notify.due import EVIDENCE_METRICS, with_evidence
 from alerts.notify.notification import Notification
+from alerts.posted_identity import find_rule
 from alerts.rule import Rule
 from alerts.scrape import without_userinfo
 from alerts.series import Sample, Scrape, label_set

@@ -83,11 +83,12 @@ class Receiver:
         self.states, self.ended, self.told, self.now = {}, {}, [], NOW + 100
         self._ids = (f"id{number}" for number in itertools.count())
 
-    def take(self, run, status):
-        """One post of run ``run`` of the alert, which lasts from 10 run to 10 run + 5."""
-        start = NOW + 10 * run
-        post = parse_post(payload(posted(status, start=start, end=start + 5 if status == "resolved" else None)))
-        self.now += 1
+    def take(self, run, status, *, at=None, sender=""):
+        """One post of run ``run`` of the alert, which lasts from 100 run to 100 run + 50."""
+        start = NOW + 100 * run
+        alert = posted(status, start=start, end=start + 50 if status == "resolved" else None)
+        self.now = self.now + 1 if at is None else NOW + at
+        post = parse_post(payload(alert, externalURL=sender))
         changes, over = judge_post(post, RULES, self.states, self.ended, self.now)
         told, changes = notifications(changes, (), ["me@example.com"], lambda: next(self._ids))
         self.states |= {change.key: change.state for change in changes}
@@ -119,16 +120,39 @@ def test_in_any_order_at_most_one_incident_is_open_and_each_is_closed_once(sent)
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 2), st.integers(1, 3)), max_size=30))
-def test_peers_that_lag_and_retry_tell_each_run_once(steps):
+@given(st.lists(st.tuples(POST, st.integers(0, 400)), max_size=25))
+def test_what_one_alertmanager_posts_as_firing_is_never_swallowed(sent):
+    """A card would be full, the last mail would say RESOLVED, and nobody would hear of it for hours."""
+    receiver, at = Receiver(), 300
+    for (run, status), gap in sent:
+        at += gap
+        receiver.take(run, status, at=at)
+        if status == "firing":
+            assert receiver.states
+            assert {state.incident for state in receiver.states.values()} <= {item.id for item in receiver.told}
+
+
+@st.composite
+def cluster(draw):
+    """Three peers that post each run as firing, at most 29 s late, and then as resolved: (at, peer, run, status)."""
+    posts = []
+    for peer in range(3):
+        free = 0
+        for run in range(3):
+            begun = draw(st.integers(max(free, 100 * run), 100 * run + 79))
+            free = draw(st.integers(max(begun, 100 * run + 50), 100 * run + 120))
+            posts += [(begun, peer, run, "firing")] * draw(st.integers(1, 3)) + [(free, peer, run, "resolved")]
+    return sorted(posts, key=lambda post: post[0])
+
+
+@settings(max_examples=200, deadline=None)
+@given(cluster())
+def test_peers_that_lag_and_retry_tell_each_run_once(posts):
     """A cluster of three Alertmanagers would be three mails, or the slowest one would call alerts back to life."""
-    receiver, story = Receiver(), [(run, status) for run in range(3) for status in ("firing", "resolved")]
-    peers = [iter(story) for _ in range(3)]
-    for peer, tries in [*steps, *((peer, 1) for peer in range(3) for _ in story)]:
-        if post := next(peers[peer], None):
-            for _ in range(tries):
-                receiver.take(*post)
+    receiver = Receiver()
+    for at, peer, run, status in posts:
+        receiver.take(run, status, at=at, sender=f"http://am{peer}:9093")
 
     assert [item.reason for item in receiver.told] == ["first", "resolved"] * 3
-    assert [item.started_at for item in receiver.of("first")] == [NOW, NOW + 10, NOW + 20]
+    assert [item.started_at for item in receiver.of("first")] == [NOW, NOW + 100, NOW + 200]
     assert receiver.states == {}

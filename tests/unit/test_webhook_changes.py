@@ -27,10 +27,11 @@ class Box:
         self.rules, self.states, self.ended, self.now = rules, {}, {}, NOW
         self._ids = (f"id{number}" for number in itertools.count(1))
 
-    def post(self, *alerts, after=1.0):
+    def post(self, *alerts, after=1.0, sender="http://one:9093"):
         """What is told because of these alerts."""
         self.now += after
-        changes, over = judge_post(parse_post(payload(*alerts)), self.rules, self.states, self.ended, self.now)
+        post = parse_post(payload(*alerts, externalURL=sender))
+        changes, over = judge_post(post, self.rules, self.states, self.ended, self.now)
         told, changes = notifications(changes, (), ["me@example.com"], lambda: next(self._ids))
         for change in changes:
             self.states[change.key] = change.state
@@ -90,13 +91,58 @@ def test_a_start_that_is_unknown_or_in_the_future_is_now(start):
     assert first.started_at == first.at == NOW + 1
 
 
-def test_a_late_copy_of_what_is_over_opens_nothing():
-    """An incident would be opened that nobody ever closes, and hide the next real one."""
+PEER = "http://two:9093"
+
+
+def ended_box(end=NOW + 1):
+    """One run from NOW to ``end``, told and over at NOW + 2."""
     box = Box()
     box.post(posted(start=NOW))
-    box.post(posted("resolved", start=NOW, end=NOW + 1))
-    assert box.post(posted(start=NOW)) == []
-    assert len(box.post(posted(start=NOW), after=LATE_SECONDS)) == 1
+    assert [item.reason for item in box.post(posted("resolved", start=NOW, end=end))] == ["resolved"]
+    return box
+
+
+def test_a_late_copy_of_a_peer_opens_nothing():
+    """The slower Alertmanager of a cluster would call alerts back to life that are over."""
+    box = ended_box()
+    assert box.post(posted(start=NOW), sender=PEER) == []
+    assert box.states == {}
+
+
+@pytest.mark.parametrize(
+    ("end", "after", "sender"),
+    [
+        (NOW + 1, 1, "http://one:9093"),
+        (NOW + 1, LATE_SECONDS - 1, PEER),
+        (NOW + 2 - LATE_SECONDS, 1, PEER),
+        (None, LATE_SECONDS, PEER),
+    ],
+)
+def test_a_run_that_goes_on_after_an_end_by_timeout_is_told_anew(end, after, sender):
+    """Prometheus was away for a while; the card is full, the last mail says RESOLVED, and nobody would be told."""
+    box = ended_box(end)
+    (again,) = box.post(posted(start=NOW), after=after, sender=sender)
+    assert (again.reason, again.incident, again.started_at) == ("first", "id3", NOW)
+    assert box.post(posted(start=NOW), sender=sender) == []
+    (resolved,) = box.post(posted("resolved", start=NOW, end=NOW + 3600), after=3600)
+    assert (resolved.reason, resolved.incident) == ("resolved", "id3")
+
+
+def test_each_peer_that_posted_the_end_can_take_the_alert_up_again():
+    """In a cluster the alert that goes on would be taken for a copy."""
+    box = ended_box()
+    assert box.post(posted("resolved", start=NOW, end=NOW + 1), sender=PEER) == []
+    assert len(box.post(posted(start=NOW), sender=PEER)) == 1
+
+
+def test_what_fires_and_is_over_in_one_post_fires():
+    """A rule whose severity was changed while it fired would be called off and stay silent."""
+    for turned in (1, -1):
+        box = Box()
+        box.post(posted(start=NOW))
+        both = [posted("resolved", start=NOW, end=NOW + 5), posted(start=NOW + 5, severity="warning")]
+        box.post(*both[::turned], after=10)
+        assert list(box.states) == [KEY]
 
 
 def test_firing_anew_is_a_new_incident_and_an_old_end_does_not_end_it():

@@ -1,5 +1,6 @@
 import asyncio
 import sqlite3
+import time
 from contextlib import asynccontextmanager, closing
 
 import httpx
@@ -262,5 +263,18 @@ def test_the_secret_is_not_followed_into_a_folder(tmp_path):
     async def story():
         async with door(tmp_path, str(tmp_path)) as here:
             assert (await here.post(payload(posted()), JSON | {"authorization": "Bearer x"})).status_code == 503
+
+    asyncio.run(story())
+
+
+def test_an_alert_that_alertmanager_takes_up_again_is_told_again(tmp_path):
+    """After an all-clear by time-out, a card that is still full would be silent until repeat_interval."""
+
+    async def story():
+        async with door(tmp_path) as here:
+            began = time.time() - 600
+            for alert in (posted(start=began), posted("resolved", start=began, end=time.time()), posted(start=began)):
+                assert (await here.post(payload(alert, externalURL="http://am:9093"))).status_code == 200
+            assert here.written() == [1, 3]
 
     asyncio.run(story())
