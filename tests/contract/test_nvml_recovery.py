@@ -4,8 +4,11 @@ import pytest
 
 from tests.contract.nvml_child import Sampling, health
 from tests.fakes.nvml.codes import Return
+from tests.fakes.nvml.table import DEVICE_CALL_NAMES
 
 UTILIZATION = "nvmlDeviceGetUtilizationRates"
+BY_UUID = "nvmlDeviceGetHandleByUUID"
+QUESTIONS = tuple(call for call in DEVICE_CALL_NAMES if "GetHandle" not in call)
 
 
 @pytest.fixture
@@ -52,6 +55,23 @@ def test_a_lost_card_is_not_hammered(sampled):
     made = sum(count for _, count in driver.gpu(1).made())
     driver.gpu(0).wait_for_more(UTILIZATION, 5)
     assert sum(count for _, count in driver.gpu(1).made()) <= made + 2
+
+
+def test_a_card_that_answers_nothing_but_is_found_again_does_not_fill_the_log(sampled):
+    """Twenty lines for each new handle of one bad card were thousands an hour, and hid everything else."""
+    driver, child = sampled("rtx-3060")
+    card = driver.gpu(0)
+    card.fail_all(Return.UNKNOWN)
+    child.until_up(False)
+    for call in QUESTIONS:
+        card.fail(call, Return.UNKNOWN)
+    card.fail_all(Return.SUCCESS)
+    card.wait_for_more(BY_UUID, 5)
+    child.until(lambda found: "question: nvmlDevice" in health(found, "nvml/0")["detail"])
+    assert child.leave() == 0
+    said = [line for line in child.whole_log() if line.startswith("WARNING")]
+    assert not any("no reading of" in line for line in said)
+    assert sum("the card answers no question" in line for line in said) in (1, 2)
 
 
 def test_one_card_that_is_not_found_does_not_restart_the_driver_for_all(sampled):

@@ -50,7 +50,7 @@ class Card:
         self._read_fixed(now)
         values, failed = read_values(CHANGING, self._device, self._support)
         if failed and not any(values.values()):
-            message = "the card answers no question"
+            message = f"the card answers no question: {self._support.failure}"
             raise GpuLostError(message, GPU_IS_LOST)
         found = attributes(chain(*self._fixed.values(), *values.values()))
         processes, found["processes_visible"] = self._processes.read(

@@ -4,6 +4,9 @@ A field is a list of ways to read it, best first. A way that the card settles wi
 function" gives place to the next; when none is left the field is not asked for again until the driver has been
 restarted. Any other failure leaves the field absent now; it is logged once and asked for again. A way that has once
 worked is kept through such failures: another way may count differently, and a value must not jump for that.
+
+All of this is logged after a reading that gave something. A card that answers no question is one piece of news, which
+its worker tells; a line for each question would come anew with every handle under which it is found again.
 """
 
 import logging
@@ -52,7 +55,8 @@ class Support:
         self._proven: set[str] = set()
         self._unsupported: set[str] = set()
         self._untold: list[str] = []
-        self._logged: set[tuple[str, int]] = set()
+        self._failures: dict[tuple[str, int], str] = {}
+        self._told: set[tuple[str, int]] = set()
 
     def read(self, field: Field, device: Device) -> tuple[Value, ...] | None:
         """The field's values; empty when the card cannot, None when it failed only now.
@@ -77,11 +81,21 @@ class Support:
                 self._proven.add(field.name)
                 return values
 
+    @property
+    def failure(self) -> str:
+        """The first failure of now since ``tell`` in words, empty when there was none."""
+        return next(iter(self._failures.values()), "")
+
     def tell(self) -> None:
-        """Log, in one line, what has newly been found unsupported."""
+        """Log what has newly been found unsupported, in one line, and each new failure."""
         if self._untold:
             logger.info("%s: this card does not support: %s", self._source, ", ".join(self._untold))
             self._untold.clear()
+        for (name, code), text in self._failures.items():
+            if (name, code) not in self._told:
+                self._told.add((name, code))
+                logger.warning("%s: no reading of %s: %s", self._source, name, text)
+        self._failures.clear()
 
     def _moves_on(self, field: Field, error: NotAvailableError) -> bool:
         if error.code in field.ends_on:
@@ -93,7 +107,5 @@ class Support:
             self._unsupported.add(field.name)
             self._untold.append(field.name)
             return ()
-        if (field.name, error.code) not in self._logged:
-            self._logged.add((field.name, error.code))
-            logger.warning("%s: no reading of %s: %s", self._source, field.name, error)
+        self._failures[field.name, error.code] = str(error)
         return None
