@@ -5,11 +5,14 @@ took the decision but not the mail is tried again.
 
 One notification never costs another its mail. Where the full mail cannot be made, a plain one tells of the alert; where
 even that fails, the notification stays in the store, counts as ``stuck`` and is tried again whenever there is work.
+
+An incident whose first mail was marked as simulated stays so: the end is marked too when there is no evidence any more.
 """
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 
 from alerts.compose_mail import compose
 from alerts.compose_plain import compose_plain
@@ -96,9 +99,10 @@ class Composer:
         for write in (compose, compose_plain):
             try:
                 root = await self._store.call(self._store.message_id, notification.root)
-                message = write(notification, self._mail, root_message_id=root)
-                addresses = [bare_address(recipient) for recipient in notification.recipients]
-                await self._store.call(self._store.add_message, notification.id, message, addresses)
+                told = await self._marked(notification)
+                message = write(told, self._mail, root_message_id=root)
+                addresses = [bare_address(recipient) for recipient in told.recipients]
+                await self._store.call(self._store.add_message, told.id, message, addresses, told)
             except StoreUnavailableError:
                 raise
             except Exception:  # noqa: BLE001 -- it must cost no other notification
@@ -107,3 +111,9 @@ class Composer:
             else:
                 return True
         return False
+
+    async def _marked(self, notification: Notification) -> Notification:
+        if notification.simulated or notification.id == notification.root:
+            return notification
+        opening = await self._store.call(self._store.notification, notification.root)
+        return replace(notification, simulated=True) if opening and opening.simulated else notification

@@ -25,9 +25,14 @@ _LABELS_LOGGED = 20
 
 
 class Decisions:
-    """The judged state of all alerts; ``rules`` may be replaced between decisions."""
+    """The judged state of all alerts; ``rules`` may be replaced between decisions.
 
-    def __init__(self, store: Store, rules: tuple[Rule, ...], recipients: Sequence[str]) -> None:
+    ``simulated`` marks everything that is told, whatever the readings say of themselves.
+    """
+
+    def __init__(
+        self, store: Store, rules: tuple[Rule, ...], recipients: Sequence[str], *, simulated: bool = False
+    ) -> None:
         self.rules = rules
         self.states: dict[AlertKey, State] = store.load_states()
         self.told = asyncio.Event()
@@ -36,6 +41,7 @@ class Decisions:
         """Notifications by reason since the start."""
         self._store = store
         self._recipients = recipients
+        self._simulated = simulated
 
     async def commit(self, changes: Sequence[Change], scrapes: Sequence[Scrape] = ()) -> None:
         """Write down what was decided; ``scrapes`` are what it was decided on.
@@ -43,7 +49,7 @@ class Decisions:
         Raises:
             StoreUnavailableError: nothing was decided.
         """
-        told, changes = notifications(changes, scrapes, self._recipients, random_id)
+        told, changes = notifications(changes, scrapes, self._recipients, random_id, simulated=self._simulated)
         written = {change.key: change.state for change in changes if change.state != change.previous}
         if written or told:
             await self._store.call(self._store.commit_round, written, told)

@@ -7,15 +7,17 @@ again, with the same outcome, once the disk takes it.
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
 
 import httpx
 
 from alerts import scrape
 from alerts.decisions import Decisions
 from alerts.judge import judge
-from alerts.notify.due import wanted_metrics
-from alerts.series import Scrape
+from alerts.notify.due import IDENTITY_METRICS, wanted_metrics
+from alerts.series import Sample, Scrape
 from alerts.store import StoreUnavailableError
 
 _log = logging.getLogger(__name__)
@@ -40,6 +42,8 @@ class Rounds:
         self._decisions = decisions
         self._targets = targets
         self._interval = interval
+        self._identities: dict[tuple[str, str], Mapping[str, tuple[Sample, ...]]] = {}
+        """What each target, by job and instance, last said of who it is."""
 
     async def run(self) -> None:
         """Go round until cancelled."""
@@ -65,7 +69,7 @@ class Rounds:
         begun, now, rules = time.monotonic(), time.time(), self._decisions.rules
         scrapes = await self._scrape(client, now, wanted_metrics(rules))
         changes = judge(rules, scrapes, self._decisions.states, now, max_gap=_ROUNDS_IN_A_GAP * self._interval)
-        await self._decisions.commit(changes, scrapes)
+        await self._decisions.commit(changes, [self._identified(visit) for visit in scrapes])
         self._note_targets(scrapes)
         self.scrapes, self.ended_at, self.duration = scrapes, now, time.monotonic() - begun
 
@@ -93,6 +97,14 @@ class Rounds:
         deadline = min(self._interval, _LONGEST_VISIT_SECONDS)
         visits = (scrape.fetch(client, target, now, deadline, wanted) for target in self._targets)
         return list(await asyncio.gather(*visits))
+
+    def _identified(self, visit: Scrape) -> Scrape:
+        """The visit as a mail needs it: a target that does not answer is still the one that it was."""
+        target = visit.job, visit.instance
+        if visit.error is None:
+            self._identities[target] = {name: visit.samples[name] for name in IDENTITY_METRICS & visit.samples.keys()}
+            return visit
+        return replace(visit, samples=MappingProxyType({**self._identities.get(target, {}), **visit.samples}))
 
     def _note_targets(self, scrapes: Sequence[Scrape]) -> None:
         before = {visit.target: visit.error for visit in self.scrapes}

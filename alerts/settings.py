@@ -123,6 +123,11 @@ class AlerterSettings:
         return MailSettings() if self.demo else self.mail
 
     @property
+    def all_simulated(self) -> bool:
+        """Whether every mail is marked: a page says itself whether it is simulated, a post does not."""
+        return self.demo and self.judge == "alertmanager"
+
+    @property
     def state_folder(self) -> pathlib.Path:
         """Where the state lives; the demo's is its own."""
         if self.state is not None:

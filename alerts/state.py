@@ -34,3 +34,7 @@ class State:
     seen_at: float
     """When that was."""
     incident: str = ""
+    simulated: bool = False
+    """Whether it fired on simulated readings; then its end is simulated too."""
+    host: str = ""
+    """The host's name when it fired, empty where nobody knew."""

@@ -10,7 +10,6 @@ A store is used by one thread at a time; asyncio code goes through ``call``, whi
 """
 
 import asyncio
-import fcntl
 import logging
 import os
 import sqlite3
@@ -26,6 +25,7 @@ from alerts import deliveries, schema
 from alerts.deliveries import Delivery, DeliveryState, QueueRow
 from alerts.notify.notification import Notification
 from alerts.state import AlertKey, State
+from alerts.store_file import FILE_NAME, StateInUseError, StoreUnavailableError, connect, take_lock, typed_errors
 from alerts.store_records import (
     UnreadableRecordError,
     dump_key,
@@ -36,25 +36,15 @@ from alerts.store_records import (
     load_state,
 )
 from alerts.transport import Message, Outcome, Reply
-from gpuwarden.errors import GpuwardenError
 
-FILE_NAME = "alerter.sqlite3"
-_LOCK_NAME = "alerter.lock"
-_BUSY_MILLISECONDS = 5000
+__all__ = ["FILE_NAME", "StateInUseError", "Store", "StoreUnavailableError"]
+
 _GIBIBYTE = 1 << 30
 
 _log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-
-class StoreUnavailableError(GpuwardenError, OSError):
-    """The state cannot be read or written now (disk full, read-only, damaged); nothing was changed."""
-
-
-class StateInUseError(GpuwardenError, BlockingIOError):
-    """Another alerter works with this state folder."""
 
 
 class Store:
@@ -80,14 +70,14 @@ class Store:
         """
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            lock = _take_lock(folder)
+            lock = take_lock(folder)
         except StateInUseError:
             raise
         except OSError as error:
             message = f"the state folder {folder} cannot be used: {error.strerror or error}"
             raise StoreUnavailableError(message) from error
         try:
-            return cls(folder, _connect(folder / FILE_NAME, max_bytes), lock)
+            return cls(folder, connect(folder / FILE_NAME, max_bytes), lock)
         except BaseException:
             os.close(lock)
             raise
@@ -138,13 +128,19 @@ class Store:
             "SELECT number, CAST(document AS BLOB) FROM notifications"
             " WHERE id NOT IN (SELECT notification_id FROM messages) ORDER BY number"
         )
-        rows = self._read(lambda db: db.execute(query).fetchall())
-        found = ((f"notification number {number}", partial(load_notification, text)) for number, text in rows)
-        return list(self._readable(found))
+        return list(self._notifications(query))
 
-    def add_message(self, notification_id: str, message: Message, recipients: Sequence[str]) -> None:
+    def notification(self, notification_id: str) -> Notification | None:
+        """One notification, with its evidence once it is composed; None where there is none that can be read."""
+        query = "SELECT number, CAST(document AS BLOB) FROM notifications WHERE id = ?"
+        return next(self._notifications(query, notification_id), None)
+
+    def add_message(
+        self, notification_id: str, message: Message, recipients: Sequence[str], told: Notification | None = None
+    ) -> None:
         """Keep the final bytes and queue them for each of ``recipients`` (bare addresses), all or nothing.
 
+        ``told`` is the notification with the evidence that went into the mail, kept in place of the one without.
         Adding a message that is there already changes nothing: the bytes that may have been sent are the ones to keep.
         Raises KeyError for a notification that was never committed.
         """
@@ -156,6 +152,9 @@ class Store:
             row = (notification_id, message.message_id, message.envelope_from, message.subject, message.data)
             if db.execute("INSERT OR IGNORE INTO messages VALUES (?, ?, ?, ?, ?)", row).rowcount:
                 deliveries.insert(db, notification_id, root, tuple(dict.fromkeys(recipients)), at)
+                if told:
+                    row = (dump_notification(told), notification_id)
+                    db.execute("UPDATE notifications SET document = ? WHERE id = ?", row)
 
     def message_id(self, notification_id: str) -> str | None:
         """The Message-ID under which a notification was composed: what a later mail of its thread answers."""
@@ -211,6 +210,12 @@ class Store:
         )
         return self._change(lambda db: db.execute(query, (before,)).rowcount)
 
+    def _notifications(self, query: str, *values: str) -> Iterator[Notification]:
+        rows = self._read(lambda db: db.execute(query, values).fetchall())
+        return self._readable(
+            (f"notification number {number}", partial(load_notification, text)) for number, text in rows
+        )
+
     def _readable(self, rows: Iterable[tuple[str, Callable[[], R]]]) -> Iterator[R]:
         for name, load in rows:
             try:
@@ -221,7 +226,7 @@ class Store:
                     self.unreadable |= {name}
 
     def _read(self, work: Callable[[sqlite3.Connection], R]) -> R:
-        with self._turn, _typed_errors(self.folder):
+        with self._turn, typed_errors(self.folder):
             return work(self._connection)
 
     def _change(self, work: Callable[Concatenate[sqlite3.Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
@@ -230,7 +235,7 @@ class Store:
 
     @contextmanager
     def _transaction(self) -> Generator[sqlite3.Connection, None, None]:
-        with self._turn, _typed_errors(self.folder):
+        with self._turn, typed_errors(self.folder):
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
@@ -247,43 +252,3 @@ def _load_alert(key: bytes, state: bytes) -> tuple[AlertKey, State]:
 
 def _name_of(key: bytes) -> str:
     return f"state of {key.decode('ascii', 'backslashreplace')[:300]}"
-
-
-@contextmanager
-def _typed_errors(folder: Path) -> Generator[None, None, None]:
-    try:
-        yield
-    except (sqlite3.IntegrityError, sqlite3.ProgrammingError):
-        raise  # a fault of ours, not of the disk
-    except (sqlite3.DatabaseError, OSError) as error:
-        message = f"the state in {folder} is not available: {error}"
-        raise StoreUnavailableError(message) from error
-
-
-def _take_lock(folder: Path) -> int:
-    lock = os.open(folder / _LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(lock)
-        message = f"another alerter works with the state folder {folder}"
-        raise StateInUseError(message) from error
-    return lock
-
-
-def _connect(path: Path, max_bytes: int) -> sqlite3.Connection:
-    with _typed_errors(path.parent):
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("PRAGMA foreign_keys = ON")
-            connection.execute(f"PRAGMA busy_timeout = {_BUSY_MILLISECONDS}")
-            schema.migrate(connection)
-            page_size = int(connection.execute("PRAGMA page_size").fetchone()[0])
-            connection.execute(f"PRAGMA max_page_count = {max_bytes // page_size}")
-        except BaseException:
-            connection.close()
-            raise
-    return connection

@@ -3,7 +3,8 @@
 An alert that fired is told once (reason ``first``); that it is over is told once (``resolved``) under the same
 incident. Everything else (waiting, held, unknown, a rule or target that was taken away) is silent. Names, holders and
 the mark of simulation come from the scrapes that decided, so that a mail says what was true then. Where Alertmanager
-decided there are none; ``with_evidence`` puts in afterwards what Prometheus knows.
+decided there are none; ``with_evidence`` puts in afterwards what Prometheus knows. Host and mark are remembered from
+the firing to the end, which is often told when nobody can be asked any more.
 
 Texts from outside (labels of any exporter, process names) are made harmless here: control and direction characters go,
 long ones are cut.
@@ -26,7 +27,10 @@ from gpuwarden.units import format_value
 MOST_HOLDERS = 20
 LONGEST_LABEL = 200
 
-EVIDENCE_METRICS = frozenset({"gpu_process_memory_used_bytes", "host_info", "gpuwarden_exporter_simulated"})
+IDENTITY_METRICS = frozenset({"host_info", "gpuwarden_exporter_simulated"})
+"""What says who a target is: true of it also while it does not answer."""
+
+EVIDENCE_METRICS = IDENTITY_METRICS | {"gpu_process_memory_used_bytes"}
 """What mails need besides the rules' own metrics."""
 
 _HOLDER_LABELS = ("pid", "process", "user", "container")
@@ -44,12 +48,18 @@ def random_id() -> str:
 
 
 def notifications(
-    changes: Sequence[Change], scrapes: Sequence[Scrape], recipients: Sequence[str], new_id: Callable[[], str]
+    changes: Sequence[Change],
+    scrapes: Sequence[Scrape],
+    recipients: Sequence[str],
+    new_id: Callable[[], str],
+    *,
+    simulated: bool = False,
 ) -> tuple[list[Notification], list[Change]]:
     """Decide what to tell whom.
 
-    ``scrapes`` are those that the changes were judged on. Returns the notifications and all changes, in order; the
-    state of an alert that fired now carries its incident.
+    ``scrapes`` are those that the changes were judged on; a failed one may hold the target's IDENTITY_METRICS.
+    ``simulated`` says that everything is. Returns the notifications and all changes, in order; the state of an alert
+    that fired now carries its incident, its host and the mark of simulation.
     """
     by_instance = {(scrape.job, scrape.instance): scrape for scrape in scrapes}
     told: list[Notification] = []
@@ -60,9 +70,12 @@ def notifications(
             labels = dict(change.key.labels)
             scrape = by_instance.get((labels.get("job", ""), labels.get("instance", "")))
             identity = new_id()
-            told.append(_notification(change, change.rule, scrape, tuple(recipients), identity))
+            mark = simulated or _simulated(scrape) or bool(change.previous and change.previous.simulated)
+            notification = _notification(change, change.rule, scrape, tuple(recipients), identity)
+            told.append(replace(notification, simulated=mark))
             if change.state:
-                kept = replace(change, state=replace(change.state, incident=identity))
+                state = replace(change.state, incident=identity, simulated=mark, host=_host(scrape))
+                kept = replace(change, state=state)
         after.append(kept)
     return told, after
 
@@ -73,7 +86,7 @@ def _notification(
     told_of = change.previous if change.transition == "resolved" else change.state
     incident = (told_of.incident if told_of else "") or identity
     labels = {name: one_line(value, LONGEST_LABEL) for name, value in change.key.labels}
-    host = _host(scrape) or labels.get("instance", "")
+    host = _host(scrape) or (told_of.host if told_of else "") or labels.get("instance", "")
     # Without a reading of its end, a resolved alert is named as it was when it fired.
     known = told_of.value if change.value is None and told_of and change.transition == "resolved" else change.value
     words = _words(rule, known, host, labels)
@@ -97,7 +110,6 @@ def _notification(
         host=host,
         recipients=recipients,
         holders=tuple(_holders(scrape, dict(change.key.labels).get("uuid", ""))),
-        simulated=_simulated(scrape),
     )
 
 

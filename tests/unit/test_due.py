@@ -95,6 +95,26 @@ def test_simulated_is_said(value, expected):
     assert first.simulated is expected
 
 
+def test_the_end_of_a_simulated_alert_is_simulated_also_without_evidence():
+    """The all-clear of a demo would read like a real one, from a host without its name."""
+    rule = RULES["GpuMemoryAlmostFull"]
+    _, changes = told(rule, [full(gpuwarden_exporter_simulated=[({}, 1.0)])])
+    bare = page(gpu_memory_used_ratio=[(CARD, 0.5)])
+    (resolved,), _ = told(rule, [bare], states_of(changes))
+    assert (resolved.reason, resolved.simulated, resolved.host) == ("resolved", True, "box")
+    _, changes = told(rule, [full()])
+    (resolved,), _ = told(rule, [bare], states_of(changes))
+    assert (resolved.simulated, resolved.host) == (False, "box")
+
+
+def test_where_everything_is_simulated_everything_says_so():
+    """A demo that Alertmanager judges would mail as if it were real."""
+    changes = judge([replace(RULES["GpuMemoryAlmostFull"], for_=0.0)], [full()], {}, NOW, max_gap=10.0)
+    (first,), (change,) = notifications(changes, (), ["me@example.com"], lambda: "id1", simulated=True)
+    assert first.simulated
+    assert change.state.simulated
+
+
 def test_lost_card_and_target_read_well():
     """At three in the morning the mail says "value no"."""
     lost = page(gpu_up=[(CARD, 0.0)], host_info=[({"hostname": "box"}, 1.0)])

@@ -42,6 +42,18 @@ def test_states_survive(tmp_path):
         assert store.load_states() == {KEY: STATE}
 
 
+def test_states_of_an_older_version_are_read(tmp_path):
+    """After an update everything that fires would be told again."""
+    with Store.open(tmp_path) as store:
+        store.commit_round({KEY: STATE}, [])
+        for field in ("simulated", "host"):
+            store._connection.execute(
+                "UPDATE alert_states SET state = replace(state, ?, '\"former\":')", (f'"{field}":',)
+            )
+        assert store.load_states() == {KEY: STATE}
+        assert not store.unreadable
+
+
 def test_a_state_that_cannot_be_read_hides_no_others(tmp_path, caplog):
     """One damaged row would keep the alerter from starting at all."""
     with Store.open(tmp_path) as store:

@@ -10,6 +10,7 @@ import pytest
 from alerts import composer
 from alerts.composer import Composer
 from alerts.store import FILE_NAME, Store
+from alerts.transport import Reply
 from tests.golden.example_mails import FIRING, RESOLVED, SETTINGS
 
 
@@ -177,3 +178,27 @@ def test_evidence_that_fails_is_no_evidence(store, caplog):
     asyncio.run(story())
     assert list(sent(store)) == [FIRING.id]
     assert "go out without evidence" in caplog.text
+
+
+def test_the_end_of_a_simulated_incident_is_marked_without_evidence(store):
+    """While Prometheus is down, a demo's all-clear would read like a real one."""
+    store.commit_round({}, [FIRING])
+
+    async def story():
+        prometheus = [[True]]
+
+        async def enrich(notifications):
+            return [replace(item, simulated=bool(prometheus)) for item in notifications]
+
+        async with Running(store, enrich) as here:
+            await until(lambda: here.woken)
+            prometheus.clear()
+            store.commit_round({}, [RESOLVED])
+            here.told.set()
+            await until(lambda: len(here.woken) == 2)
+
+    asyncio.run(story())
+    first = store.claim(1e12)
+    store.accepted(first, Reply(250, "ok"), 1.0)
+    mails = [message_from_bytes(item.letter.data) for item in (first, store.claim(1e12), store.claim(1e12))]
+    assert [mail["X-Gpuwarden-Simulated"] for mail in mails] == ["yes", "yes", "yes"]

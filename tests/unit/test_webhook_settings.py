@@ -47,3 +47,12 @@ def test_a_door_left_open_or_a_typing_mistake_is_refused_at_the_start(tmp_path, 
 def test_what_is_safe_is_taken(tmp_path, text):
     """A sound setting would keep the alerter from starting."""
     assert settings(tmp_path, text).judge in {"self", "alertmanager"}
+
+
+@pytest.mark.parametrize(
+    ("demo", "judge", "marked"),
+    [(True, "alertmanager", True), (True, "self", False), (False, "alertmanager", False)],
+)
+def test_a_demo_that_alertmanager_judges_is_marked_throughout(demo, judge, marked):
+    """Its mails would look real, since a post does not say that its readings are simulated."""
+    assert AlerterSettings(demo=demo, judge=judge).all_simulated is marked
