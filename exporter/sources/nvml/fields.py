@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from exporter.sources.nvml.device import CLOCKS, TEMPERATURE_LIMITS, Device, Memory
-from exporter.sources.nvml.errors import ARGUMENT_VERSION_MISMATCH, FUNCTION_NOT_FOUND, NOT_SUPPORTED, UNKNOWN
+from exporter.sources.nvml.errors import NOT_SUPPORTED, UNKNOWN
 from exporter.sources.nvml.support import Field, Support, Value
 
 _MAX_FANS = 16
@@ -131,7 +131,7 @@ FIELDS: tuple[Field, ...] = (
     Field(
         "memory",
         (lambda device: memory_values(device.memory()), lambda device: memory_values(device.memory_v1())),
-        also_next_on=frozenset({FUNCTION_NOT_FOUND, ARGUMENT_VERSION_MISMATCH, UNKNOWN}),
+        also_next_on=frozenset({UNKNOWN}),
         ends_on=frozenset({NOT_SUPPORTED}),
     ),
     Field(
