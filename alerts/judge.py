@@ -24,7 +24,13 @@ MOST_SERIES = 10_000
 """Series that one rule judges; what is remembered comes first, the rest is left out and logged."""
 
 Reason = Literal[
-    evaluator.Reason, "rule_removed", "series_excluded", "target_removed", "posted_firing", "posted_resolved"
+    evaluator.Reason,
+    "rule_removed",
+    "series_excluded",
+    "target_removed",
+    "posted_firing",
+    "posted_resolved",
+    "superseded",
 ]
 
 _log = logging.getLogger(__name__)

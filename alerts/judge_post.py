@@ -7,12 +7,16 @@ Only a difference to what is remembered is news.
 remembered   posted as firing                    posted as resolved
 ===========  ==================================  =============================
 nothing      fired (1)                           nothing
-firing       nothing; an earlier start wins      resolved (2)
+firing       nothing (3)                         resolved (2)
 ===========  ==================================  =============================
 
 1. Unless it is a late copy, see below.
 2. Unless what it says ended before the run that is remembered began, or the same post holds the alert as firing too
    (its rule changed its severity meanwhile).
+3. An earlier start wins, since peers may disagree. A later one is a run of its own if it is later by more than peers
+   disagree, and began after the last post of the run that is remembered. The end of that one was never posted, because
+   it ended under a silence or between two flushes of its group. It ends in silence and the new run is told as a new
+   incident (``superseded``): a mail in the old thread would claim that the card had been full all the while.
 
 An alert that a post does not name is left as it is: payloads are cut off, and groups are posted one by one.
 
@@ -43,6 +47,9 @@ from alerts.webhook import Post, PostedAlert
 LATE_SECONDS = 30.0
 """The third peer of a cluster waits that long before it posts (Alertmanager: 15 s for each peer before it)."""
 
+DISAGREE_SECONDS = 60.0
+"""Two Prometheus servers see the same condition at most an evaluation apart."""
+
 _MOST_SENDERS = 8
 
 
@@ -71,6 +78,8 @@ def judge_post(
         if alert.status == "firing":
             late = _is_late(alert, post.sender, previous, before, now)
             change = None if late else _firing(alert, key, rule, previous, now)
+            if change and previous and change.reason == "superseded":
+                over[key] = Ended(_start(previous), now, frozenset())
         elif key not in burning:
             change = _resolved(alert, key, rule, previous, now)
             if end := _end(alert, post.sender, change, before, now):
@@ -86,10 +95,8 @@ def _is_late(alert: PostedAlert, sender: str, previous: State | None, ended: End
     began = alert.started_at
     if ended is None or began is None or began > ended.started_at:
         return False
-    if (
-        previous and previous.phase == "firing"
-    ):  # nothing can be missed; only the run that is remembered may not get the start of the one before
-        return began < previous.active_at
+    if previous and previous.phase == "firing":
+        return began < _start(previous)  # of the run before the one that is remembered
     return sender not in ended.senders and now - ended.ended_at < LATE_SECONDS
 
 
@@ -98,34 +105,49 @@ def _end(alert: PostedAlert, sender: str, change: Change | None, ended: Ended | 
     if alert.started_at is None:
         return None
     if change and change.previous:
-        began = max(alert.started_at, change.previous.active_at)
+        began = max(alert.started_at, _start(change.previous))
         return Ended(began, now if alert.ended_at is None else min(alert.ended_at, now), frozenset({sender}))
     if ended and alert.started_at <= ended.started_at and len(ended.senders) < _MOST_SENDERS:
         return replace(ended, senders=ended.senders | {sender})
     return None
 
 
-def _firing(alert: PostedAlert, key: AlertKey, rule: Rule, previous: State | None, now: float) -> Change | None:
-    began = now if alert.started_at is None else min(alert.started_at, now)
-    value = alert.value
+def _firing(alert: PostedAlert, key: AlertKey, rule: Rule, previous: State | None, now: float) -> Change:
     known = previous if previous and previous.phase == "firing" else None
-    if known is None:
-        number = math.nan if value is None else value
-        state = State(phase="firing", active_at=began, fired_at=began, value=number, seen_at=now)
-    elif alert.started_at is not None and began < known.active_at:
-        state = replace(known, active_at=began, fired_at=began)
-    else:
-        return None
+    again = known is not None and not _is_next_run(alert, known)
     return Change(
         rule=rule,
         key=key,
         previous=previous,
-        state=state,
-        transition=None if known else "fired",
-        reason="posted_firing",
-        value=value,
+        state=_seen_again(alert, known, now) if known and again else _begun(alert, now),
+        transition=None if again else "fired",
+        reason="superseded" if known and not again else "posted_firing",
+        value=alert.value,
         at=now,
     )
+
+
+def _begun(alert: PostedAlert, now: float) -> State:
+    start = now if alert.started_at is None else alert.started_at
+    value = math.nan if alert.value is None else alert.value
+    return State(phase="firing", active_at=min(start, now), fired_at=start, value=value, seen_at=now)
+
+
+def _is_next_run(alert: PostedAlert, known: State) -> bool:
+    start = alert.started_at
+    return start is not None and start > max(_start(known) + DISAGREE_SECONDS, known.seen_at - LATE_SECONDS)
+
+
+def _seen_again(alert: PostedAlert, known: State, now: float) -> State:
+    start = alert.started_at
+    if start is None or start >= _start(known):
+        return replace(known, seen_at=now)
+    return replace(known, active_at=min(start, now), fired_at=start, seen_at=now)
+
+
+def _start(state: State) -> float:
+    """``startsAt`` of the run, as it was posted."""
+    return state.active_at if state.fired_at is None else state.fired_at
 
 
 def _resolved(alert: PostedAlert, key: AlertKey, rule: Rule, previous: State | None, now: float) -> Change | None:
@@ -145,4 +167,5 @@ def _resolved(alert: PostedAlert, key: AlertKey, rule: Rule, previous: State | N
 
 def _is_stale(alert: PostedAlert, previous: State) -> bool:
     began, ended = alert.started_at, alert.ended_at
-    return began is not None and ended is not None and began < previous.active_at and ended <= previous.active_at
+    start = _start(previous)
+    return began is not None and ended is not None and began < start and ended <= start

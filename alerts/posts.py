@@ -85,7 +85,7 @@ class Posts:
     async def _take(self, post: Post, now: float) -> None:
         decisions = self._decisions
         changes, over = judge_post(post, decisions.rules, decisions.states, self._ended, now)
-        opened = sum(change.transition == "fired" for change in changes)
+        opened = sum(change.previous is None for change in changes)
         if len(decisions.states) + opened > MOST_ALERTS:
             message = f"more than {MOST_ALERTS} alerts would fire"
             raise TooManyAlertsError(message)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from alerts.compose_mail import compose
-from alerts.judge_post import LATE_SECONDS, judge_post
+from alerts.judge_post import DISAGREE_SECONDS, LATE_SECONDS, judge_post
 from alerts.mail_settings import MailSettings
 from alerts.mail_view import view_of
 from alerts.notify.due import notifications
@@ -156,6 +156,50 @@ def test_firing_anew_is_a_new_incident_and_an_old_end_does_not_end_it():
     assert box.post(posted(start=NOW)) == []
     (resolved,) = box.post(posted("resolved", start=NOW + 2, end=NOW + 9))
     assert (resolved.incident, resolved.started_at) == ("id3", NOW + 2)
+
+
+class TestEndNeverPosted:
+    """An alert that ends under a silence, or between two flushes of its group, is never posted as resolved."""
+
+    def test_the_next_run_is_an_incident_of_its_own(self):
+        """The card fills up again a day after a silence, and nobody would be told."""
+        box = Box()
+        box.post(posted(start=NOW))
+        start = NOW + 86400
+        (again,) = box.post(posted(start=start, value="0.97"), after=86400 + 30)
+        assert (again.reason, again.incident, again.started_at, again.value) == ("first", "id2", start, 0.97)
+        assert box.post(posted(start=start)) == []
+        assert box.post(posted(start=NOW)) == []
+        assert box.post(posted("resolved", start=NOW, end=NOW + 600)) == []
+        (resolved,) = box.post(posted("resolved", start=start, end=start + 99), after=99)
+        assert (resolved.incident, resolved.started_at) == ("id2", start)
+
+    def test_it_is_a_run_of_its_own_also_soon_after_a_post_of_the_last_one(self):
+        """A repeat of the old run that was on its way would hide the new one."""
+        box = Box()
+        box.post(posted(start=NOW))
+        start = NOW + 3600
+        assert box.post(posted(start=NOW), after=3600 + LATE_SECONDS - 5) == []
+        assert len(box.post(posted(start=start))) == 1
+
+    def test_peers_that_disagree_on_the_start_are_no_news(self):
+        """Two Prometheus servers or Alertmanagers would be a mail for each post."""
+        box = Box()
+        box.post(posted(start=NOW - 20), after=10)
+        assert box.post(posted(start=NOW - 20 + DISAGREE_SECONDS), after=40) == []
+
+        box = Box()
+        box.post(posted(start=NOW - 7200), after=0)
+        for _ in range(3):
+            told = [box.post(posted(start=start), after=1800) for start in (NOW - 3600, None, NOW - 7200)]
+            assert told == [[], [], []]
+
+    @pytest.mark.parametrize("ahead", [0, 500])
+    def test_a_repeat_is_no_news_however_the_clocks_differ(self, ahead):
+        """A Prometheus whose clock is ahead would have each repeat mailed."""
+        box = Box()
+        assert len(box.post(posted(start=NOW + ahead))) == 1
+        assert [box.post(posted(start=NOW + ahead), after=300) for _ in range(4)] == [[]] * 4
 
 
 def test_alerts_that_a_post_leaves_out_stay_as_they_are():
