@@ -32,6 +32,7 @@ FIRST_WAIT_SECONDS = 15.0
 LONGEST_WAIT_SECONDS = 900.0
 EXPIRY_SECONDS = 72 * 3600.0
 KEEP_ACCEPTED_SECONDS = 30 * 86_400.0
+PRUNE_EVERY_SECONDS = 86_400.0
 _JITTER = 0.2
 _IDLE_SECONDS = 60.0
 _STORE_RETRY_SECONDS = 5.0
@@ -84,6 +85,7 @@ class Outbox:
         self._woken = asyncio.Event()
         self._sending: set[asyncio.Task[None]] = set()
         self._paused_until = 0.0
+        self._pruned_at: float | None = None
         self._misfortunes = 0
         """Attempts in a row that failed by our own settings."""
 
@@ -98,6 +100,7 @@ class Outbox:
             while True:
                 self._woken.clear()
                 seconds = await self._fill()
+                await self._prune()
                 with suppress(TimeoutError):
                     async with asyncio.timeout(seconds):
                         await self._woken.wait()
@@ -109,7 +112,18 @@ class Outbox:
         if recovered:
             self.outcomes["ambiguous"] += recovered
             logger.warning("%d mails were being sent when the alerter stopped; sending them again", recovered)
-        pruned = await self._persist(lambda: self._store.prune(self._clock() - KEEP_ACCEPTED_SECONDS))
+
+    async def _prune(self) -> None:
+        """Once a day, and after the clock was set back: the file must not grow until it is full."""
+        now = self._clock()
+        if self._pruned_at is not None and 0 <= now - self._pruned_at < PRUNE_EVERY_SECONDS:
+            return
+        try:
+            pruned = await self._store.call(self._store.prune, now - KEEP_ACCEPTED_SECONDS)
+        except StoreUnavailableError as error:
+            logger.error("old mails cannot be dropped now: %s", error)  # noqa: TRY400 -- the line says it all
+            return
+        self._pruned_at = now
         logger.debug("dropped %d mails that everybody has had for a month", pruned)
 
     async def _fill(self) -> float:

@@ -203,12 +203,19 @@ class Store:
         self._change(lambda db: db.execute(f"PRAGMA user_version = {len(schema.STEPS)}"))
 
     def prune(self, before: float) -> int:
-        """Drop notifications decided before ``before`` that every recipient has; how many."""
+        """Drop notifications decided before ``before`` that every recipient has; how many.
+
+        The first of an incident that still fires stays: the mail about its end answers that one.
+        """
         query = (
-            "DELETE FROM notifications WHERE at < ? AND id IN (SELECT notification_id FROM messages) AND id NOT IN"
+            "SELECT id FROM notifications WHERE at < ? AND id IN (SELECT notification_id FROM messages) AND id NOT IN"
             " (SELECT notification_id FROM deliveries WHERE state != 'accepted')"
         )
-        return self._change(lambda db: db.execute(query, (before,)).rowcount)
+        kept = {state.incident for state in self.load_states().values()}
+        with self._transaction() as db:
+            dropped = [row for row in db.execute(query, (before,)).fetchall() if row[0] not in kept]
+            db.executemany("DELETE FROM notifications WHERE id = ?", dropped)
+        return len(dropped)
 
     def _notifications(self, query: str, *values: str) -> Iterator[Notification]:
         rows = self._read(lambda db: db.execute(query, values).fetchall())

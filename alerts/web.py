@@ -4,6 +4,7 @@
 """
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
@@ -13,6 +14,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from alerts.clean_text import one_line
+from alerts.deliveries import DeliveryState
 from alerts.health import Health, families, firing
 from alerts.intake import webhook_route
 from alerts.posts import Posts
@@ -48,7 +50,7 @@ def application(service: Service) -> Starlette:
         return PlainTextResponse(f"{unready or 'ready'}\n", status_code=503 if unready else 200)
 
     async def status(_: Request) -> Response:
-        return PlainTextResponse(f"{status_line(service, await _waiting(service))}\n")
+        return PlainTextResponse(f"{status_line(service, await _counts(service))}\n")
 
     return Starlette(
         routes=[
@@ -67,8 +69,9 @@ def _webhook(service: Service) -> list[Route]:
     return []
 
 
-def status_line(service: Service, waiting: int) -> str:
-    """What fires and what waits, in words."""
+def status_line(service: Service, counts: Mapping[DeliveryState, int]) -> str:
+    """What fires, what waits and what was given up, in words; ``counts`` are the deliveries by state."""
+    waiting, dead = counts.get("queued", 0) + counts.get("sending", 0), counts.get("dead", 0)
     trouble = service.unhealthy(time.time())
     names = sorted({one_line(key.alertname, _LONGEST_NAME) for key in firing(service.decisions.states)})
     parts = [
@@ -77,16 +80,16 @@ def status_line(service: Service, waiting: int) -> str:
         *service.decider.remarks,
         *service.composer.remarks,
         *([f"{waiting} mails wait"] if waiting else []),
+        *([f"{dead} mails are given up"] if dead else []),
     ]
     return "; ".join(parts)
 
 
-async def _waiting(service: Service) -> int:
+async def _counts(service: Service) -> Mapping[DeliveryState, int]:
     try:
-        counts = await service.store.call(service.store.counts)
+        return await service.store.call(service.store.counts)
     except StoreUnavailableError:
-        return 0
-    return sum(number for state, number in counts.items() if state in {"queued", "sending"})
+        return {}
 
 
 async def _health(service: Service) -> Health:

@@ -297,3 +297,20 @@ def test_an_acceptance_outlives_a_full_disk(tmp_path, monkeypatch):
 
         asyncio.run(scenario())
     assert len(post.asked) == 1
+
+
+def test_what_everybody_has_is_dropped_every_day(store):
+    """An alerter that runs for a year would keep every mail, until its file is full and nothing is told any more."""
+
+    async def story():
+        async with running(store, Post()) as outbox:
+            add(store, "ann@example.com")
+            outbox.wake()
+            await until(lambda: store.counts()["accepted"] == 1)
+            for days, kept in ((29, 1), (31, 0)):
+                outbox.test_clock.now = NOW + days * 86_400
+                outbox.wake()
+                await until(lambda: outbox._pruned_at == outbox.test_clock.now)
+                assert store.counts()["accepted"] == kept
+
+    asyncio.run(story())

@@ -209,6 +209,16 @@ def test_only_what_everybody_has_is_dropped(store):
     assert len(store.uncomposed()) == 1
 
 
+def test_the_first_mail_of_what_still_fires_is_kept(store):
+    """After a month of firing, the mail about the end would answer nothing, and a demo's would look real."""
+    add(store, FIRING)
+    store.accepted(store.claim(FIRING.at), OK, 1.0)
+    store.commit_round({KEY: replace(STATE, incident=FIRING.id)}, [])
+    assert store.prune(FIRING.at + 1e9) == 0
+    store.commit_round({KEY: None}, [])
+    assert store.prune(FIRING.at + 1e9) == 1
+
+
 def test_a_second_alerter_is_refused(tmp_path):
     """Without it two alerters would mail everything twice."""
     with Store.open(tmp_path):
