@@ -18,6 +18,9 @@ firing       nothing (3)                         resolved (2)
    it ended under a silence or between two flushes of its group. It ends in silence and the new run is told as a new
    incident (``superseded``): a mail in the old thread would claim that the card had been full all the while.
 
+``startsAt`` is when Prometheus let the alert fire (its FiredAt). The condition of a rule of ours had then been true for
+the rule's ``for``, so that it began that much earlier; of a foreign rule we do not know.
+
 An alert that a post does not name is left as it is: payloads are cut off, and groups are posted one by one.
 
 A run that was posted as resolved may go on under the same start. Alertmanager ends an alert of which Prometheus has not
@@ -119,7 +122,7 @@ def _firing(alert: PostedAlert, key: AlertKey, rule: Rule, previous: State | Non
         rule=rule,
         key=key,
         previous=previous,
-        state=_seen_again(alert, known, now) if known and again else _begun(alert, now),
+        state=_seen_again(alert, rule, known, now) if known and again else _begun(alert, rule, now),
         transition=None if again else "fired",
         reason="superseded" if known and not again else "posted_firing",
         value=alert.value,
@@ -127,10 +130,10 @@ def _firing(alert: PostedAlert, key: AlertKey, rule: Rule, previous: State | Non
     )
 
 
-def _begun(alert: PostedAlert, now: float) -> State:
+def _begun(alert: PostedAlert, rule: Rule, now: float) -> State:
     start = now if alert.started_at is None else alert.started_at
     value = math.nan if alert.value is None else alert.value
-    return State(phase="firing", active_at=min(start, now), fired_at=start, value=value, seen_at=now)
+    return State(phase="firing", active_at=min(start, now) - rule.for_, fired_at=start, value=value, seen_at=now)
 
 
 def _is_next_run(alert: PostedAlert, known: State) -> bool:
@@ -138,11 +141,11 @@ def _is_next_run(alert: PostedAlert, known: State) -> bool:
     return start is not None and start > max(_start(known) + DISAGREE_SECONDS, known.seen_at - LATE_SECONDS)
 
 
-def _seen_again(alert: PostedAlert, known: State, now: float) -> State:
+def _seen_again(alert: PostedAlert, rule: Rule, known: State, now: float) -> State:
     start = alert.started_at
     if start is None or start >= _start(known):
         return replace(known, seen_at=now)
-    return replace(known, active_at=min(start, now), fired_at=start, seen_at=now)
+    return replace(known, active_at=min(start, now) - rule.for_, fired_at=start, seen_at=now)
 
 
 def _start(state: State) -> float:
