@@ -1,7 +1,7 @@
 """Visiting a target as Prometheus would: GET, parse, add ``job``, ``instance``, ``up`` and ``scrape_duration_seconds``.
 
 1. A visit never raises for what the target did: a refused connection, a late, endless, foreign or broken page is a
-   failed scrape with one line that says why.
+   failed scrape with one line that says why. So is what nobody thought of: one target must not end the rounds of all.
 2. The deadline is for the whole visit by the wall clock, not for each read; the body is capped.
 3. Every line must look like the text format (version 0.0.4) and the last one must be whole, else a login page or half a
    page would pass for a target without GPUs. Only the samples that rules and mails need are then parsed.
@@ -42,6 +42,7 @@ _LINE = re.compile(
     re.DOTALL | re.VERBOSE | re.IGNORECASE,
 )
 _PORTS = {"http": 80, "https": 443}
+_PORTS_END = 65536
 
 
 class ScrapeError(GpuwardenError, OSError):
@@ -70,6 +71,8 @@ async def fetch(
         error = f"no complete answer within {deadline:g} s"
     except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, ScrapeError) as failure:
         error = _one_line(failure)
+    except Exception as failure:  # noqa: BLE001 -- see 1
+        error = f"cannot be visited: {type(failure).__name__}: {_one_line(failure)}"
     labels = label_set(own)
     samples["up"] = (Sample(labels, 0.0 if error else 1.0),)
     samples["scrape_duration_seconds"] = (Sample(labels, time.monotonic() - begun),)
@@ -113,8 +116,16 @@ def _url(target: str) -> httpx.URL:
     except httpx.InvalidURL as failure:
         message = f"is not a URL: {failure}"
         raise ValueError(message) from failure
+    try:
+        urlsplit(target)  # which ``without_userinfo`` needs, and which is stricter about brackets
+    except ValueError:
+        message = "is not a URL: a bracket in its password is written as %5B or %5D"
+        raise ValueError(message) from None
     if url.scheme not in _PORTS or not url.host:
         message = "is not an http or https URL"
+        raise ValueError(message)
+    if url.port is not None and not 0 < url.port < _PORTS_END:
+        message = f"{url.port} is not a TCP port"
         raise ValueError(message)
     return url
 

@@ -169,6 +169,22 @@ def test_nobody_listens():
     assert scrape.error
 
 
+def test_a_surprise_is_a_failed_scrape():
+    """One odd target would end the alerter, and with it the watch over all others."""
+
+    def surprise(_: httpx.Request) -> httpx.Response:
+        message = "port must be\n0-65535."
+        raise OverflowError(message)
+
+    async def go() -> Scrape:
+        async with httpx.AsyncClient(transport=httpx.MockTransport(surprise)) as client:
+            return await fetch(client, "http://box:9400/", 7.0, 5.0, WANTED)
+
+    scrape = asyncio.run(go())
+    assert values(scrape, "up") == [0.0]
+    assert scrape.error == "cannot be visited: OverflowError: port must be 0-65535."
+
+
 @pytest.mark.parametrize("reply", [answer(PAGE), answer(b"", "401 Unauthorized"), b"garbage\r\n\r\n"])
 def test_password_is_sent_and_said_nowhere(reply):
     """A protected exporter cannot be read, or its password stands in labels, logs and mails."""
@@ -201,11 +217,26 @@ def test_instance_is_host_and_port(target, instance, printed):
     assert (instance_of(target), without_userinfo(target)) == (instance, printed)
 
 
-@pytest.mark.parametrize("target", ["box:9400", "ftp://box/", "http://", "http://box:port/", "", "/metrics"])
+@pytest.mark.parametrize(
+    "target",
+    [
+        "box:9400",
+        "ftp://box/",
+        "http://",
+        "http://box:port/",
+        "",
+        "/metrics",
+        "http://box:0/",
+        "http://box:-1/",
+        "http://box:65536/metrics",
+        "http://me[:secret@box/",
+    ],
+)
 def test_target_that_is_no_url(target):
     """A mistyped target is only found out at three in the morning."""
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError) as caught:
         instance_of(target)
+    assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
