@@ -1,9 +1,7 @@
 """Trying the way to the inbox, and looking at what would arrive, without waiting for an alert."""
 
 import asyncio
-import base64
 import platform
-import secrets
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,6 +11,7 @@ from alerts.compose_mail import compose, render
 from alerts.delivery import MAILDIR_NAME, transport_for
 from alerts.mail_settings import MailSettings, bare_address
 from alerts.mail_view import view_of
+from alerts.notify.due import random_id
 from alerts.notify.notification import Holder, Notification
 from alerts.transport import Letter, Message, SendError
 
@@ -44,7 +43,7 @@ async def _send_test(settings: MailSettings, state: Path, echo: Callable[[str], 
 
 def _test_message(settings: MailSettings) -> Message:
     now = time.time()
-    identity = base64.b32encode(secrets.token_bytes(13)).decode("ascii").lower()[:20]
+    identity = random_id()
     test = replace(
         _example(settings, now),
         id=identity,

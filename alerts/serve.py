@@ -13,10 +13,10 @@ from alerts.evidence.prometheus import PrometheusEvidence
 from alerts.outbox import Outbox
 from alerts.posts import Posts
 from alerts.rounds import Rounds
-from alerts.rules import load_rules
+from alerts.rules import SHIPPED, load_rules
 from alerts.scrape import without_userinfo
 from alerts.service import Service
-from alerts.settings import SHIPPED_RULES, AlerterSettings
+from alerts.settings import AlerterSettings
 from alerts.store import Store
 from alerts.web import application
 from gpuwarden.lifecycle import run_until_stopped
@@ -31,7 +31,7 @@ def serve_alerter(settings: AlerterSettings) -> None:
     Raises:
         AddressTakenError, DocumentError, StateInUseError, StoreUnavailableError: it cannot start.
     """
-    rules = load_rules(SHIPPED_RULES, settings.rule_files)
+    rules = load_rules(SHIPPED, settings.rule_files)
     listening = bind(settings.listen, "alerter")
     with Store.open(settings.state_folder) as store:
         _log.info("%s, with %d rules", judge_line(settings), len(rules))

@@ -12,8 +12,8 @@ from alerts.decisions import Decisions
 from alerts.outbox import Outbox
 from alerts.posts import Posts
 from alerts.rounds import Rounds
-from alerts.rules import load_rules
-from alerts.settings import SHIPPED_RULES, AlerterSettings
+from alerts.rules import SHIPPED, load_rules
+from alerts.settings import AlerterSettings
 from alerts.store import Store
 from gpuwarden.documents import DocumentError
 
@@ -50,7 +50,7 @@ class Service:
     def reload_rules(self) -> None:
         """Take the rules files anew, all or nothing: with a mistake anywhere the old rules stay."""
         try:
-            rules = load_rules(SHIPPED_RULES, self.settings.rule_files)
+            rules = load_rules(SHIPPED, self.settings.rule_files)
         except DocumentError as error:
             _log.error("the rules were not reloaded, the old ones stay:\n%s", error)
             return

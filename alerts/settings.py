@@ -11,7 +11,6 @@ from alerts.scrape import instance_of
 from gpuwarden.listener import parse_address
 from gpuwarden.units import Duration
 
-SHIPPED_RULES = pathlib.Path(__file__).with_name("rules.yml")
 DEMO_RULES = pathlib.Path(__file__).with_name("demo.yml")
 SHORTEST_INTERVAL, LONGEST_INTERVAL = 0.1, 300.0
 _FIVE_SECONDS = Duration(5.0)

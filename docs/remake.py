@@ -8,8 +8,8 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from alerts.rules import load_rules
-from alerts.settings import SHIPPED_RULES, AlerterSettings
+from alerts.rules import SHIPPED, load_rules
+from alerts.settings import AlerterSettings
 from exporter.settings import ExporterSettings
 from gpuwarden import settings
 from gpuwarden.catalog import ALERTER_ROWS, EXPORTER_ROWS, GPU_ROWS, HOST_ROWS, MODEL_ROWS, SCRAPE_ROWS, Metric
@@ -71,7 +71,7 @@ def rules_page() -> str:
             f"```yaml\n{_OWN_FILE}```\n"
         )
     ]
-    for rule in load_rules(SHIPPED_RULES, ()):
+    for rule in load_rules(SHIPPED, ()):
         clear = "" if rule.clear is None else f", until past {format_value(rule.clear, rule.unit)}"
         parts.append(
             f"## {rule.alert}\n\n"
