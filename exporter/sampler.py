@@ -181,7 +181,7 @@ class _Worker:
             logger.info("%s: answers again", self._reader.source)
             self._complaint = ""
         now = self._monotonic()
-        self._seen = part, SourceHealth(self._reader.source, True, now, now - self._began, self._wall())
+        self._seen = part, SourceHealth(self._reader.source, True, now, now - self._began, self._wall(), part.detail)
 
     def _failed(self, part: Part | None, text: str) -> None:
         now = self._monotonic()

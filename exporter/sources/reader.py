@@ -9,11 +9,12 @@ from gpuwarden.errors import GpuwardenError
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One source's share of a snapshot."""
+    """One source's share of a snapshot; ``detail`` is what a person should know of a source that is well itself."""
 
     gpus: tuple[Gpu, ...] = ()
     host: Host | None = None
     simulated: bool = False
+    detail: str = ""
 
 
 class Reader(Protocol):

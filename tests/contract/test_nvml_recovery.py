@@ -231,6 +231,21 @@ def test_a_card_that_cannot_be_opened_costs_no_other(fake_driver):
         assert sum("GPU 0 cannot be opened" in line for line in tuple(child.log)) == 1
 
 
+def test_a_card_that_cannot_be_opened_is_named_while_the_others_are_read(fake_driver):
+    """A card that is missing from the start has no series that could alert: the status must say that it is missing."""
+    driver = fake_driver("rtx-3060", "rtx-3090")
+    driver.gpu(1).fail("nvmlDeviceGetHandleByIndex_v2", Return.UNKNOWN)
+    with Sampling(driver.environment()) as child:
+        child.until_up(True)
+        row = health(child.until(lambda found: health(found, "nvml")["detail"]), "nvml")
+        assert row["up"]
+        assert row["detail"].startswith("GPU 1 of 2 cannot be opened: ")
+        assert row["detail"].endswith(": unknown error")
+        driver.gpu(1).heal()
+        child.until_up(True, True)
+        child.until(lambda found: health(found, "nvml")["detail"] == "")
+
+
 def test_cards_that_are_added_and_removed_are_noticed(sampled):
     """A card that is put in shows up; one that is taken out stays, not up, for the alert about it."""
     driver, child = sampled("rtx-3060", "rtx-3090")

@@ -102,6 +102,14 @@ def test_a_failed_reading_takes_the_cards_values_away_at_once(sampler):
     assert health.succeeded_at == pytest.approx(time.time(), abs=5)
 
 
+def test_a_source_that_is_well_may_have_something_to_say(sampler):
+    """That one card of many cannot be opened must be seen although the driver is well."""
+    sampler.add(Source("x", Part(detail="GPU 1 of 2 cannot be opened")))
+    sampler.add(Source("y", Part()))
+    until(lambda: all(health.up for health in sampler.latest().sources))
+    assert [health.detail for health in sampler.latest().sources] == ["GPU 1 of 2 cannot be opened", ""]
+
+
 def test_an_error_says_what_is_left(sampler):
     """A card that never answered is known all the same and must be shown as down."""
     sampler.add(Source("x", SourceError("lost", Part((gpu("7", up=False),)))))

@@ -11,7 +11,8 @@ is the driver's. Starting may hang in the driver; then only the session's own th
   old one stays loaded for good), or the driver has been gone for ``stuck`` seconds and a call still hangs in it. A
   process that has never seen the driver well does not ask for this: the new one would meet the same state.
 - Cards that come and go are found by counting them from time to time. A card once seen is remembered by its UUID and
-  stays, not up, when it is gone. A card whose handle cannot be had is unknown and not shown; it costs no other card.
+  stays, not up, when it is gone. A card whose handle cannot be had is unknown: it has no series of its own and costs
+  no other card; the session's detail names it.
 """
 
 import logging
@@ -119,7 +120,12 @@ class NvmlSession:
         if len(self._unknown) == self._count:
             message = f"no GPU can be opened: {next(iter(self._unknown.values()))}"
             raise SourceError(message)
-        return Part()
+        return Part(detail=self._unopened())
+
+    def _unopened(self) -> str:
+        return "; ".join(
+            f"GPU {position} of {self._count} cannot be opened: {text}" for position, text in self._unknown.items()
+        )
 
     def _proceed(self, now: float) -> None:
         if self._running:
