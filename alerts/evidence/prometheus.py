@@ -128,7 +128,7 @@ def parse_answer(body: bytes) -> Mapping[str, tuple[Sample, ...]]:
             labels = {str(name): str(value) for name, value in series["metric"].items()}
             name = labels.pop("__name__", "")
             samples[name].append(Sample(label_set(labels), float(series["value"][1])))
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         message = f"answered with something that is not an instant vector: {type(error).__name__}"
         raise EvidenceError(message) from error
     return MappingProxyType({name: tuple(found) for name, found in samples.items()})

@@ -8,10 +8,17 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from alerts.compose_mail import compose
 from alerts.evidence import prometheus
 from alerts.evidence.prometheus import EvidenceError, PrometheusEvidence, parse_answer, query_of, quoted
+from alerts.mail_settings import MailSettings
+from alerts.notify.due import with_evidence
+from alerts.posted_identity import find_rule
 from alerts.rules import SHIPPED, load_rules
+from alerts.series import Scrape
 from tests.golden.example_mails import FIRING, RESOLVED
 
 RULES = load_rules(SHIPPED, [])
@@ -144,6 +151,7 @@ def test_many_alerts_of_one_target_are_one_query():
         (b'{"data": {"result": 7}}', 200),
         (b'{"data": {"result": [{"metric": {}, "value": [1, "x"]}]}}', 200),
         (b"[" * 100_000, 200),
+        (b'{"data": {"result": [{"metric": {}, "value": [1, ' + b"9" * 400 + b"]}]}}", 200),
         (USUAL, 500),
         (USUAL, 302),
     ],
@@ -154,6 +162,36 @@ def test_no_evidence_holds_a_mail_back(caplog, body, status):
         assert enriched(url, FULL, OVER) == [FULL, OVER]
 
     assert "no evidence from Prometheus" in caplog.text
+
+
+TEXT = st.text(st.characters(codec=None), max_size=20)
+NUMBER = st.floats() | st.integers(-(10**400), 10**400) | st.floats().map(str) | TEXT
+ANY = st.recursive(
+    st.none() | st.booleans() | NUMBER,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
+    max_leaves=6,
+)
+NAME = st.sampled_from(["host_info", "gpuwarden_exporter_simulated", "gpu_process_memory_used_bytes", FULL.metric])
+METRIC = st.fixed_dictionaries(
+    {"__name__": NAME | ANY},
+    optional={"uuid": st.just("GPU-a") | ANY, "hostname": TEXT | ANY, "process": TEXT | ANY, "gpu": ANY},
+)
+SERIES = st.fixed_dictionaries({"metric": METRIC | ANY, "value": st.tuples(NUMBER, NUMBER) | ANY})
+ANSWER = st.fixed_dictionaries({"data": st.fixed_dictionaries({"result": st.lists(SERIES, max_size=4) | ANY}) | ANY})
+
+
+@settings(max_examples=150, deadline=None)
+@given(ANSWER | ANY)
+def test_whatever_is_answered_the_mail_goes_out(data):
+    """One strange sample in Prometheus would stop every mail until someone restarts the alerter."""
+    try:
+        samples = parse_answer(json.dumps(data).encode())
+    except EvidenceError:
+        return
+    scrape = Scrape("http://prometheus:9090", OWN["job"], OWN["instance"], at=0.0, samples=samples)
+    for notification in (FULL, OVER):
+        found = with_evidence(notification, scrape, find_rule(RULES, notification.alertname, OWN))
+        assert compose(found, MailSettings()).data.isascii()
 
 
 def test_a_prometheus_that_hangs_costs_the_deadline_once():
