@@ -20,6 +20,11 @@ SERIES = ("#56B4E9", "#F0E442", "#009E73", "#CC79A7", "#FFFFFF", "#0072B2", "#A6
 _RANKS: dict[Severity, int] = {"info": 1, "warning": 2, "critical": 3}
 
 
+def rank(severity: Severity) -> int:
+    """Higher is graver."""
+    return _RANKS[severity]
+
+
 def worst(*severities: Severity) -> Severity:
     """The gravest of at least one."""
-    return max(severities, key=lambda severity: _RANKS[severity])
+    return max(severities, key=rank)

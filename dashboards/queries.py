@@ -13,7 +13,7 @@ is missing.
 """
 
 from alerts.matchers import Matcher
-from dashboards.thresholds import Cell, Scope
+from dashboards.cells import Cell, Scope
 
 UNSUPPORTED, LOST, SILENT, NOTHING = -1001, -1002, -1003, -1004
 REMEMBERED = "6h"

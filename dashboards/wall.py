@@ -11,11 +11,12 @@ from typing import Any
 
 from alerts.rules import Rule
 from dashboards import queries
+from dashboards.cells import divide
 from dashboards.grid import Band, Box, stack
 from dashboards.palette import BY_SEVERITY, CALM, CRITICAL, SILENT, SIMULATED
 from dashboards.panels import DATASOURCE_VARIABLE, Panel, Query, Tiles, Word, chart, core, heading, tiles
 from dashboards.readings import card_chart, card_tiles, host_tiles, power_tiles
-from dashboards.thresholds import Step, cells, rules_for
+from dashboards.thresholds import Step, rules_for
 
 UID = "gpuwarden-wall"
 MOST_ALERTS = 3
@@ -130,10 +131,10 @@ def _cards(names: Sequence[Box], rows: Sequence[Sequence[Box]], rules: Sequence[
 
     Tiles stand query by query, so all rows divide the cards alike, by the rules of all of them.
     """
-    parts = cells(rules_for(rules, "gpu_up", *(metric for metric, _, _ in _ROWS)))
-    made = [heading(names[0], "", "Host and card"), tiles(names[1], card_tiles("gpu_up", parts, "name"))]
+    parts = divide(rules, "gpu_up", *(metric for metric, _, _ in _ROWS))
+    made = [heading(names[0], "", "Host and card"), tiles(names[1], card_tiles("gpu_up", parts, rules, "name"))]
     for (left, right), (metric, word, small) in zip(rows, _ROWS, strict=False):
-        made += [heading(left, word, small), tiles(right, card_tiles(metric, parts))]
+        made += [heading(left, word, small), tiles(right, card_tiles(metric, parts, rules))]
     left, right = rows[-1]
     return [*made, heading(left, "Power", "of its limit"), tiles(right, power_tiles(parts))]
 

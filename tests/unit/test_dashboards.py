@@ -11,10 +11,11 @@ from alerts.matchers import matches
 from alerts.prometheus_rules import WATCHDOG
 from alerts.rules import SHIPPED, load_rules
 from dashboards import queries
+from dashboards.cells import Scope, divide
 from dashboards.generate import GENERATED, generate
 from dashboards.grid import COLUMNS, ROWS_1080P, Band, Box, stack
 from dashboards.palette import BY_SEVERITY, CALM, CRITICAL
-from dashboards.thresholds import Scope, Step, cells, equal_values, lines, rules_for, steps
+from dashboards.thresholds import Step, equal_values, lines, rules_for, steps
 from gpuwarden.catalog import CATALOG
 
 ROOT = Path(__file__).parents[2]
@@ -150,7 +151,7 @@ def test_every_card_is_drawn_once_by_the_rules_that_judge_it(tmp_path, own):
         labels = {"gpu": str(index), "uuid": f"GPU-{index}"}
         mine = [
             cell
-            for cell in cells(rules_for(judging, MEMORY))
+            for cell in divide(judging, MEMORY).cells
             if in_scope(Scope(cell.where), labels) and not any(in_scope(scope, labels) for scope in cell.outside)
         ]
         assert len(mine) == 1
