@@ -52,6 +52,8 @@ class Posts:
         post = parse_post(body) if len(body) <= _INLINE_BYTES else await asyncio.to_thread(parse_post, body)
         if post.truncated:
             _log.warning("Alertmanager left %d alerts out of a post (max_alerts of its webhook)", post.truncated)
+        if post.cut:
+            _log.warning("%d alerts of a post have too many or too long labels, which were cut", post.cut)
         async with self._turn:
             try:
                 await self._take(post, time.time())

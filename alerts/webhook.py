@@ -10,11 +10,15 @@ status: a payload that is firing as a whole may hold resolved ones.
 3. ``value`` in the annotations is the number as Prometheus prints it; whatever is not one is no value. NaN is what our
    rule file gives while it holds an alert without a reading, so it is none either.
 4. An alert that comes twice in one payload counts as it came last.
-5. ``externalURL`` is the sender's name for itself: unless it was set to something else, its host and port, so it tells
+5. Labels are remembered for as long as the alert fires, so they are bounded. Those of an alert that has more, or
+   longer ones, are cut, and a digest of them all (``labels_cut``) keeps it apart from others that are cut alike. To
+   refuse it would lose it: Alertmanager drops the whole post. Annotations are gone once the post is answered.
+6. ``externalURL`` is the sender's name for itself: unless it was set to something else, its host and port, so it tells
    the peers of a cluster apart.
 """
 
 import datetime as dt
+import hashlib
 import json
 import math
 import re
@@ -27,6 +31,14 @@ from gpuwarden.errors import GpuwardenError
 
 VERSION = "4"
 UNNAMED = "UnnamedAlert"
+
+MOST_LABELS = 64
+LONGEST_LABELS = 4096
+"""Characters of all names and values of one alert's labels together."""
+CUT = "labels_cut"
+_CUT_LABELS = 20
+_CUT_LENGTH = 100
+_KEPT = frozenset({"alertname", "severity", "job", "instance", "gpu", "uuid", "model", "source"})
 
 Status = Literal["firing", "resolved"]
 
@@ -61,11 +73,15 @@ class PostedAlert:
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """One payload; ``truncated`` alerts were left out of it by the sender, which calls itself ``sender``."""
+    """One payload; ``truncated`` alerts were left out of it by the sender, which calls itself ``sender``.
+
+    The labels of ``cut`` alerts were cut here.
+    """
 
     alerts: tuple[PostedAlert, ...]
     truncated: int = 0
     sender: str = ""
+    cut: int = 0
 
 
 def parse_post(body: bytes) -> Post:
@@ -92,7 +108,8 @@ def parse_post(body: bytes) -> Post:
     latest = {(alert.alertname, alert.labels): alert for alert in found}
     truncated = payload.get("truncatedAlerts")
     count = truncated if type(truncated) is int and truncated > 0 else 0
-    return Post(tuple(latest.values()), count, _sender(payload.get("externalURL")))
+    cut = sum(any(name == CUT for name, _ in alert.labels) for alert in latest.values())
+    return Post(tuple(latest.values()), count, _sender(payload.get("externalURL")), cut)
 
 
 def parse_value(text: str) -> float | None:
@@ -127,7 +144,7 @@ def _alert(item: object, where: str) -> PostedAlert:
     if not alert.get("labels"):
         message = f"{where} has no labels"
         raise BadPostError(message)
-    labels = _texts(alert["labels"], f"{where}.labels")
+    labels = _bounded(_texts(alert["labels"], f"{where}.labels"))
     return PostedAlert(
         alertname=labels.pop("alertname", "") or UNNAMED,
         labels=label_set(labels),
@@ -136,6 +153,15 @@ def _alert(item: object, where: str) -> PostedAlert:
         started_at=parse_time(alert.get("startsAt")),
         ended_at=parse_time(alert.get("endsAt")),
     )
+
+
+def _bounded(labels: dict[str, str]) -> dict[str, str]:
+    """The labels, cut if they are too many or too long: first those that mails and rules need, then by name."""
+    if len(labels) <= MOST_LABELS and sum(len(name) + len(text) for name, text in labels.items()) <= LONGEST_LABELS:
+        return labels
+    named = sorted(labels.items(), key=lambda item: (item[0] not in _KEPT, item))
+    digest = hashlib.sha256(json.dumps(named).encode()).hexdigest()[:32]
+    return {name[:_CUT_LENGTH]: text[:_CUT_LENGTH] for name, text in named[:_CUT_LABELS]} | {CUT: digest}
 
 
 def _sender(url: object) -> str:

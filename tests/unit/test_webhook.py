@@ -3,7 +3,16 @@ import math
 
 import pytest
 
-from alerts.webhook import UNNAMED, BadPostError, parse_post, parse_time, parse_value
+from alerts.webhook import (
+    CUT,
+    LONGEST_LABELS,
+    MOST_LABELS,
+    UNNAMED,
+    BadPostError,
+    parse_post,
+    parse_time,
+    parse_value,
+)
 from tests.fakes.alertmanager_posts import RECORDED, payload, posted
 
 
@@ -141,3 +150,33 @@ def test_half_a_character_is_replaced():
     (alert,) = parse_post(body).alerts
 
     assert dict(alert.labels)["gpu"] == "?x"
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"z": "y" * LONGEST_LABELS},
+        {"z" * LONGEST_LABELS: "y"},
+        {f"a{number}": "y" for number in range(MOST_LABELS)},
+        {f"a{number}" * 200: "y" * 1000 for number in range(100)},
+        {"alertname": "y" * LONGEST_LABELS},
+    ],
+)
+def test_labels_of_any_size_are_cut_and_the_alerts_stay_apart(more):
+    """Whoever can post would fill the memory, or one alert would hide another."""
+    first, second = parse_post(payload(posted(**more), posted(**more, zz="other"))).alerts
+
+    for alert in (first, second):
+        assert len(alert.alertname) + sum(len(name) + len(text) for name, text in alert.labels) <= LONGEST_LABELS + 100
+        assert {"gpu", "uuid", "job", "instance", "severity", CUT} <= dict(alert.labels).keys()
+    assert first.labels != second.labels
+    assert parse_post(payload(posted(**dict(reversed(more.items()))))).alerts[0].labels == first.labels
+
+
+def test_labels_within_bounds_stay_as_they_are():
+    """An alert would lose labels by which people know it."""
+    more = {f"label_{number}": "y" * 40 for number in range(MOST_LABELS - 6)}
+    post = parse_post(payload(posted(**more)))
+
+    assert more.items() <= dict(post.alerts[0].labels).items()
+    assert post.cut == 0

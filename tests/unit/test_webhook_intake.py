@@ -278,3 +278,17 @@ def test_an_alert_that_alertmanager_takes_up_again_is_told_again(tmp_path):
             assert here.written() == [1, 3]
 
     asyncio.run(story())
+
+
+def test_cut_labels_are_said_and_ends_of_what_was_not_remembered_are_not_kept(tmp_path, caplog):
+    """Alerts would change their labels without a word, or made-up ends would fill the memory."""
+
+    async def story():
+        async with door(tmp_path) as here:
+            over = [posted("resolved", gpu=str(number), start=time.time() - 60) for number in range(100)]
+            assert (await here.post(payload(*over))).status_code == 200
+            assert here.posts._ended == {}
+            assert (await here.post(payload(posted(note="y" * 10_000), posted()))).status_code == 200
+
+    asyncio.run(story())
+    assert "1 alerts of a post have too many or too long labels" in caplog.text
