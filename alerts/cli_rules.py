@@ -1,7 +1,9 @@
 """``gpuwarden rules``: what a file says and whether it is right, without starting anything."""
 
+import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 
 import click
 
@@ -9,12 +11,19 @@ from alerts.matchers import Matcher
 from alerts.prometheus_rules import rule_file
 from alerts.rule import Rule
 from alerts.rules import SHIPPED, load_rules
+from alerts.settings import AlerterSettings
+from gpuwarden import settings
 from gpuwarden.documents import DocumentError
+from gpuwarden.options import config_option
 from gpuwarden.units import format_duration, format_value
 
 _FILE = click.Path(path_type=pathlib.Path)
 _FILES = click.option(
-    "--rules", "files", multiple=True, type=_FILE, help="A rules file on top of the shipped ones; repeatable."
+    "--rules",
+    "files",
+    multiple=True,
+    metavar="FILE",
+    help="Rules on top of the shipped ones, in place of those that the settings name; may be repeated.",
 )
 _COLUMNS = ("ALERT", "FIRES WHEN", "CLEARS", "FOR", "KEEPS", "SEVERITY")
 
@@ -28,30 +37,43 @@ def rules() -> None:
 @click.argument("files", nargs=-1, type=_FILE)
 def check(files: tuple[pathlib.Path, ...]) -> None:
     """Check rules FILES on top of the shipped rules; exit status 2 when there is a mistake."""
-    found = _load(files)
+    with _mistakes_to_stderr():
+        found = load_rules(SHIPPED, files)
     click.echo(f"ok: {len(found)} rules")
 
 
 @rules.command("list")
+@config_option
 @_FILES
-def list_(files: tuple[pathlib.Path, ...]) -> None:
+def list_(config: pathlib.Path | None, files: tuple[str, ...]) -> None:
     """Show the rules that are in force."""
-    rows = [_COLUMNS, *(_row(rule) for rule in _load(files))]
+    rows = [_COLUMNS, *(_row(rule) for rule in _in_force(config, files))]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 @rules.command()
+@config_option
 @_FILES
-def prometheus(files: tuple[pathlib.Path, ...]) -> None:
+def prometheus(config: pathlib.Path | None, files: tuple[str, ...]) -> None:
     """Print the rules that are in force as a Prometheus rule file."""
-    click.echo(rule_file(_load(files)), nl=False)
+    click.echo(rule_file(_in_force(config, files)), nl=False)
 
 
-def _load(files: Sequence[pathlib.Path]) -> tuple[Rule, ...]:
+def _in_force(config: pathlib.Path | None, files: Sequence[str]) -> tuple[Rule, ...]:
+    """What the alerter would judge by with the same settings and flags."""
+    flags = {"rules": [*files] or None}
+    with _mistakes_to_stderr():
+        loaded = settings.load("alerter", AlerterSettings, config=config, environ=os.environ, flags=flags)
+        return load_rules(SHIPPED, loaded.values.rule_files)
+
+
+@contextmanager
+def _mistakes_to_stderr() -> Generator[None]:
+    """Print each mistake of a file and end with exit status 2."""
     try:
-        return load_rules(SHIPPED, files)
+        yield
     except DocumentError as error:
         for mistake in error.mistakes:
             click.echo(str(mistake), err=True)

@@ -218,3 +218,30 @@ def test_list_command(tmp_path):
     assert 'GpuMemoryAlmostFull gpu_memory_used_ratio (not {gpu="1"}) above 90.0 % 85.0 % 1m 5m critical' in lines
     assert 'GpuMemoryAlmostFull gpu_memory_used_ratio{gpu="1"} above 97.0 % 85.0 % 1m 5m critical' in lines
     assert "GpuLost gpu_up equals 0 30s 1m critical" in lines
+
+
+@pytest.mark.parametrize("command", ["list", "prometheus"])
+def test_commands_show_the_rules_of_the_settings(tmp_path, command):
+    """The list says that a number is in force which the alerter, started with the same settings, does not use."""
+    for name, number in (("settled", 0.97), ("given", 0.913)):
+        text = f"rules: [{{override: GpuMemoryAlmostFull, above: {number}}}]"
+        (tmp_path / f"{name}.yml").write_text(text, encoding="utf-8")
+    config = tmp_path / "gpuwarden.yml"
+    config.write_text(f"alerter: {{rules: [{tmp_path / 'settled.yml'}]}}", encoding="utf-8")
+    shown = {"list": ("97.0 %", "91.3 %"), "prometheus": ("> 0.97", "> 0.913")}[command]
+
+    settled = CliRunner().invoke(rules_command, [command, "--config", str(config)])
+    flags = ["--config", str(config), "--rules", str(tmp_path / "given.yml")]
+    given = CliRunner().invoke(rules_command, [command, *flags])
+
+    assert [text in settled.stdout for text in shown] == [True, False]
+    assert [text in given.stdout for text in shown] == [False, True]
+
+
+def test_list_command_on_wrong_settings(tmp_path):
+    """A misspelt setting is passed over in silence, and other rules are listed than will be judged."""
+    config = tmp_path / "gpuwarden.yml"
+    config.write_text("alerter: {rule: [mine.yml]}", encoding="utf-8")
+    result = CliRunner().invoke(rules_command, ["list", "--config", str(config)])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "gpuwarden.yml:1: alerter.rule" in result.stderr
