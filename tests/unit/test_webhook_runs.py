@@ -90,6 +90,8 @@ class TestEndNeverPosted:
         box = Box()
         box.post(posted(start=NOW - 20), after=10)
         assert box.post(posted(start=NOW - 20 + DISAGREE_SECONDS), after=40) == []
+        assert box.post(posted(start=NOW - 20), after=3600) == []
+        assert box.post(posted(start=NOW + 3600), sender=PEER) == []
 
         box = Box()
         box.post(posted(start=NOW - 7200), after=0)
