@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from alerts.expressions import ExpressionError, compile_expression
+from alerts.promql import quote
 
 Operator = Literal["=", "!=", "=~", "!~"]
 
@@ -35,8 +36,7 @@ class Matcher:
 
     def __str__(self) -> str:
         """Print as PromQL."""
-        value = self.value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-        return f'{self.label}{self.operator}"{value}"'
+        return f"{self.label}{self.operator}{quote(self.value)}"
 
     def accepts(self, value: str) -> bool:
         """Whether a series with this label value is meant."""
@@ -54,6 +54,9 @@ def parse_matcher(label: str, text: str) -> Matcher:
     if label == "__name__":
         message = "is the metric's own name and no label of its series"
         raise ExpressionError(message, "leave it out and write 'metric'")
+    if "\ufffd" in text:
+        message = "has the replacement character U+FFFD, which Prometheus cannot read in a rule"
+        raise ExpressionError(message, "write '=~' with a dot in its place")
     if text.startswith("=~"):
         return Matcher(label, "=~", text[2:])
     if text.startswith("!~"):

@@ -32,7 +32,6 @@ Where the meaning differs from the evaluator's, on purpose or of necessity:
 promtool's lint calls rules of one name and severity duplicates. It means recording rules; these judge disjoint series.
 """
 
-import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -40,14 +39,12 @@ import yaml
 
 from alerts.matchers import Matcher, Operator
 from alerts.prometheus_texts import HEADER, annotations
+from alerts.promql import WATCHDOG, selected, selector
 from alerts.rule import Rule
 from alerts.rule_checks import labels_of
 from alerts.scrape import JOB
 from gpuwarden.catalog import SCRAPE_ROWS
 from gpuwarden.units import format_duration
-
-WATCHDOG = "Watchdog"
-"""Always firing and never mailed: as long as it arrives, the way from Prometheus to the alerter is open."""
 
 _OPERATORS = {"above": ">", "below": "<", "equals": "=="}
 _INVERSE: dict[Operator, Operator] = {"=": "!=", "!=": "=", "=~": "!~", "!~": "=~"}
@@ -55,12 +52,6 @@ _ALERT_LABELS = ("alertname", "alertstate", "severity")
 _ONE_LINE = 100_000
 """Characters: texts are not folded."""
 _BY_SCRAPER = frozenset(row.name for row in SCRAPE_ROWS)
-_WORDS = re.compile(
-    r"and|or|unless|atan2|on|ignoring|group_(left|right)|by|without|bool|offset|start|end|inf|nan|sum|avg|count|min|max|"
-    r"group|stddev|stdvar|topk|bottomk|count_values|quantile|limitk|limit_ratio",
-    re.IGNORECASE,
-)
-"""PromQL's own words: a metric of this name is selected by ``__name__``."""
 
 
 def rule_file(rules: Sequence[Rule]) -> str:
@@ -74,7 +65,7 @@ def rule_file(rules: Sequence[Rule]) -> str:
 
 def expression(rule: Rule) -> str:
     """The rule's condition in PromQL; see the top of this file."""
-    metric, firing, operator = _freed(rule, _selector(rule.metric, ())), _firing(rule), _OPERATORS[rule.comparison]
+    metric, firing, operator = _freed(rule, selector(rule.metric, ())), _firing(rule), _OPERATORS[rule.comparison]
     parts = [f"{_reading(rule)} {operator} {_number(rule.threshold)}"]
     if rule.clear is not None and rule.clear != rule.threshold:
         parts.append(f"({metric} {operator} {_number(rule.clear)}\n  and {_without_own_labels(firing)})")
@@ -109,7 +100,7 @@ def _reading(rule: Rule) -> str:
     where = rule.where
     if rule.metric in _BY_SCRAPER and all(matcher.label != "job" for matcher in where):
         where = (*where, Matcher("job", "=", JOB))
-    return _freed(rule, _selected(rule.metric, where, rule.unless))
+    return _freed(rule, _series(rule.metric, where, rule.unless))
 
 
 def _freed(rule: Rule, series: str) -> str:
@@ -124,7 +115,7 @@ def _firing(rule: Rule) -> str:
     """The series for which this rule, and not another of the same name, fired at the last evaluation."""
     mine = (Matcher("alertname", "=", rule.alert), Matcher("alertstate", "=", "firing"))
     where = (*mine, *_renamed(rule, rule.where))
-    return _selected("ALERTS", where, [_renamed(rule, group) for group in rule.unless])
+    return _series("ALERTS", where, [_renamed(rule, group) for group in rule.unless])
 
 
 def _without_own_labels(alerts: str) -> str:
@@ -132,24 +123,15 @@ def _without_own_labels(alerts: str) -> str:
     return f"max without ({', '.join(_ALERT_LABELS)}) ({alerts})"
 
 
-def _selected(name: str, where: Iterable[Matcher], unless: Iterable[Sequence[Matcher]]) -> str:
+def _series(name: str, where: Iterable[Matcher], unless: Iterable[Sequence[Matcher]]) -> str:
     """A selector; a group of one matcher is turned round, a longer one is taken away."""
     groups = [tuple(group) for group in unless]
     turned = (
         Matcher(group[0].label, _INVERSE[group[0].operator], group[0].value) for group in groups if len(group) == 1
     )
     base = (*where, *turned)
-    others = [_selector(name, (*base, *group)) for group in groups if len(group) > 1]
-    selector = _selector(name, base)
-    return f"({' unless '.join((selector, *others))})" if others else selector
-
-
-def _selector(name: str, matchers: Iterable[Matcher]) -> str:
-    words = list(dict.fromkeys(map(str, matchers)))
-    if _WORDS.fullmatch(name):
-        words.insert(0, f'__name__="{name}"')
-        name = ""
-    return f"{name}{{{', '.join(words)}}}" if words else name
+    others = [selector(name, (*base, *group)) for group in groups if len(group) > 1]
+    return selected([selector(name, base), *others])
 
 
 def _taken(rule: Rule) -> tuple[str, ...]:

@@ -12,45 +12,40 @@ The panels map these numbers to words. ``gpu_info`` and ``host_info`` are joined
 is missing.
 """
 
-from alerts.matchers import Matcher
+from alerts.promql import WATCHDOG, selected, selector
 from dashboards.cells import Cell, Scope
 
 UNSUPPORTED, LOST, SILENT, NOTHING = -1001, -1002, -1003, -1004
 REMEMBERED = "6h"
-WATCHDOG = "Watchdog"
-"""The alert that always fires: without it nobody judges the rules, and "none is firing" would be a guess."""
 
 _CARD, _HOST = "job, instance, gpu, uuid", "job, instance"
 CARD_LEGEND = "{{hostname}} GPU {{gpu}}"
 FULL_CARD_LEGEND = "{{hostname}} GPU {{gpu}} {{name}}"
 
 
-def _selector(metric: str, where: tuple[Matcher, ...], window: str = "") -> str:
-    matchers = ", ".join(map(str, where))
-    selected = metric + (f"{{{matchers}}}" if matchers else "")
-    return f"last_over_time({selected}[{window}])" if window else selected
+def _within(series: str, window: str) -> str:
+    return f"last_over_time({series}[{window}])" if window else series
 
 
 def select(metric: str, cell: Cell, window: str = "") -> str:
     """The series of ``metric`` that belong to the cell; with ``window`` also those last seen within it."""
-    parts = [_selector(metric, cell.where, window), *(_scope(metric, scope, window) for scope in cell.outside)]
-    return parts[0] if len(parts) == 1 else f"({' unless '.join(parts)})"
+    inside = _within(selector(metric, cell.where), window)
+    return selected([inside, *(_scope(metric, scope, window) for scope in cell.outside)])
 
 
 def _scope(metric: str, scope: Scope, window: str) -> str:
-    parts = [_selector(metric, where, window) for where in (scope.where, *scope.unless)]
-    return parts[0] if len(parts) == 1 else f"({' unless '.join(parts)})"
+    return selected([_within(selector(metric, where), window) for where in (scope.where, *scope.unless)])
 
 
 def _with_name(expression: str, window: str = "") -> str:
-    info, up = _selector("gpu_info", (), window), _selector("gpu_up", (), window)
+    info, up = _within("gpu_info", window), _within("gpu_up", window)
     names = f"topk by ({_CARD}) (1, {info}) or on ({_CARD}) {up}"
     return f"{expression} + on ({_CARD}) group_left (name) 0 * ({names})"
 
 
 def _hosts(window: str = "") -> str:
     instance = f'max by ({_HOST}, hostname) (label_replace(up, "hostname", "$1", "instance", "(.+)"))'
-    return f"0 * (topk by ({_HOST}) (1, {_selector('host_info', (), window)}) or on ({_HOST}) {instance})"
+    return f"0 * (topk by ({_HOST}) (1, {_within('host_info', window)}) or on ({_HOST}) {instance})"
 
 
 def _with_host(expression: str, window: str = "") -> str:
@@ -126,7 +121,7 @@ def targets_down() -> str:
 
 def _with_silent(metric: str) -> str:
     """The series of every exporter, of one that is away the last ones."""
-    return f"{metric} or (last_over_time({metric}[{REMEMBERED}]) and on ({_HOST}) up == 0)"
+    return f"{metric} or ({_within(metric, REMEMBERED)} and on ({_HOST}) up == 0)"
 
 
 def data_age() -> str:

@@ -12,6 +12,7 @@ import pytest
 
 from alerts.alertmanager_config import DEFAULT_WEBHOOK, alertmanager_config
 from alerts.prometheus_rules import rule_file
+from alerts.promql import quote
 from alerts.rules import SHIPPED, load_rules
 from tests.contract.rules_in_promtool import BOX, expected, labels_in, rules_in, run, tool
 
@@ -242,6 +243,24 @@ def test_any_metric_name_and_label_value_is_promql(tmp_path):
     ]
     series = {f'{{__name__="{name}",{labels}}}': "-2" for name in names}
     said = run(tmp_path, rule_file(rules), series, tests, annotated=True)
+    assert "SUCCESS" in said, said
+
+
+def test_any_text_is_a_label_value(tmp_path):
+    """A label with a control character makes the whole file invalid."""
+    values = ("\x01\x1f\x7f", '\\x41"', "\t\r\n", "é\u2028")
+    rule = {"metric": "m", "unit": "count", "above": 0, "severity": "info", "summary": "s"}
+    text = json.dumps({"rules": [{**rule, "alert": f"A{n}", "where": {"l": value}} for n, value in enumerate(values)]})
+    tests = [
+        {
+            "eval_time": "0m",
+            "alertname": f"A{n}",
+            "exp_alerts": [{"exp_labels": {"l": value, "severity": "info"}}],
+        }
+        for n, value in enumerate(values)
+    ]
+    series = {f"m{{l={quote(value)}}}": "1" for value in values}
+    said = run(tmp_path, rule_file(rules_in(text)), series, tests)
     assert "SUCCESS" in said, said
 
 

@@ -6,9 +6,10 @@ from itertools import combinations
 from pathlib import Path
 
 import pytest
+import yaml
 
 from alerts.matchers import matches
-from alerts.prometheus_rules import WATCHDOG
+from alerts.prometheus_rules import rule_file
 from alerts.rules import SHIPPED, load_rules
 from dashboards import queries
 from dashboards.cells import Scope, divide
@@ -276,6 +277,10 @@ def test_no_sensor_delivers_the_numbers_of_what_is_missing():
     assert all(code < -273 for code in codes)
 
 
-def test_the_wall_waits_for_the_watchdog_that_the_rules_define():
+def test_the_wall_waits_for_the_watchdog_that_the_rules_define(tmp_path):
     """The wall would say for ever that alerts are unknown, or never."""
-    assert queries.WATCHDOG == WATCHDOG
+    alerts = yaml.safe_load(rule_file(rules(tmp_path)))["groups"][0]["rules"]
+    (always,) = (alert["alert"] for alert in alerts if alert["expr"] == "vector(1)")
+
+    assert f'alertname="{always}"' in queries.alert_count()
+    assert f'alertname!="{always}"' in queries.alert_count()

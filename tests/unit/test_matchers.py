@@ -138,6 +138,13 @@ def test_the_name_of_a_metric_is_no_label():
         parse_matcher("__name__", "gpu_up")
 
 
+@pytest.mark.parametrize("text", ["a\ufffd", "!~\ufffd"])
+def test_refuses_the_replacement_character(text):
+    """Prometheus takes the rule and then fails at each evaluation, so that nothing is judged."""
+    with pytest.raises(ExpressionError, match=r"U\+FFFD"):
+        parse_matcher("gpu", text)
+
+
 @pytest.mark.parametrize(
     ("one", "other", "expected"),
     [("0", "1", True), ("0", "0", False), ("0", "!0", True), ("0", "=~1|2", True), ("=~0", "=~1", False)],

@@ -1,0 +1,43 @@
+r"""PromQL as text: string literals and selectors, for every query that gpuwarden writes.
+
+What a text holds may come from anywhere; quoted, it is one literal whatever it is. Prometheus takes no newline and no
+U+FFFD in a string as they are (its lexer reads the latter as invalid UTF-8), and Go's escapes stand for both.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+
+WATCHDOG = "Watchdog"
+"""The alert that always fires: as long as it arrives, rules are judged and the way to the alerter is open."""
+
+_ESCAPED = re.compile('[\x00-\x1f\x7f"\\\\\ufffd]')
+_SHORT = {"\n": r"\n", '"': r"\"", "\\": r"\\", "\ufffd": r"\ufffd"}
+_WORDS = re.compile(
+    r"and|or|unless|atan2|on|ignoring|group_(left|right)|by|without|bool|offset|start|end|inf|nan|sum|avg|count|min|max|"
+    r"group|stddev|stdvar|topk|bottomk|count_values|quantile|limitk|limit_ratio",
+    re.IGNORECASE,
+)
+"""PromQL's own words: a metric of this name is selected by ``__name__``."""
+
+
+def quote(text: str) -> str:
+    """A string literal of exactly this text."""
+    return '"' + _ESCAPED.sub(_escape, text) + '"'
+
+
+def _escape(found: re.Match[str]) -> str:
+    return _SHORT.get(found.group(), f"\\x{ord(found.group()):02x}")
+
+
+def selector(name: str, matchers: Iterable[object] = ()) -> str:
+    """The series of one metric that satisfy all matchers, each of which prints as PromQL."""
+    words = list(dict.fromkeys(map(str, matchers)))
+    if _WORDS.fullmatch(name):
+        words.insert(0, f"__name__={quote(name)}")
+        name = ""
+    return f"{name}{{{', '.join(words)}}}" if words else name
+
+
+def selected(series: Sequence[str]) -> str:
+    """The first, without what is in any of the others."""
+    return f"({' unless '.join(series)})" if len(series) > 1 else series[0]
