@@ -1,4 +1,6 @@
 import asyncio
+import contextlib
+import http.client
 import socket
 import time
 
@@ -132,15 +134,15 @@ def test_a_second_request_on_a_connection_has_its_own_time():
     """Prometheus's kept connections would be cut off between two scrapes."""
 
     def talk(port):
-        answers = []
-        with connected(port) as connection:
-            for pause in (0.0, 0.3):
-                time.sleep(pause)
-                connection.sendall(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
-                answers.append(connection.recv(1000)[:12])
-        return answers
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
+            connection.request("GET", "/")
+            first = connection.getresponse().read()
+            same = connection.sock
+            time.sleep(0.3)
+            connection.request("GET", "/")
+            return first, connection.getresponse().read(), connection.sock is same
 
-    assert served(talk, request_seconds=0.2) == [b"HTTP/1.1 200"] * 2
+    assert served(talk, request_seconds=0.2) == (b"hello", b"hello", True)
 
 
 def test_silent_connections_do_not_blind_everybody_else():
