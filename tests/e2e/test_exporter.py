@@ -25,6 +25,7 @@ class Scraper:
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self):
+        wait_until(lambda: "host_memory_used_ratio" in series(self.url), 10, "the host was not read")
         self._thread.start()
         return self
 
