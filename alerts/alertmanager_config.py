@@ -12,8 +12,8 @@ from typing import Any
 
 import yaml
 
-from alerts.prometheus_rules import WATCHDOG
 from alerts.prometheus_texts import HEADER
+from alerts.promql import WATCHDOG
 from gpuwarden.units import format_duration
 
 DEFAULT_WEBHOOK = "http://alerter:9401/webhook"

@@ -42,7 +42,7 @@ from dataclasses import dataclass, replace
 
 from alerts.judge import Change
 from alerts.posted_identity import identify
-from alerts.prometheus_rules import WATCHDOG
+from alerts.promql import WATCHDOG
 from alerts.rule import Rule
 from alerts.state import AlertKey, State
 from alerts.webhook import Post, PostedAlert

@@ -68,11 +68,6 @@ class SendError(GpuwardenError, ConnectionError):
         self.reason: Outcome = reason
         self.reply = reply
 
-    @property
-    def permanent(self) -> bool:
-        """Whether the same letter to the same recipient can never succeed."""
-        return self.reason == "refused"
-
 
 class SendTimeoutError(SendError, TimeoutError):
     """The server took longer than the settings allow."""

@@ -5,7 +5,7 @@ with one further label is a mapping by that label's value; with several, a mappi
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 PEAK_WINDOW_SECONDS = 60
@@ -152,7 +152,3 @@ def without_expired(snapshot: Snapshot, now: float, max_age: float) -> Snapshot:
 def lost(gpu: Gpu) -> Gpu:
     """The same card with nothing but its identity and description, not answering."""
     return Gpu(index=gpu.index, uuid=gpu.uuid, read_at=gpu.read_at, up=False, info=gpu.info)
-
-
-GPU_FIELDS = frozenset(item.name for item in fields(Gpu))
-HOST_FIELDS = frozenset(item.name for item in fields(Host))

@@ -18,6 +18,7 @@ import httpx
 from alerts.notify.due import EVIDENCE_METRICS, with_evidence
 from alerts.notify.notification import Notification
 from alerts.posted_identity import find_rule
+from alerts.promql import quote
 from alerts.rule import Rule
 from alerts.scrape import without_userinfo
 from alerts.series import Sample, Scrape, label_set
@@ -106,13 +107,8 @@ class PrometheusEvidence:
 def query_of(target: Target, names: Iterable[str]) -> str:
     """A selector of all series of these names at the target; its texts may come from anywhere."""
     job, instance = target
-    matchers = [f"__name__=~{quoted('|'.join(sorted(names)))}", f"instance={quoted(instance)}"]
-    return f"{{{', '.join([*matchers, *([f'job={quoted(job)}'] if job else [])])}}}"
-
-
-def quoted(text: str) -> str:
-    r"""A PromQL string literal: quotes, backslashes and control characters are escaped as ``\xHH``."""
-    return '"' + "".join(f"\\x{ord(char):02x}" if char in '"\\' or char < " " else char for char in text) + '"'
+    matchers = [f"__name__=~{quote('|'.join(sorted(names)))}", f"instance={quote(instance)}"]
+    return f"{{{', '.join([*matchers, *([f'job={quote(job)}'] if job else [])])}}}"
 
 
 def parse_answer(body: bytes) -> Mapping[str, tuple[Sample, ...]]:

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from alerts.compose_mail import compose
 from alerts.evidence import prometheus
-from alerts.evidence.prometheus import EvidenceError, PrometheusEvidence, parse_answer, query_of, quoted
+from alerts.evidence.prometheus import EvidenceError, PrometheusEvidence, parse_answer, query_of
 from alerts.mail_settings import MailSettings
 from alerts.notify.due import with_evidence
 from alerts.posted_identity import find_rule
+from alerts.promql import quote
 from alerts.rules import SHIPPED, load_rules
 from alerts.series import Scrape
 from tests.golden.example_mails import FIRING, RESOLVED
@@ -246,7 +247,7 @@ def test_an_alert_without_a_target_asks_nothing():
 def test_a_query_cannot_be_broken_out_of():
     """A label could read other series, or make the query invalid."""
     hostile = '"} or vector(1) #\\\n\x00\x7f显'
-    assert quoted(hostile) == r'"\x22} or vector(1) #\x5c\x0a\x00' + '\x7f显"'
+    assert quote(hostile) == r'"\"} or vector(1) #\\\n\x00\x7f显"'
     assert query_of(("", "a:1"), ["b", "a"]) == '{__name__=~"a|b", instance="a:1"}'
     assert query_of(("j", "i"), ["a"]) == '{__name__=~"a", instance="i", job="j"}'
 
