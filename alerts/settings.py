@@ -2,12 +2,13 @@
 
 import os
 import pathlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
 from alerts.mail_settings import MailSettings, is_loopback
 from alerts.scrape import instance_of
+from gpuwarden.lifecycle import default_state_folder
 from gpuwarden.listener import parse_address
 from gpuwarden.units import Duration
 
@@ -132,12 +133,3 @@ class AlerterSettings:
         if self.state is not None:
             return pathlib.Path(self.state, "demo") if self.demo else pathlib.Path(self.state)
         return default_state_folder(os.environ, "demo" if self.demo else "alerter")
-
-
-def default_state_folder(environ: Mapping[str, str], name: str) -> pathlib.Path:
-    """A folder below systemd's state directory, else the user's (XDG Base Directory Specification)."""
-    systemd = environ.get("STATE_DIRECTORY", "").split(":")[0]
-    if systemd:
-        return pathlib.Path(systemd, name)
-    users = environ.get("XDG_STATE_HOME") or str(pathlib.Path(environ.get("HOME", "/"), ".local", "state"))
-    return pathlib.Path(users, "gpuwarden", name)

@@ -1,12 +1,13 @@
 """Makes the reference pages from the code: ``python docs/remake.py`` writes them, ``--check`` names the stale ones."""
 
 import ast
+import dataclasses
 import inspect
 import itertools
 import pathlib
 import sys
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 from alerts.rules import SHIPPED, load_rules
 from alerts.settings import AlerterSettings
@@ -51,15 +52,26 @@ def metrics_page() -> str:
             f"# Metrics\n\n{_MADE}\n\n"
             "A series that a card or host does not support is absent: never 0, never NaN.\n"
             "Which rows a real card supplies depends on the driver and the card; `--demo` supplies every row.\n"
+            "NVML's calls are written without `nvml`; a field is an id of `nvmlDeviceGetFieldValues`.\n"
         )
     ]
     for title, rows in groups:
-        cells = (
-            (f"`{row.name}`", row.kind, row.unit, " ".join(f"`{label}`" for label in row.labels), row.help)
-            for row in rows
-        )
-        parts.append(f"## {title}\n\n{table(('name', 'type', 'unit', 'labels', 'meaning'), cells)}\n")
+        parts.append(f"## {title}\n\n{_metrics_table(rows)}\n")
     return "\n".join(parts)
+
+
+def _metrics_table(rows: tuple[Metric, ...]) -> str:
+    """Columns that no row of the table fills are left out."""
+    head = ("name", "type", "unit", "labels", "meaning", "read from", "cards")
+    cells = [
+        (
+            *(f"`{row.name}`", row.kind, row.unit, " ".join(f"`{label}`" for label in row.labels), row.help),
+            *(row.read_from, row.cards),
+        )
+        for row in rows
+    ]
+    kept = [number for number in range(len(head)) if any(row[number] for row in cells)]
+    return table((head[number] for number in kept), ([row[number] for number in kept] for row in cells))
 
 
 def rules_page() -> str:
@@ -93,7 +105,7 @@ def settings_page() -> str:
         )
     ]
     for section, cls in (("exporter", ExporterSettings), ("alerter", AlerterSettings)):
-        rows = list(_setting_rows(section, cls()))
+        rows = [*_setting_rows(section, cls()), *_entry_rows(section, cls)]
         parts.append(f"## {section}\n\n{table(('key', 'default', 'meaning'), rows)}\n")
     return "\n".join(parts)
 
@@ -105,6 +117,18 @@ def _setting_rows(section: str, defaults: Any) -> Iterator[tuple[str, str, str]]
             holder, name = value, settings.keys_of(type(value))[str(key)]
             value = getattr(value, name)
         yield f"`{'.'.join(map(str, (section, *path)))}`", f"`{shown(value, kind)}`", _docstring(type(holder), name)
+
+
+def _entry_rows(section: str, cls: Any) -> Iterator[tuple[str, str, str]]:
+    """The keys of the entries of lists, which stand in the file only."""
+    hints = get_type_hints(cls)
+    for key, name in settings.keys_of(cls).items():
+        entry = next(iter(get_args(hints[name])), None)
+        if dataclasses.is_dataclass(entry):
+            for item in dataclasses.fields(entry):
+                default = "required" if item.default is dataclasses.MISSING else f"`{shown(item.default, None)}`"
+                meaning = _docstring(entry if isinstance(entry, type) else type(entry), item.name)
+                yield f"`{section}.{key}[].{item.name.removesuffix('_')}`", default, meaning
 
 
 def _docstring(cls: type, name: str) -> str:

@@ -23,13 +23,14 @@ def families(
     observed: Iterable[Observed] = (),
     *,
     version: str,
+    cost: Mapping[str, float] | None = None,
 ) -> list[Family]:
-    """Everything that the page shows, in the catalog's order."""
+    """Everything that the page shows, in the catalog's order; ``cost`` is what the exporter costs, by row."""
     built = [
         *(_family(row, _gpu_values(row, snapshot.gpus)) for row in GPU_ROWS),
         *(_family(row, _host_values(row, snapshot.host)) for row in HOST_ROWS),
         *(_observed_family(item) for item in observed),
-        *(_family(row, _own_values(row, snapshot, version)) for row in EXPORTER_ROWS),
+        *(_family(row, _own_values(row, snapshot, version, cost or {})) for row in EXPORTER_ROWS),
     ]
     return [family for family in built if family.samples]
 
@@ -94,6 +95,9 @@ def _labelled(row: Metric, reading: object, identity: Mapping[str, str]) -> Iter
     elif row.kind == "info" and isinstance(reading, Mapping) and reading:
         known = cast("Mapping[str, str]", reading)
         yield {**identity, **{label: known.get(label, "") for label in own}}, 1.0
+    elif row.kind == "info" and isinstance(reading, tuple):
+        for known in cast("tuple[Mapping[str, str], ...]", reading):
+            yield {**identity, **{label: known.get(label, "") for label in own}}, 1.0
     elif isinstance(reading, Mapping):
         for key, value in cast("Mapping[str | tuple[str, ...], float]", reading).items():
             values = key if isinstance(key, tuple) else (key,)
@@ -115,12 +119,20 @@ def _observed_family(item: Observed) -> Family:
     return family
 
 
-def _own_values(row: Metric, snapshot: Snapshot, version: str) -> Iterator[tuple[Mapping[str, str], float]]:
+def _own_values(
+    row: Metric, snapshot: Snapshot, version: str, cost: Mapping[str, float]
+) -> Iterator[tuple[Mapping[str, str], float]]:
     short = row.name.removeprefix("gpuwarden_exporter_")
-    if short == "info":
+    if row.name in cost:
+        yield {}, cost[row.name]
+    elif short == "info":
         yield {"version": version}, 1.0
     elif short == "simulated":
         yield {}, float(snapshot.simulated)
+    elif short == "gpus_expected" and snapshot.gpus_expected is not None:
+        yield {}, float(snapshot.gpus_expected)
+    elif short == "gpus_missing" and snapshot.gpus_expected is not None:
+        yield {}, float(max(0, snapshot.gpus_expected - sum(gpu.up for gpu in snapshot.gpus)))
     elif short == "gpu_peak_window_seconds" and any(gpu.memory_used_peak_bytes is not None for gpu in snapshot.gpus):
         yield {}, PEAK_WINDOW_SECONDS
     for health in snapshot.sources:

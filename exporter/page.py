@@ -18,6 +18,7 @@ from prometheus_client.openmetrics import exposition as openmetrics_exposition
 
 from exporter.families import families
 from exporter.latency.observations import Observations
+from exporter.own_cost import OwnCost
 from exporter.snapshot import Snapshot, without_expired
 
 INTERVALS_TO_EXPIRY = 2
@@ -79,6 +80,7 @@ class PageMaker:
         self._reuse = min(interval / 4, _LONGEST_REUSE_SECONDS)
         self._version = version
         self._monotonic = monotonic
+        self._cost = OwnCost()
         self._page: Page | None = None
 
     def page(self) -> Page:
@@ -86,6 +88,6 @@ class PageMaker:
         now = self._monotonic()
         if self._page is None or now - self._page.made_at >= self._reuse:
             snapshot = without_expired(self._latest(), now, self._max_age)
-            found = families(snapshot, self._observations.observed(), version=self._version)
+            found = families(snapshot, self._observations.observed(), version=self._version, cost=self._cost.read())
             self._page = Page(snapshot, found, now)
         return self._page

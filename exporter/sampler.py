@@ -81,6 +81,7 @@ class Sampler:
             host=next((part.host for part in parts if part.host is not None), None),
             sources=tuple(health for _, health in seen),
             simulated=any(part.simulated for part in parts),
+            gpus_expected=next((part.gpus_expected for part in parts if part.gpus_expected is not None), None),
         )
 
     def stop(self, timeout: float) -> bool:

@@ -1,7 +1,8 @@
 """What the sources read, frozen. ``None`` and a missing key mean "no reading", never 0.
 
 A field is called like its row of the catalog without the prefix: ``Gpu.power_watts`` is ``gpu_power_watts``. A row
-with one further label is a mapping by that label's value; with several, a mapping by the tuple of values.
+with one further label is a mapping by that label's value; with several, a mapping by the tuple of values. An info row
+is a mapping from label to text, or a tuple of such.
 """
 
 from collections.abc import Mapping
@@ -12,10 +13,15 @@ PEAK_WINDOW_SECONDS = 60
 """The peaks of a reading are over this long a time before it."""
 
 _NOTHING: Mapping[str, float] = MappingProxyType({})
+_NO_TUPLES: Mapping[tuple[str, ...], float] = MappingProxyType({})
 
 
 def _none() -> Mapping[str, float]:
     return _NOTHING
+
+
+def _no_tuples() -> Mapping[tuple[str, ...], float]:
+    return _NO_TUPLES
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +48,19 @@ class Gpu:
     info: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     compute_mode: float | None = None
     performance_state: float | None = None
+    vgpu_licensed: float | None = None
     utilization_ratio: float | None = None
     memory_controller_utilization_ratio: float | None = None
     encoder_utilization_ratio: float | None = None
     decoder_utilization_ratio: float | None = None
+    activity_ratio: Mapping[str, float] = field(default_factory=_none)
+    sm_occupancy_ratio: float | None = None
     memory_total_bytes: float | None = None
     memory_used_bytes: float | None = None
     memory_free_bytes: float | None = None
     memory_reserved_bytes: float | None = None
     memory_used_ratio: float | None = None
+    memory_unaccounted_bytes: float | None = None
     temperature_celsius: float | None = None
     memory_temperature_celsius: float | None = None
     temperature_limit_celsius: Mapping[str, float] = field(default_factory=_none)
@@ -58,17 +68,22 @@ class Gpu:
     power_watts: float | None = None
     power_limit_watts: float | None = None
     energy_joules_total: float | None = None
+    energy_integrated: float | None = None
     clock_hertz: Mapping[str, float] = field(default_factory=_none)
     clock_max_hertz: Mapping[str, float] = field(default_factory=_none)
     fan_speed_ratio: Mapping[str, float] = field(default_factory=_none)
     throttled: Mapping[str, float] = field(default_factory=_none)
     throttle_seconds_total: Mapping[str, float] = field(default_factory=_none)
-    xid_errors_total: Mapping[str, float] = field(default_factory=_none)
-    xid_last_timestamp_seconds: Mapping[str, float] = field(default_factory=_none)
+    xid_errors_total: Mapping[tuple[str, ...], float] = field(default_factory=_no_tuples)
+    xid_last_timestamp_seconds: Mapping[tuple[str, ...], float] = field(default_factory=_no_tuples)
+    ecc_enabled: float | None = None
     ecc_errors_total: Mapping[str, float] = field(default_factory=_none)
+    ecc_lifetime_errors_total: Mapping[str, float] = field(default_factory=_none)
     remapped_rows: Mapping[str, float] = field(default_factory=_none)
+    row_remap_pending: float | None = None
     row_remap_failed: float | None = None
     retired_pages: Mapping[str, float] = field(default_factory=_none)
+    retired_pages_pending: float | None = None
     pcie_received_bytes_total: float | None = None
     pcie_transmitted_bytes_total: float | None = None
     pcie_replays_total: float | None = None
@@ -76,7 +91,9 @@ class Gpu:
     pcie_link_generation: float | None = None
     nvlink_received_bytes_total: float | None = None
     nvlink_transmitted_bytes_total: float | None = None
+    nvlink_errors_total: Mapping[str, float] = field(default_factory=_none)
     processes_visible: float | None = None
+    mps_clients: float | None = None
     processes: tuple[GpuProcess, ...] = ()
     workload_memory_used_bytes: Mapping[str, float] = field(default_factory=_none)
     workload_memory_budget_bytes: Mapping[str, float] = field(default_factory=_none)
@@ -87,6 +104,12 @@ class Gpu:
     utilization_peak_ratio: float | None = None
     power_peak_watts: float | None = None
     temperature_peak_celsius: float | None = None
+    mig_enabled: float | None = None
+    mig_info: tuple[Mapping[str, str], ...] = ()
+    mig_memory_total_bytes: Mapping[str, float] = field(default_factory=_none)
+    mig_memory_used_bytes: Mapping[str, float] = field(default_factory=_none)
+    mig_memory_used_ratio: Mapping[str, float] = field(default_factory=_none)
+    mig_activity_ratio: Mapping[tuple[str, ...], float] = field(default_factory=_no_tuples)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,9 +127,9 @@ class Host:
     memory_used_ratio: float | None = None
     swap_total_bytes: float | None = None
     swap_used_bytes: float | None = None
-    filesystem_size_bytes: Mapping[tuple[str, ...], float] = field(default_factory=dict[tuple[str, ...], float])
-    filesystem_available_bytes: Mapping[tuple[str, ...], float] = field(default_factory=dict[tuple[str, ...], float])
-    filesystem_used_ratio: Mapping[tuple[str, ...], float] = field(default_factory=dict[tuple[str, ...], float])
+    filesystem_size_bytes: Mapping[tuple[str, ...], float] = field(default_factory=_no_tuples)
+    filesystem_available_bytes: Mapping[tuple[str, ...], float] = field(default_factory=_no_tuples)
+    filesystem_used_ratio: Mapping[tuple[str, ...], float] = field(default_factory=_no_tuples)
     disk_read_bytes_total: Mapping[str, float] = field(default_factory=_none)
     disk_written_bytes_total: Mapping[str, float] = field(default_factory=_none)
     network_received_bytes_total: Mapping[str, float] = field(default_factory=_none)
@@ -131,12 +154,16 @@ class SourceHealth:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The latest of everything; ``simulated`` when it came from the demo source."""
+    """The latest of everything; ``simulated`` when it came from the demo source.
+
+    ``gpus_expected`` is how many cards should be here, None where nobody can know.
+    """
 
     gpus: tuple[Gpu, ...] = ()
     host: Host | None = None
     sources: tuple[SourceHealth, ...] = ()
     simulated: bool = False
+    gpus_expected: int | None = None
 
 
 def without_expired(snapshot: Snapshot, now: float, max_age: float) -> Snapshot:
@@ -146,7 +173,7 @@ def without_expired(snapshot: Snapshot, now: float, max_age: float) -> Snapshot:
     sources = tuple(
         health if now - health.read_at <= max_age else replace(health, up=False) for health in snapshot.sources
     )
-    return Snapshot(gpus, host, sources, snapshot.simulated)
+    return replace(snapshot, gpus=gpus, host=host, sources=sources)
 
 
 def lost(gpu: Gpu) -> Gpu:

@@ -1,4 +1,4 @@
-"""How our long-running processes begin and end: signals, the supervisor's pipe, log lines.
+"""How our long-running processes begin and end: signals, the supervisor's pipe, log lines, where state lies.
 
 SIGINT and SIGTERM set the stop event and nothing else; the main coroutine ends by itself. A process that ``gpuwarden
 up`` started also stops when its standard input closes, so that no orphan keeps a port when the supervisor is killed.
@@ -7,12 +7,22 @@ up`` started also stops when its standard input closes, so that no orphan keeps 
 import asyncio
 import logging
 import os
+import pathlib
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 SUPERVISED = "GPUWARDEN_SUPERVISED"
 _QUIET = ("uvicorn", "uvicorn.error", "httpx", "httpcore", "asyncio")
+
+
+def default_state_folder(environ: Mapping[str, str], name: str) -> pathlib.Path:
+    """A folder below systemd's state directory, else the user's (XDG Base Directory Specification)."""
+    systemd = environ.get("STATE_DIRECTORY", "").split(":")[0]
+    if systemd:
+        return pathlib.Path(systemd, name)
+    users = environ.get("XDG_STATE_HOME") or str(pathlib.Path(environ.get("HOME", "/"), ".local", "state"))
+    return pathlib.Path(users, "gpuwarden", name)
 
 
 def log_to_stderr(level: int = logging.INFO) -> None:

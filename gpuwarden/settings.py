@@ -17,7 +17,7 @@ from typing import Any, Generic, TypeVar, cast, get_args, get_origin, get_type_h
 import yaml
 
 from gpuwarden.documents import Document, DocumentError, Mistake, Path, key_text, nearest, read
-from gpuwarden.structure import keys_of, structure_data
+from gpuwarden.structure import is_number_or_word, keys_of, structure_data
 
 T = TypeVar("T")
 
@@ -149,8 +149,13 @@ def _problems(values: Any, path: Path) -> Iterator[tuple[Path, str, str]]:
             yield (*path, *key.split(".")), message, hint
     for item in fields(values):
         inner = getattr(values, item.name)
+        here = (*path, item.name.removesuffix("_"))
         if is_dataclass(inner):
-            yield from _problems(inner, (*path, item.name.removesuffix("_")))
+            yield from _problems(inner, here)
+        elif isinstance(inner, tuple):
+            for index, entry in enumerate(cast("tuple[Any, ...]", inner)):
+                if is_dataclass(entry):
+                    yield from _problems(entry, (*here, index))
 
 
 def _misplaced(document: Document, section: str) -> Iterator[Mistake]:
@@ -192,7 +197,7 @@ def _without_none(kind: Any) -> Any:
 def _from_text(text: str, kind: Any) -> Any:
     if get_origin(kind) is tuple:
         return [part.strip() for part in text.split(",") if part.strip()]
-    if kind in (int, float, bool):
+    if kind in (int, float, bool) or is_number_or_word(kind):
         try:
             return yaml.safe_load(text)
         except (yaml.YAMLError, ValueError):

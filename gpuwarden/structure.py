@@ -158,6 +158,25 @@ def _literal(_: Any) -> _Hook:
     return _one_of
 
 
+def _number_or_word(_: Any) -> _Hook:
+    def hook(value: Any, cls: Any) -> Any:
+        words = [word for part in get_args(cls) for word in get_args(part)]
+        if value in words and not isinstance(value, bool):
+            return value
+        if isinstance(value, bool) or not isinstance(value, int):
+            message = f"must be {' or '.join(words)} or a whole number, not {_kind(value)}: {value!r}"
+            raise RefusedValueError(message)
+        return value
+
+    return hook
+
+
+def is_number_or_word(cls: Any) -> bool:
+    """Whether a type is ``int | Literal[...]``: a number, or a word that stands for one."""
+    parts = get_args(cls)
+    return len(parts) == 2 and parts[0] is int and get_origin(parts[1]) is Literal  # noqa: PLR2004 -- the two
+
+
 def _strict_dataclass(converter: Converter) -> Callable[[Any], _Hook]:
     def factory(cls: Any) -> _Hook:
         renames: Any = {name: override(rename=key) for key, name in keys_of(cls).items() if key != name}
@@ -208,6 +227,7 @@ def _converter() -> Converter:
         converter.register_structure_hook(kind, hook)
     factories: Any = (
         (_has_origin(Literal), _literal),
+        (is_number_or_word, _number_or_word),
         (is_dataclass, _strict_dataclass(converter)),
         (_has_origin(tuple), _strict_tuple(converter)),
         (_has_origin(abc.Mapping), _strict_mapping(converter)),

@@ -47,6 +47,7 @@ class DemoReader:
             gpus=tuple(card.reading(elapsed, now, self._started_at) for card in self._cards),
             host=simulated_host(elapsed, now, self._started_at),
             simulated=True,
+            gpus_expected=len(self._cards),
         )
 
     def _around(self, typical: float) -> float:

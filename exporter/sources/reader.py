@@ -15,6 +15,7 @@ class Part:
     host: Host | None = None
     simulated: bool = False
     detail: str = ""
+    gpus_expected: int | None = None
 
 
 class Reader(Protocol):

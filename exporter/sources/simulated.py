@@ -50,6 +50,7 @@ class SimulatedCard:
             **self._heat(elapsed, utilization),
             **_faults(started_at),
             **_links(elapsed, utilization),
+            **_instances(utilization),
         }
         identity = f"GPU-{uuid.uuid5(_NAMESPACE, f'{self.index} {self.card.name}')}"
         return Gpu(index=str(self.index), uuid=identity, read_at=now, info=self._info(), **readings)
@@ -76,7 +77,9 @@ class SimulatedCard:
             "memory_used_ratio": ratio,
             "memory_used_peak_bytes": peak * usable,
             "memory_used_peak_ratio": peak,
+            "memory_unaccounted_bytes": max(0.0, 1 - sum(item.share for item in self.card.processes)) * used,
             "processes_visible": 1,
+            "mps_clients": 0,
             "processes": _processes(self.card, used, utilization),
             "workload_memory_used_bytes": held,
             "workload_memory_budget_bytes": dict.fromkeys(held, _BUDGET * usable),
@@ -88,11 +91,14 @@ class SimulatedCard:
         return {
             "compute_mode": 0,
             "performance_state": 2 if utilization else 8,
+            "vgpu_licensed": 0,
             "utilization_ratio": utilization,
             "utilization_peak_ratio": self.peak("utilization_ratio", elapsed),
             "memory_controller_utilization_ratio": utilization * 0.6,
             "encoder_utilization_ratio": 0.0,
             "decoder_utilization_ratio": 0.0,
+            "activity_ratio": {"graphics": utilization, "sm": utilization * 0.8, "tensor": utilization * 0.3},
+            "sm_occupancy_ratio": utilization * 0.5,
             "clock_hertz": {"sm": 1.8e9 if utilization else 2.1e8, "memory": 7.5e9 if utilization else 4.05e8},
             "clock_max_hertz": {"sm": 2.1e9, "memory": 7.5e9},
         }
@@ -110,6 +116,7 @@ class SimulatedCard:
             "power_peak_watts": self._power(self.peak("utilization_ratio", elapsed)),
             "power_limit_watts": self.card.power_limit_watts,
             "energy_joules_total": self._power(0.5) * elapsed,
+            "energy_integrated": 0,
             "fan_speed_ratio": {"0": min(1.0, max(0.0, (temperature - 40) / 45))},
             "throttled": {"sw_thermal": float(self.at("throttled", elapsed) > 0), "sw_power_cap": 0.0},
             "throttle_seconds_total": {"sw_thermal": elapsed * 0.1, "sw_power_cap": 0.0},
@@ -121,12 +128,16 @@ class SimulatedCard:
 
 def _faults(started_at: float) -> dict[str, Any]:
     return {
-        "xid_errors_total": {"31": 1.0},
-        "xid_last_timestamp_seconds": {"31": started_at - 86_400},
+        "xid_errors_total": {("31", "application"): 1.0},
+        "xid_last_timestamp_seconds": {("31", "application"): started_at - 86_400},
+        "ecc_enabled": 1,
         "ecc_errors_total": {"corrected": 0.0, "uncorrected": 0.0},
+        "ecc_lifetime_errors_total": {"corrected": 0.0, "uncorrected": 0.0},
         "remapped_rows": {"correctable": 0.0, "uncorrectable": 0.0},
+        "row_remap_pending": 0,
         "row_remap_failed": 0,
         "retired_pages": {"single_bit": 0.0, "double_bit": 0.0},
+        "retired_pages_pending": 0,
     }
 
 
@@ -139,6 +150,19 @@ def _links(elapsed: float, utilization: float) -> dict[str, Any]:
         "pcie_link_generation": 4 if utilization else 1,
         "nvlink_received_bytes_total": 0,
         "nvlink_transmitted_bytes_total": 0,
+        "nvlink_errors_total": {"replay": 0.0},
+    }
+
+
+def _instances(utilization: float) -> dict[str, Any]:
+    """One MIG device: no card of an office box has any, but each row can be tried."""
+    return {
+        "mig_enabled": 0,
+        "mig_info": ({"mig": "1/0", "mig_uuid": "MIG-simulated", "profile": "1g.5gb"},),
+        "mig_memory_total_bytes": {"1/0": 5 * GIB},
+        "mig_memory_used_bytes": {"1/0": 1 * GIB},
+        "mig_memory_used_ratio": {"1/0": 0.2},
+        "mig_activity_ratio": {("1/0", "graphics"): utilization},
     }
 
 

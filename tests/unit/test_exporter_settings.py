@@ -1,0 +1,70 @@
+import pytest
+
+from exporter.settings import ExporterSettings
+from gpuwarden import settings
+from gpuwarden.documents import DocumentError
+
+GROUPS = """\
+exporter:
+  expect_gpus: 2
+  workloads:
+    - name: cnn
+      process: "resnet.*|yolo.*"
+      budget: 0.8
+    - name: gpt
+      container: trainer
+"""
+
+MISTAKES = """\
+exporter:
+  expect_gpus: many
+  process_limit: 0
+  workloads:
+    - name: cnn
+      process: "resnet("
+    - name: gpt
+    - name: cnn
+      user: me
+      budget: 80
+"""
+
+
+def load(tmp_path, text, environ=None):
+    file = tmp_path / "gpuwarden.yml"
+    file.write_text(text)
+    return settings.load("exporter", ExporterSettings, config=file, environ=environ or {}).values
+
+
+def test_groups_and_the_number_of_cards_can_be_set(tmp_path):
+    """A user could not say what the box is meant to hold and run."""
+    found = load(tmp_path, GROUPS)
+
+    assert found.expect_gpus == 2
+    assert [(group.name, group.process, group.container, group.budget) for group in found.workloads] == [
+        ("cnn", "resnet.*|yolo.*", None, 0.8),
+        ("gpt", None, "trainer", None),
+    ]
+    assert load(tmp_path, GROUPS, {"GPUWARDEN_EXPORTER_EXPECT_GPUS": "4"}).expect_gpus == 4
+    assert load(tmp_path, GROUPS, {"GPUWARDEN_EXPORTER_EXPECT_GPUS": "auto"}).expect_gpus == "auto"
+
+
+def test_a_word_that_is_no_number_of_cards_is_refused(tmp_path):
+    """A misspelt auto would silently expect nothing."""
+    with pytest.raises(DocumentError, match=r"gpuwarden.yml:2: exporter.expect_gpus: must be auto or a whole number"):
+        load(tmp_path, MISTAKES)
+
+
+def test_each_mistake_in_a_group_names_its_line(tmp_path):
+    """A user with ten groups would look for the wrong one by hand."""
+    with pytest.raises(DocumentError) as raised:
+        load(tmp_path, MISTAKES.replace("many", "auto"))
+    text = str(raised.value)
+
+    for line, words in (
+        (3, "exporter.process_limit: must be from 1 to 1024"),
+        (6, "workloads[0].process: is not a regular expression"),
+        (7, "workloads[1].process: is missing: the group needs process, container or user"),
+        (10, "workloads[2].budget: must be above 0 and at most 1 (write 0.8)"),
+        (4, "workloads: name cnn more than once"),
+    ):
+        assert any(f":{line}: " in row and words in row for row in text.splitlines()), (line, words, text)
