@@ -46,13 +46,15 @@ class Sampler:
         self._workers: dict[str, _Worker] = {}
         self._leaving: list[_Worker] = []
 
-    def add(self, reader: Reader, expected: Callable[[], Part] = Part) -> None:
+    def add(self, reader: Reader, expected: Callable[[], Part] = Part, interval: float | None = None) -> None:
         """Start reading; what ``expected`` says is shown while the first reading takes longer than an interval.
+
+        ``interval`` in seconds, where this source has one of its own.
 
         Raises:
             ValueError: a source of that name is being read already.
         """
-        worker = _Worker(reader, self.interval, expected, self._monotonic, self._wall)
+        worker = _Worker(reader, interval or self.interval, expected, self._monotonic, self._wall)
         with self._lock:
             if reader.source in self._workers:
                 message = f"the source {reader.source} is being read already"

@@ -8,6 +8,7 @@ import sys
 
 from starlette.applications import Starlette
 
+from exporter.known_cards import KnownCards
 from exporter.latency.observations import Observations
 from exporter.page import PageMaker
 from exporter.sampler import Sampler
@@ -60,7 +61,12 @@ def _add_sources(settings: ExporterSettings, sampler: Sampler, observations: Obs
         sampler.add(DemoReader(load_scenario(path), observations))
         return None
     sampler.add(HostReader())
-    return NvmlSession(sampler)
+    return NvmlSession(
+        sampler,
+        known=KnownCards(settings.state_folder),
+        expected=None if settings.expect_gpus == "auto" else settings.expect_gpus,
+        process_limit=settings.process_limit,
+    )
 
 
 async def _stop_for_restart(session: NvmlSession | None, stop: asyncio.Event) -> None:

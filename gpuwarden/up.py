@@ -68,7 +68,8 @@ def up(config: pathlib.Path | None, demo: bool | None, state: str | None, rules:
     log_to_stderr()
     page, health = _free_address(exporter.listen, "exporter"), _free_address(loaded.values.listen, "alerter")
     shared = [*(["--config", str(config)] if config else []), *(["--demo"] if demo else [])]
-    own = [*(["--state", state] if state else []), *(part for file in rules for part in ("--rules", file))]
+    shared += ["--state", state] if state else []
+    own = [part for file in rules for part in ("--rules", file)]
     if loaded.values.demo or ("targets",) not in loaded.origins:
         own += ["--target", f"{page.url}/metrics"]
     children = [
