@@ -10,7 +10,7 @@
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from operator import attrgetter
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from exporter.latency.observations import Observed
 from exporter.snapshot import PEAK_WINDOW_SECONDS, Snapshot
@@ -20,6 +20,7 @@ Labels = tuple[str, ...]
 Sample = tuple[Labels, float]
 _Subjects = list[tuple[Labels, Any]]
 """What has fields to show: the label values that name it, and the card, process or host itself."""
+_Described = Mapping[str, str] | tuple[Mapping[str, str], ...]
 _Spread = Callable[[_Subjects], list[Sample]]
 
 
@@ -83,11 +84,10 @@ def _labelled(
                 yield (*identity, *(key if isinstance(key, tuple) else (key,))), value
 
 
-def _described(subjects: _Subjects, read: Callable[[Any], object], own: Labels) -> Iterator[Sample]:
+def _described(subjects: _Subjects, read: Callable[[Any], _Described], own: Labels) -> Iterator[Sample]:
     for identity, subject in subjects:
         reading = read(subject)
-        texts = reading if isinstance(reading, tuple) else (reading,) if reading else ()
-        for text in cast("tuple[Mapping[str, str], ...]", texts):
+        for text in reading if isinstance(reading, tuple) else (reading,) if reading else ():
             yield (*identity, *(text.get(label, "") for label in own)), 1.0
 
 
