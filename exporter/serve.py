@@ -6,8 +6,6 @@ import os
 import pathlib
 import sys
 
-from starlette.applications import Starlette
-
 from exporter.known_cards import KnownCards
 from exporter.latency.observations import Observations
 from exporter.page import PageMaker
@@ -41,15 +39,17 @@ def serve_exporter(settings: ExporterSettings) -> None:
     observations = Observations()
     session = _add_sources(settings, sampler, observations)
     maker = PageMaker(sampler.latest, observations, interval=settings.interval, version=__version__)
-    app: Starlette = application(maker.page, __version__)
+    sampler.landed = maker.landed
+    app = application(maker.page, __version__)
 
     async def main(stop: asyncio.Event) -> None:
         logger.info("listening on %s", url_of(listening))
         if session is not None:
             session.start()
-        watching = asyncio.create_task(_stop_for_restart(session, stop))
+        beside = [asyncio.create_task(maker.run()), asyncio.create_task(_stop_for_restart(session, stop))]
         await serve(app, listening, stop)
-        watching.cancel()
+        for task in beside:
+            task.cancel()
 
     run_until_stopped(main)
     _leave(sampler, session)
