@@ -126,5 +126,8 @@ def _head(row: Metric) -> str:
 
 @functools.cache
 def _openmetrics_head(row: Metric) -> str:
-    name = row.name.removesuffix("_total" if row.kind == "counter" else "_info" if row.kind == "info" else "")
-    return f"# HELP {name} {_escaped(row.help)}\n# TYPE {name} {row.kind}\n"
+    ending = {"counter": "_total", "info": "_info"}.get(row.kind, "")
+    # A counter of another exporter's that does not end as OpenMetrics asks for keeps its name and loses its type.
+    kind = row.kind if row.name.endswith(ending) else "unknown"
+    name = row.name.removesuffix(ending)
+    return f"# HELP {name} {_escaped(row.help)}\n# TYPE {name} {kind}\n"

@@ -18,9 +18,11 @@ import functools
 import logging
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import chain
 from typing import Literal
 
+from exporter.dialects import DIALECTS
 from exporter.exposition import Block, Exposition, as_openmetrics, as_text
 from exporter.families import families
 from exporter.latency.observations import Observations
@@ -98,6 +100,7 @@ class PageMaker:
         *,
         interval: float,
         version: str,
+        dialects: Iterable[str] = (),
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._latest = latest
@@ -106,6 +109,7 @@ class PageMaker:
         self._gathering = min(interval / 20, _LONGEST_GATHERING)
         self._longest_pause = interval + 2 * self._gathering
         self._version = version
+        self._dialects = [DIALECTS[name] for name in dialects]
         self._monotonic = monotonic
         self._cost = OwnCost()
         self._exposition = Exposition()
@@ -171,4 +175,5 @@ class PageMaker:
 
     def _render(self, snapshot: Snapshot) -> list[Block]:
         observed = self._observations.observed()
-        return self._exposition.render(families(snapshot, observed, version=self._version, cost=self._cost.read()))
+        found = families(snapshot, observed, version=self._version, cost=self._cost.read())
+        return self._exposition.render(chain(found, *(dialect(snapshot) for dialect in self._dialects)))

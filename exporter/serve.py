@@ -38,7 +38,13 @@ def serve_exporter(settings: ExporterSettings) -> None:
     sampler = Sampler(settings.interval)
     observations = Observations()
     session = _add_sources(settings, sampler, observations)
-    maker = PageMaker(sampler.latest, observations, interval=settings.interval, version=__version__)
+    maker = PageMaker(
+        sampler.latest,
+        observations,
+        interval=settings.interval,
+        version=__version__,
+        dialects=settings.dialects,
+    )
     sampler.landed = maker.landed
     app = application(maker.page, __version__)
 
