@@ -10,6 +10,11 @@ from starlette.applications import Starlette
 
 from exporter.latency.observations import Observations
 from exporter.page import PageMaker
+from exporter.processes.engines import ContainerNames
+from exporter.processes.holders import Holders
+from exporter.processes.lookups import Lookups
+from exporter.processes.table import ProcessTable
+from exporter.processes.workloads import Workloads
 from exporter.sampler import Sampler
 from exporter.settings import ExporterSettings
 from exporter.sources.demo import SHIPPED_SCENARIO, DemoReader
@@ -59,8 +64,15 @@ def _add_sources(settings: ExporterSettings, sampler: Sampler, observations: Obs
         path = pathlib.Path(settings.scenario) if settings.scenario else SHIPPED_SCENARIO
         sampler.add(DemoReader(load_scenario(path), observations))
         return None
+    root = pathlib.Path(settings.host.root)
     sampler.add(HostReader())
-    return NvmlSession(sampler)
+    return NvmlSession(sampler, holders=_holders(settings, root))
+
+
+def _holders(settings: ExporterSettings, root: pathlib.Path) -> Holders:
+    engines = ContainerNames(settings.container_engines)
+    names = Lookups("container names", engines.look_up) if settings.container_engines else None
+    return Holders(ProcessTable(root, containers=names), Workloads(settings.workloads), settings.process_limit)
 
 
 async def _stop_for_restart(session: NvmlSession | None, stop: asyncio.Event) -> None:

@@ -9,9 +9,8 @@ import logging
 from itertools import chain
 from typing import Any
 
-from exporter.processes.capping import DEFAULT_LIMIT, capped
+from exporter.processes.holders import Holders
 from exporter.processes.labels import clean_label
-from exporter.processes.table import ProcessTable
 from exporter.sources.nvml.device import Device
 from exporter.sources.nvml.driver import Driver
 from exporter.sources.nvml.errors import GPU_IS_LOST, GpuLostError, NotAvailableError
@@ -27,13 +26,10 @@ _FIXED_EVERY = 60.0
 class Card:
     """Used by one thread at a time."""
 
-    def __init__(
-        self, source: str, device: Device, driver: Driver, table: ProcessTable, process_limit: int = DEFAULT_LIMIT
-    ) -> None:
+    def __init__(self, source: str, device: Device, driver: Driver, holders: Holders) -> None:
         self._source = source
         self._device = device
-        self._processes = ProcessReader(driver, table)
-        self._process_limit = process_limit
+        self._processes = ProcessReader(driver, holders)
         self._support = Support(source)
         self._fixed: dict[str, tuple[Value, ...]] = {}
         self._fixed_due: dict[str, float] = {}
@@ -53,10 +49,7 @@ class Card:
             message = f"the card answers no question: {self._support.failure}"
             raise GpuLostError(message, GPU_IS_LOST)
         found = attributes(chain(*self._fixed.values(), *values.values()))
-        processes, found["processes_visible"] = self._processes.read(
-            self._device, self._support, found.get("memory_total_bytes"), found.get("memory_used_bytes")
-        )
-        found["processes"] = capped(processes, self._process_limit)
+        found |= self._processes.read(self._device, self._support, found, now)
         self._support.tell()
         return found
 

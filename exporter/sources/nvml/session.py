@@ -20,9 +20,8 @@ import threading
 import time
 from collections.abc import Callable
 
-from exporter.processes.capping import DEFAULT_LIMIT
+from exporter.processes.holders import Holders
 from exporter.processes.labels import clean_label
-from exporter.processes.table import ProcessTable
 from exporter.sampler import Sampler
 from exporter.sources.nvml.card import Card
 from exporter.sources.nvml.device import Device
@@ -48,7 +47,7 @@ class NvmlSession:
         self,
         sampler: Sampler,
         *,
-        process_limit: int = DEFAULT_LIMIT,
+        holders: Holders | None = None,
         retry_limit: float = 10.0,
         recount: float = 10.0,
         stuck: float = 60.0,
@@ -58,8 +57,7 @@ class NvmlSession:
         self._sampler = sampler
         self._driver = Driver()
         self._gate = Gate("the driver has not been started yet")
-        self._table = ProcessTable()
-        self._process_limit = process_limit
+        self._holders = holders or Holders()
         self._retry_limit = retry_limit
         self._recount_every = recount
         self._stuck = stuck
@@ -222,7 +220,7 @@ class NvmlSession:
             uuid,
             self._gate,
             lambda wanted: Device(self._driver, self._driver.card_called(wanted)),
-            lambda source, device: Card(source, device, self._driver, self._table, self._process_limit),
+            lambda source, device: Card(source, device, self._driver, self._holders),
             deadline=deadline_for(self._sampler.interval),
             retry_limit=self._retry_limit,
             monotonic=self._monotonic,
