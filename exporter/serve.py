@@ -65,7 +65,7 @@ def _add_sources(settings: ExporterSettings, sampler: Sampler, observations: Obs
         sampler.add(DemoReader(load_scenario(path), observations))
         return None
     root = pathlib.Path(settings.host.root)
-    sampler.add(HostReader())
+    sampler.add(HostReader(root))
     return NvmlSession(sampler, holders=_holders(settings, root))
 
 
