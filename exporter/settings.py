@@ -29,7 +29,7 @@ class WorkloadGroup:
     process: str | None = None
     """Regular expression that the whole process name must match."""
     container: str | None = None
-    """Regular expression that the whole container name or id must match."""
+    """Regular expression that the whole container name must match, or its short id where the name is not known."""
     user: str | None = None
     """Regular expression that the whole user name must match."""
     budget: float | None = None
@@ -90,6 +90,7 @@ class ExporterSettings:
     container_engines: tuple[str, ...] = ()
     """Sockets of container engines that may be asked for containers' names, `/var/run/docker.sock`; ids need none."""
     workloads: tuple[WorkloadGroup, ...] = ()
+    """Groups of processes, the first that matches counts."""
     host: HostSettings = field(default_factory=HostSettings)
 
     def problems(self) -> Iterator[tuple[str, str, str]]:
