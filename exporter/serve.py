@@ -9,6 +9,11 @@ import sys
 from exporter.known_cards import KnownCards
 from exporter.latency.observations import Observations
 from exporter.page import PageMaker
+from exporter.processes.engines import ContainerNames
+from exporter.processes.holders import Holders
+from exporter.processes.lookups import Lookups
+from exporter.processes.table import ProcessTable
+from exporter.processes.workloads import Workloads
 from exporter.sampler import Sampler
 from exporter.settings import ExporterSettings
 from exporter.sources.demo import SHIPPED_SCENARIO, DemoReader
@@ -66,13 +71,20 @@ def _add_sources(settings: ExporterSettings, sampler: Sampler, observations: Obs
         path = pathlib.Path(settings.scenario) if settings.scenario else SHIPPED_SCENARIO
         sampler.add(DemoReader(load_scenario(path), observations))
         return None
-    sampler.add(HostReader())
+    root = pathlib.Path(settings.host.root)
+    sampler.add(HostReader(root))
     return NvmlSession(
         sampler,
+        holders=_holders(settings, root),
         known=KnownCards(settings.state_folder),
         expected=None if settings.expect_gpus == "auto" else settings.expect_gpus,
-        process_limit=settings.process_limit,
     )
+
+
+def _holders(settings: ExporterSettings, root: pathlib.Path) -> Holders:
+    engines = ContainerNames(settings.container_engines)
+    names = Lookups("container names", engines.look_up) if settings.container_engines else None
+    return Holders(ProcessTable(root, containers=names), Workloads(settings.workloads), settings.process_limit)
 
 
 async def _stop_for_restart(session: NvmlSession | None, stop: asyncio.Event) -> None:

@@ -21,9 +21,9 @@ DEADLINE = 10.0
 
 
 class Sampling:
-    """The child process; ``settings`` are keyword arguments of ``NvmlSession``, besides ``interval``."""
+    """The child process; ``settings`` are keywords of ``NvmlSession`` or of what its ``Holders`` are made of."""
 
-    def __init__(self, environment: Mapping[str, str], interval: float = 0.05, **settings: float | str) -> None:
+    def __init__(self, environment: Mapping[str, str], interval: float = 0.05, **settings: Any) -> None:
         settings = {"retry_limit": 0.2, "recount": 0.1, **settings}
         self._process = subprocess.Popen(
             [sys.executable, __file__, json.dumps({"interval": interval, **settings})],
@@ -91,7 +91,11 @@ def health(snapshot: dict[str, Any], source: str) -> dict[str, Any]:
 def main() -> None:
     """Sample until standard input ends."""
     from exporter.known_cards import KnownCards
+    from exporter.processes.holders import Holders
+    from exporter.processes.table import ProcessTable
+    from exporter.processes.workloads import Workloads
     from exporter.sampler import Sampler
+    from exporter.settings import WorkloadGroup
     from exporter.sources.nvml.session import NvmlSession
 
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
@@ -99,7 +103,12 @@ def main() -> None:
     if "state" in settings:
         settings["known"] = KnownCards(Path(settings.pop("state")))
     sampler = Sampler(settings.pop("interval"))
-    session = NvmlSession(sampler, **settings)
+    holders = Holders(
+        ProcessTable(Path(settings.pop("root", "/"))),
+        Workloads([WorkloadGroup(**group) for group in settings.pop("workloads", ())]),
+        settings.pop("process_limit", 64),
+    )
+    session = NvmlSession(sampler, holders=holders, **settings)
     session.start()
     for _ in sys.stdin:
         began = time.perf_counter()

@@ -4,7 +4,7 @@ import pytest
 
 from exporter.accumulators import Accumulators
 from exporter.page import INTERVALS_TO_EXPIRY
-from exporter.processes.table import ProcessTable
+from exporter.processes.holders import Holders
 from exporter.sources.nvml import errors
 from exporter.sources.nvml.card import Card
 from exporter.sources.nvml.device import Device
@@ -30,7 +30,7 @@ class Answers:
 
 
 def card_of(driver):
-    return Card("nvml/0", Device(driver, object()), driver, ProcessTable(), Accumulators())
+    return Card("nvml/0", Device(driver, object()), driver, Holders(), Accumulators())
 
 
 def test_a_limit_that_fails_for_a_moment_keeps_its_value_and_is_asked_for_again():

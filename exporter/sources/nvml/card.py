@@ -10,9 +10,8 @@ from itertools import chain
 from typing import Any
 
 from exporter.accumulators import Accumulators
-from exporter.processes.capping import DEFAULT_LIMIT, capped
+from exporter.processes.holders import Holders
 from exporter.processes.labels import clean_label
-from exporter.processes.table import ProcessTable
 from exporter.sources.nvml.activity import OCCUPANCY, Activity, parts_of
 from exporter.sources.nvml.buffers import SampleBuffers
 from exporter.sources.nvml.device import Device
@@ -32,20 +31,11 @@ _FIXED_EVERY = 60.0
 class Card:
     """Used by one thread at a time."""
 
-    def __init__(
-        self,
-        source: str,
-        device: Device,
-        driver: Driver,
-        table: ProcessTable,
-        memory: Accumulators,
-        process_limit: int = DEFAULT_LIMIT,
-    ) -> None:
+    def __init__(self, source: str, device: Device, driver: Driver, holders: Holders, memory: Accumulators) -> None:
         self._source = source
         self._device = device
         self._driver = driver
-        self._processes = ProcessReader(driver, table)
-        self._process_limit = process_limit
+        self._processes = ProcessReader(driver, holders)
         self._memory = memory
         self._begin()
         self._description: dict[str, str] | None = None
@@ -82,10 +72,7 @@ class Card:
         self._divided = found.get("mig_enabled")
         if self._divided:
             found |= self._instances.read(now)
-        processes, found["processes_visible"] = self._processes.read(
-            self._device, self._support, found.get("memory_total_bytes"), found.get("memory_used_bytes")
-        )
-        found["processes"] = capped(processes, self._process_limit)
+        found |= self._processes.read(self._device, self._support, found, now)
         found |= self._memory.update(found, self._buffers.highest(self._device, now), now)
         self._support.tell()
         return found

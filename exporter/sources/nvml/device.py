@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from exporter.sources.nvml.driver import Driver, Handle, text_of
+from exporter.sources.nvml.errors import INSUFFICIENT_SIZE, NOT_FOUND, SUCCESS, NotAvailableError
 
 CLOCKS = {"graphics": 0, "sm": 1, "memory": 2, "video": 3}
 """``nvmlClockType_t``."""
@@ -37,6 +38,14 @@ class Held(NamedTuple):
 
     pid: int
     memory: int | None
+
+
+class UtilizationSample(NamedTuple):
+    """What a process did, in percent of the card's time; ``at`` is in microseconds since 1970."""
+
+    pid: int
+    at: int
+    percent: int
 
 
 class Device:
@@ -216,6 +225,24 @@ class Device:
         """Processes of a ``kind`` ("Compute", "Graphics", "MPSCompute") by that ``version`` ("_v3", "_v2")."""
         rows = self._ask(f"Get{kind}RunningProcesses{version}")
         return [Held(row.pid, row.usedGpuMemory) for row in rows]
+
+    def process_utilization(self, since: int) -> list[UtilizationSample]:
+        """Samples of processes that did something after ``since`` (microseconds since 1970)."""
+        return self._samples("GetProcessUtilization", since)
+
+    def processes_utilization(self, since: int) -> list[UtilizationSample]:
+        """The same by the call that came with driver 550."""
+        return self._samples("GetProcessesUtilizationInfo", since)
+
+    def _samples(self, name: str, since: int) -> list[UtilizationSample]:
+        try:
+            rows = self._ask(name, since)
+        except NotAvailableError as error:
+            # The three ways in which a list that is empty, or has grown meanwhile, comes out of the binding.
+            if error.code in {SUCCESS, NOT_FOUND, INSUFFICIENT_SIZE}:
+                return []
+            raise
+        return [UtilizationSample(row.pid, row.timeStamp, row.smUtil) for row in rows]
 
     def _ask(self, name: str, *arguments: Any) -> Any:
         return self._driver.call(f"nvmlDevice{name}", self._handle, *arguments)

@@ -21,8 +21,7 @@ from collections.abc import Callable
 
 from exporter.accumulators import Accumulators
 from exporter.known_cards import KnownCards
-from exporter.processes.capping import DEFAULT_LIMIT
-from exporter.processes.table import ProcessTable
+from exporter.processes.holders import Holders
 from exporter.sampler import Sampler
 from exporter.sources.nvml.card import Card
 from exporter.sources.nvml.device import Device
@@ -51,9 +50,9 @@ class NvmlSession:
         self,
         sampler: Sampler,
         *,
+        holders: Holders | None = None,
         known: KnownCards | None = None,
         expected: int | None = None,
-        process_limit: int = DEFAULT_LIMIT,
         retry_limit: float = 10.0,
         recount: float = 10.0,
         stuck: float = 60.0,
@@ -63,10 +62,9 @@ class NvmlSession:
         self._sampler = sampler
         self._driver = Driver()
         self._gate = Gate("the driver has not been started yet")
-        self._table = ProcessTable()
+        self._holders = holders or Holders()
         self._xids = XidLog()
         self._events = EventReader(self._driver, self._gate, self._xids)
-        self._process_limit = process_limit
         self._retry_limit = retry_limit
         self._recount_every = recount
         self._stuck = stuck
@@ -223,7 +221,7 @@ class NvmlSession:
     def _worker(self, source: str, uuid: str, memory: Accumulators) -> CardWorker:
         ways = Ways(
             self._found_again,
-            lambda source, device: Card(source, device, self._driver, self._table, memory, self._process_limit),
+            lambda source, device: Card(source, device, self._driver, self._holders, memory),
             lambda: self._xids.of(uuid),
         )
         return CardWorker(

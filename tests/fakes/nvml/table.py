@@ -120,6 +120,7 @@ DEVICE_CALLS = (
     Call("nvmlDeviceGetMPSComputeRunningProcesses_v2"),
     Call("nvmlDeviceGetMPSComputeRunningProcesses_v3"),
     Call("nvmlDeviceGetProcessUtilization"),
+    Call("nvmlDeviceGetProcessesUtilizationInfo"),
     Call("nvmlDeviceGetFieldValues"),
     Call("nvmlDeviceGetPcieThroughput", "indexed", "pcie_throughput"),
     Call("nvmlDeviceGetPcieReplayCounter", "uint", "pcie_replays"),
