@@ -55,7 +55,7 @@ generate: $(DEV) ## Remake reference pages and golden files from the code
 	@$(BIN)/python -m dashboards.generate
 	@git --no-pager diff --stat -- docs tests/golden dashboards/generated
 
-bench: $(DEV) ## What the exporter costs beside a peer, measured here
+bench: $(DEV) ## What the exporter costs beside its peers, measured here in four minutes
 	@$(BIN)/python -m tests.perf.exporter_cost
 
 clean: ## Remove what the targets made

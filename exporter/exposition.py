@@ -30,7 +30,7 @@ class Block(NamedTuple):
     """One family's sample lines."""
 
     row: Metric
-    lines: str
+    lines: bytes
 
 
 _Known = dict[Labels, tuple[object, str]]
@@ -57,7 +57,7 @@ class Exposition:
         if len(known) > len(lines):
             known = {labels: known[labels] for labels in chain((labels for labels, _ in samples), distributions)}
         self._known[row.name] = known
-        return "".join(lines)
+        return "".join(lines).encode(errors="replace")
 
 
 def _kept(shown: Iterable[tuple[Labels, V]], known: _Known, render: Callable[[Labels, V, str], str]) -> Iterator[str]:
@@ -87,13 +87,12 @@ def _distribution(row: Metric, labels: Labels, counts: tuple[int, ...], total: f
 
 def as_text(blocks: Iterable[Block]) -> bytes:
     """A page in Prometheus text format 0.0.4."""
-    return "".join([f"{_head(row)}{lines}" for row, lines in blocks]).encode(errors="replace")
+    return b"".join([part for row, lines in blocks for part in (_head(row), lines)])
 
 
 def as_openmetrics(blocks: Iterable[Block]) -> bytes:
     """A page in OpenMetrics 1.0.0."""
-    parts = [f"{_openmetrics_head(row)}{lines}" for row, lines in blocks]
-    return "".join([*parts, "# EOF\n"]).encode(errors="replace")
+    return b"".join([*(part for row, lines in blocks for part in (_openmetrics_head(row), lines)), b"# EOF\n"])
 
 
 def number(value: float) -> str:
@@ -118,16 +117,16 @@ def _escaped(text: str) -> str:
 
 
 @functools.cache
-def _head(row: Metric) -> str:
+def _head(row: Metric) -> bytes:
     kind = "gauge" if row.kind == "info" else row.kind
     described = row.help.replace("\\", r"\\").replace("\n", r"\n")
-    return f"# HELP {row.name} {described}\n# TYPE {row.name} {kind}\n"
+    return f"# HELP {row.name} {described}\n# TYPE {row.name} {kind}\n".encode()
 
 
 @functools.cache
-def _openmetrics_head(row: Metric) -> str:
+def _openmetrics_head(row: Metric) -> bytes:
     ending = {"counter": "_total", "info": "_info"}.get(row.kind, "")
     # A counter of another exporter's that does not end as OpenMetrics asks for keeps its name and loses its type.
     kind = row.kind if row.name.endswith(ending) else "unknown"
     name = row.name.removesuffix(ending)
-    return f"# HELP {name} {_escaped(row.help)}\n# TYPE {name} {kind}\n"
+    return f"# HELP {name} {_escaped(row.help)}\n# TYPE {name} {kind}\n".encode()

@@ -16,10 +16,8 @@ from exporter.processes.table import ProcessTable
 from exporter.processes.workloads import Workloads
 from exporter.sampler import Sampler
 from exporter.settings import ExporterSettings
-from exporter.sources.demo import SHIPPED_SCENARIO, DemoReader
 from exporter.sources.host import HostReader
 from exporter.sources.nvml.session import NvmlSession
-from exporter.sources.scenario import load_scenario
 from exporter.web import application
 from gpuwarden import __version__
 from gpuwarden.lifecycle import run_until_stopped
@@ -68,6 +66,10 @@ def serve_exporter(settings: ExporterSettings) -> None:
 
 def _add_sources(settings: ExporterSettings, sampler: Sampler, observations: Observations) -> NvmlSession | None:
     if settings.demo:
+        # Only a demo loads what plays it.
+        from exporter.sources.demo import SHIPPED_SCENARIO, DemoReader  # noqa: PLC0415
+        from exporter.sources.scenario import load_scenario  # noqa: PLC0415
+
         path = pathlib.Path(settings.scenario) if settings.scenario else SHIPPED_SCENARIO
         sampler.add(DemoReader(load_scenario(path), observations))
         return None

@@ -4,7 +4,6 @@ It is a plain ASGI application: a table of five paths needs no framework, and a 
 between it and the page.
 """
 
-import html
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -101,14 +100,22 @@ def _accepts(header: str, wanted: str) -> bool:
     return False
 
 
+_ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"})
+
+
+def _escaped(text: str) -> str:
+    """As ``html.escape``, whose module brings half a megabyte of character names with it."""
+    return text.translate(_ESCAPES)
+
+
 def _landing(snapshot: Snapshot, version: str) -> str:
-    rows = "".join(f"<li>{html.escape(line)}</li>" for line in lines(snapshot))
+    rows = "".join(f"<li>{_escaped(line)}</li>" for line in lines(snapshot))
     banner = "<p><strong>SIMULATED DATA: no real card is shown.</strong></p>" if snapshot.simulated else ""
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>gpuwarden</title>'
         '<meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">'
         "<style>body{font:1rem/1.5 system-ui,sans-serif;max-width:50rem;margin:2rem auto;padding:0 1rem}</style></head>"
-        f"<body><h1>gpuwarden exporter {html.escape(version)}</h1>{banner}<ul>{rows}</ul>"
+        f"<body><h1>gpuwarden exporter {_escaped(version)}</h1>{banner}<ul>{rows}</ul>"
         '<p><a href="/metrics">/metrics</a> <a href="/-/healthy">/-/healthy</a> <a href="/-/ready">/-/ready</a></p>'
         "</body></html>\n"
     )
