@@ -14,12 +14,22 @@ import enum
 import hashlib
 import hmac
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 _MOST_WAITING = 32
 _MOST_REMEMBERED_REFUSALS = 128
 _LONGEST_PASSWORD_BYTES = 72
 """bcrypt sees no more; longer ones are cut by every implementation that does not refuse them."""
+
+
+def matches(password: bytes, known: bytes) -> bool:
+    """Whether a password belongs to a bcrypt hash; takes as long as the hash's cost says."""
+    import bcrypt  # noqa: PLC0415 -- no basic auth, no memory for it
+
+    try:
+        return bcrypt.checkpw(password[:_LONGEST_PASSWORD_BYTES], known)
+    except ValueError:  # a NUL byte, which versions before 4 refuse
+        return False
 
 
 class Verdict(enum.Enum):
@@ -33,7 +43,8 @@ class Verdict(enum.Enum):
 class BasicAuth:
     """The users of one web-config file; used from one event loop."""
 
-    def __init__(self, hashes: Mapping[str, str]) -> None:
+    def __init__(self, hashes: Mapping[str, str], matches: Callable[[bytes, bytes], bool] = matches) -> None:
+        self._matches = matches
         self._hashes = {name.encode(): text.encode() for name, text in hashes.items()}
         dearest = max((text.split(b"$")[2] for text in self._hashes.values()), default=b"10")
         self._nobody = b"$2b$" + dearest + b"$" + b"." * 53
@@ -64,7 +75,7 @@ class BasicAuth:
         try:
             async with self._one_at_a_time:
                 known = self._hashes.get(name)
-                right = await asyncio.to_thread(_matches, password, known or self._nobody) and known is not None
+                right = await asyncio.to_thread(self._matches, password, known or self._nobody) and known is not None
         finally:
             del self._running[digest]
         if right:
@@ -90,12 +101,3 @@ def _credentials(authorization: bytes | None) -> tuple[bytes, bytes] | tuple[Non
     except binascii.Error:
         return None, b""
     return (name, password) if colon else (None, b"")
-
-
-def _matches(password: bytes, known: bytes) -> bool:
-    import bcrypt  # noqa: PLC0415 -- no basic auth, no memory for it
-
-    try:
-        return bcrypt.checkpw(password[:_LONGEST_PASSWORD_BYTES], known)
-    except ValueError:  # a NUL byte, which versions before 4 refuse
-        return False

@@ -15,6 +15,7 @@ import asyncio
 import enum
 import fcntl
 import logging
+import socket
 import struct
 import termios
 from collections.abc import Callable
@@ -103,6 +104,9 @@ class Connection(H11Protocol):
         """End it now, whatever is under way."""
         _log.info("cut off %s: %s", self.client[0] if self.client else "a client", why)
         if self.transport:
+            if not self._all_taken():  # else the kernel would go on for us, with a connection that is nobody's
+                no_linger = struct.pack("ii", 1, 0)
+                self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, no_linger)
             self.transport.abort()
         elif self.opening:
             self.opening.cancel()
@@ -143,7 +147,7 @@ class Connection(H11Protocol):
             return False
         try:
             waiting = fcntl.ioctl(self.transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, bytes(4))
-        except OSError:  # closed under us
+        except (OSError, ValueError):  # closed under us
             return True
         return struct.unpack("i", waiting) == (0,)
 

@@ -3,7 +3,8 @@
 1. The format is exporter-toolkit's, so that a file that serves node_exporter serves here. What this server cannot do is
    refused by name and never left out in silence: a client that nobody checks must not be taken for a checked one.
 2. Paths are relative to the file. ``http2`` is taken either way: it allows HTTP/2, and HTTP/1.1 is what is spoken.
-3. No value of ``basic_auth_users`` is ever printed: where a hash should be, people write passwords.
+3. No value of ``basic_auth_users`` is ever printed: where a hash should be, people write passwords. YAML's own words
+   about a broken file quote it, so what they quote is left out too.
 """
 
 import ipaddress
@@ -46,8 +47,10 @@ HEADERS: Mapping[str, tuple[str, ...]] = {
 }
 """The headers that may be set, and the values that a header takes where not any will do."""
 
+_ENDINGS = {"cert_file": "pem", "key_file": "key"}
 _BCRYPT = re.compile(r"\$2[abxy]\$(?P<cost>\d\d)\$[./A-Za-z0-9]{53}")
 _LOWEST_COST, _HIGHEST_COST = 4, 16
+_QUOTED = re.compile(r"'[^'<][^']{3,}'|\"[^\"]{4,}\"")
 _PRINTABLE = re.compile(r"[\x20-\x7e]*")
 
 
@@ -76,7 +79,7 @@ class TlsServer:
                 yield inline, "cannot be given inline", f"put it into a file and write {inline}_file"
         for name in ("cert_file", "key_file"):
             if not getattr(self, name):
-                yield name, "is missing: TLS needs a certificate and its key", f"{name}: server.{name[:-5]}"
+                yield name, "is missing: TLS needs a certificate and its key", f"{name}: server.{_ENDINGS[name]}"
         yield from self._client_problems()
         yield from self._version_problems()
         for suite in self.cipher_suites:
@@ -156,7 +159,7 @@ class WebConfig:
             if not name or ":" in name:
                 yield "basic_auth_users", f"{name!r} cannot be a user's name", "one that is not empty and has no colon"
             elif found is None:
-                yield key, "is not a bcrypt hash", "the page shows how to make one: docs/security.md"
+                yield key, "is not a bcrypt hash", "docs/security.md shows how to make one"
             elif not _LOWEST_COST <= int(found["cost"]) <= _HIGHEST_COST:
                 yield key, f"has the cost {found['cost']}", f"from {_LOWEST_COST} to {_HIGHEST_COST}; 10 is usual"
 
@@ -186,13 +189,21 @@ def load_web_config(path: pathlib.Path) -> tuple[WebConfig, Document]:
     Raises:
         DocumentError: with every mistake of the file; the files that it names are not looked at.
     """
-    document = read(path)
+    document = _read(path)
     config = structure(WebConfig, document)
     mistakes = [document.mistake(where, message, hint) for where, message, hint in _problems(config)]
     if mistakes:
         raise DocumentError(mistakes)
     tls = config.tls_server_config
     return replace(config, tls_server_config=tls and _below(tls, path.parent)), document
+
+
+def _read(path: pathlib.Path) -> Document:
+    try:
+        return read(path)
+    except DocumentError as error:
+        mistakes = [replace(mistake, message=_QUOTED.sub("'...'", mistake.message)) for mistake in error.mistakes]
+    raise DocumentError(mistakes)  # outside, so that no traceback has the quoting one as its context
 
 
 def _problems(config: WebConfig) -> Iterator[tuple[Path, str, str]]:
