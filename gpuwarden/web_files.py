@@ -91,7 +91,7 @@ class WebFiles:
         weaker = _weaker(self.current, found)
         if weaker:
             _log.error(
-                "what was read before stays in force: %s no longer asks for %s; restart to allow it", path, weaker
+                "what was read before stays in force: %s no longer asks for %s; only a restart allows it", path, weaker
             )
             return
         self.current = found
