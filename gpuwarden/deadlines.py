@@ -27,7 +27,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 _log = logging.getLogger(__name__)
 
-_BUFFER_BYTES = 64 * 1024
+_BUFFER_BYTES = 16 * 1024
 """What may wait in our memory for one client, besides the piece of an answer that is being written."""
 
 
@@ -44,7 +44,7 @@ class Phase(enum.Enum):
 class Limits:
     """How much clients may ask of the server; times in seconds."""
 
-    connections: int = 256
+    connections: int = 512
     head_bytes: int = 16 * 1024
     handshake_seconds: float = 10.0
     request_seconds: float = 10.0
@@ -85,6 +85,12 @@ class Connection(H11Protocol):
         except h11.LocalProtocolError:  # a body that breaks off while its answer is under way: no 400 can follow
             self.cut("its request is malformed")
         self._look()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is malformed; the application's own answer to it, if one is under way, goes nowhere."""
+        if self.cycle and not self.cycle.response_complete:
+            self.cycle.disconnected = True
+        super().send_400_response(msg)
 
     def on_response_complete(self) -> None:
         """Look at what is there of the next request."""

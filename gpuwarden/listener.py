@@ -21,7 +21,7 @@ from gpuwarden.web_files import WebFiles
 from gpuwarden.web_guard import guarded
 
 _BACKLOG = 256
-_KERNEL_BUFFER_BYTES = 128 * 1024
+_KERNEL_BUFFER_BYTES = 64 * 1024
 """What the kernel may hold of an answer that a client does not take; left alone, it would be megabytes for each."""
 _COMPLAINING = (
     "asyncio",

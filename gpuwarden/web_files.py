@@ -88,6 +88,9 @@ class WebFiles:
         except DocumentError as error:
             _log.error("what was read before stays in force: %s", "; ".join(map(str, error.mistakes)))
             return
+        except Exception:  # noqa: BLE001 -- what nobody thought of must not end the watch, and with it every later exchange
+            _log.exception("what was read before stays in force")
+            return
         weaker = _weaker(self.current, found)
         if weaker:
             _log.error(

@@ -1,6 +1,6 @@
 """What stands between a request and the application: the password, the headers, answers in pieces.
 
-An answer is written in pieces of 64 KiB, each when the client has taken most of what came before, so that a page of a
+An answer is written in pieces of 32 KiB, each when the client has taken most of what came before, so that a page of a
 megabyte under two hundred slow readers is in memory once and not two hundred times.
 """
 
@@ -13,7 +13,7 @@ from gpuwarden.web_files import Web
 
 _log = logging.getLogger(__name__)
 
-_PIECE_BYTES = 64 * 1024
+_PIECE_BYTES = 32 * 1024
 _TEXT = (b"content-type", b"text/plain; charset=utf-8")
 _REFUSALS = {
     Verdict.REFUSED: (401, b"Unauthorized\n", (b"www-authenticate", b"Basic")),

@@ -3,10 +3,10 @@ import logging
 from gpuwarden.sparse_log import Sparse
 
 
-def complaints(times, monkeypatch=None):
+def complaints(times):
     """What is written of complaints at these times, from two places in the code."""
     now, lines = [0.0], []
-    logger = logging.Logger("test")
+    logger = logging.Logger("test")  # noqa: LOG001 -- one that nobody else has
     logger.addFilter(Sparse(lambda: now[0]))
     handler = logging.Handler()
     handler.emit = lambda record: lines.append((now[0], record.getMessage()))
