@@ -24,6 +24,7 @@ class UnknownCardError(UserInputError, LookupError):
 @listen_option
 @demo_option
 @click.option("--interval", metavar="DURATION", help="How often each source is read [default: 1s]")
+@click.option("--web-config", metavar="FILE", help="TLS, client certificates and passwords, as for other exporters.")
 @click.option("--scenario", metavar="FILE", help="What --demo plays [default: the shipped one]")
 @click.option("--state", metavar="DIR", help="Folder of what must survive [default: in the user's state folder]")
 @click.pass_context

@@ -22,6 +22,7 @@ from exporter.web import application
 from gpuwarden import __version__
 from gpuwarden.lifecycle import run_until_stopped
 from gpuwarden.listener import bind, serve, url_of
+from gpuwarden.web_files import WebFiles
 
 logger = logging.getLogger(__name__)
 
@@ -35,8 +36,9 @@ def serve_exporter(settings: ExporterSettings) -> None:
 
     Raises:
         AddressTakenError: another process has the port.
-        DocumentError: the scenario is wrong.
+        DocumentError: the scenario or the web-config file is wrong.
     """
+    web = WebFiles(settings.web_config)
     listening = bind(settings.listen, "exporter")
     sampler = Sampler(settings.interval)
     observations = Observations()
@@ -52,11 +54,11 @@ def serve_exporter(settings: ExporterSettings) -> None:
     app = application(maker.page, __version__)
 
     async def main(stop: asyncio.Event) -> None:
-        logger.info("listening on %s", url_of(listening))
+        logger.info("listening on %s", url_of(listening, web.scheme))
         if session is not None:
             session.start()
         beside = [asyncio.create_task(maker.run()), asyncio.create_task(_stop_for_restart(session, stop))]
-        await serve(app, listening, stop)
+        await serve(app, listening, stop, web=web)
         for task in beside:
             task.cancel()
 
