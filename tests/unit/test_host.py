@@ -55,7 +55,8 @@ def root(tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     (tmp_path / "proc/1/mountinfo").write_text(mountinfo(tmp_path))
-    return tmp_path
+    yield tmp_path
+    psutil.PROCFS_PATH = "/proc"  # psutil is told where to look once for the whole process
 
 
 def number_of(path):
