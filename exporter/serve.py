@@ -6,16 +6,18 @@ import os
 import pathlib
 import sys
 
-from starlette.applications import Starlette
-
+from exporter.known_cards import KnownCards
 from exporter.latency.observations import Observations
 from exporter.page import PageMaker
+from exporter.processes.engines import ContainerNames
+from exporter.processes.holders import Holders
+from exporter.processes.lookups import Lookups
+from exporter.processes.table import ProcessTable
+from exporter.processes.workloads import Workloads
 from exporter.sampler import Sampler
 from exporter.settings import ExporterSettings
-from exporter.sources.demo import SHIPPED_SCENARIO, DemoReader
 from exporter.sources.host import HostReader
 from exporter.sources.nvml.session import NvmlSession
-from exporter.sources.scenario import load_scenario
 from exporter.web import application
 from gpuwarden import __version__
 from gpuwarden.lifecycle import run_until_stopped
@@ -41,16 +43,24 @@ def serve_exporter(settings: ExporterSettings) -> None:
     sampler = Sampler(settings.interval)
     observations = Observations()
     session = _add_sources(settings, sampler, observations)
-    maker = PageMaker(sampler.latest, observations, interval=settings.interval, version=__version__)
-    app: Starlette = application(maker.page, __version__)
+    maker = PageMaker(
+        sampler.latest,
+        observations,
+        interval=settings.interval,
+        version=__version__,
+        dialects=settings.dialects,
+    )
+    sampler.landed = maker.landed
+    app = application(maker.page, __version__)
 
     async def main(stop: asyncio.Event) -> None:
         logger.info("listening on %s", url_of(listening, web.scheme))
         if session is not None:
             session.start()
-        watching = asyncio.create_task(_stop_for_restart(session, stop))
+        beside = [asyncio.create_task(maker.run()), asyncio.create_task(_stop_for_restart(session, stop))]
         await serve(app, listening, stop, web=web)
-        watching.cancel()
+        for task in beside:
+            task.cancel()
 
     run_until_stopped(main)
     _leave(sampler, session)
@@ -58,11 +68,27 @@ def serve_exporter(settings: ExporterSettings) -> None:
 
 def _add_sources(settings: ExporterSettings, sampler: Sampler, observations: Observations) -> NvmlSession | None:
     if settings.demo:
+        # Only a demo loads what plays it.
+        from exporter.sources.demo import SHIPPED_SCENARIO, DemoReader  # noqa: PLC0415
+        from exporter.sources.scenario import load_scenario  # noqa: PLC0415
+
         path = pathlib.Path(settings.scenario) if settings.scenario else SHIPPED_SCENARIO
         sampler.add(DemoReader(load_scenario(path), observations))
         return None
-    sampler.add(HostReader())
-    return NvmlSession(sampler)
+    root = pathlib.Path(settings.host.root)
+    sampler.add(HostReader(root))
+    return NvmlSession(
+        sampler,
+        holders=_holders(settings, root),
+        known=KnownCards(settings.state_folder),
+        expected=None if settings.expect_gpus == "auto" else settings.expect_gpus,
+    )
+
+
+def _holders(settings: ExporterSettings, root: pathlib.Path) -> Holders:
+    engines = ContainerNames(settings.container_engines)
+    names = Lookups("container names", engines.look_up) if settings.container_engines else None
+    return Holders(ProcessTable(root, containers=names), Workloads(settings.workloads), settings.process_limit)
 
 
 async def _stop_for_restart(session: NvmlSession | None, stop: asyncio.Event) -> None:

@@ -7,12 +7,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
+from exporter.processes.expressions import MOST_WAYS, ways
 from gpuwarden.lifecycle import default_state_folder
 from gpuwarden.listener import parse_address
 from gpuwarden.units import Duration
 
 SHORTEST_INTERVAL, LONGEST_INTERVAL = 0.1, 60.0
 MOST_PROCESSES = 1024
+
+_SIMPLER = "at most three of * and + in a row, and none of them, and no |, within another"
 
 Dialect = Literal["dcgm-4.8"]
 
@@ -26,7 +29,7 @@ class WorkloadGroup:
     process: str | None = None
     """Regular expression that the whole process name must match."""
     container: str | None = None
-    """Regular expression that the whole container name or id must match."""
+    """Regular expression that the whole container name must match, or its short id where the name is not known."""
     user: str | None = None
     """Regular expression that the whole user name must match."""
     budget: float | None = None
@@ -44,6 +47,9 @@ class WorkloadGroup:
                 re.compile(expression or "")
             except re.error as error:
                 yield key, f"is not a regular expression: {error}", ""
+            else:
+                if ways(expression or "") > MOST_WAYS:
+                    yield key, "could take hours on a name that somebody chooses for it", _SIMPLER
         if self.budget is not None and not 0 < self.budget <= 1:
             hint = f"write {self.budget / 100:g}" if 1 < self.budget <= 100 else "0.8 is 80 %"  # noqa: PLR2004 -- percent
             yield "budget", "must be above 0 and at most 1", hint
@@ -84,6 +90,7 @@ class ExporterSettings:
     container_engines: tuple[str, ...] = ()
     """Sockets of container engines that may be asked for containers' names, `/var/run/docker.sock`; ids need none."""
     workloads: tuple[WorkloadGroup, ...] = ()
+    """Groups of processes, the first that matches counts."""
     host: HostSettings = field(default_factory=HostSettings)
 
     def problems(self) -> Iterator[tuple[str, str, str]]:

@@ -89,7 +89,8 @@ def up(config: pathlib.Path | None, demo: bool | None, state: str | None, rules:
     scheme = "https" if _demands(exporter.web_config)[0] else "http"
     page, health = _free_address(exporter.listen, "exporter", scheme), _free_address(loaded.values.listen, "alerter")
     shared = [*(["--config", str(config)] if config else []), *(["--demo"] if demo else [])]
-    own = [*(["--state", state] if state else []), *(part for file in rules for part in ("--rules", file))]
+    shared += ["--state", state] if state else []
+    own = [part for file in rules for part in ("--rules", file)]
     own += ["--target", f"{page.url}/metrics"] if _watches_our_page(exporter, loaded) else []
     children = [
         Child("exporter", ["exporter", "--listen", page.listen, *shared]),

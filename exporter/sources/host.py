@@ -1,63 +1,67 @@
-"""The machine itself, through psutil. What cannot be read is left out; the rest stays."""
+"""The machine itself, through psutil and the kernel's own files. What cannot be read is left out; the rest stays.
 
-import os
-import platform
+An exporter in a container sees the host below a folder (``exporter.host.root``), and much of what the kernel shows
+there depends on who looks: ``/proc/net`` and ``/proc/mounts`` are those of the reader, so the host's are read through
+its first process, and the host's name is that of our own container unless it shares the host's (``uts: host``).
+"""
+
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import psutil
 
 from exporter.processes.labels import clean_label
 from exporter.snapshot import Host
+from exporter.sources import hostfiles
+from exporter.sources.filesystems import Filesystems
 from exporter.sources.reader import Part
 
 T = TypeVar("T")
 
-NO_SPACE_TO_RUN_OUT = frozenset({"squashfs", "overlay", "tmpfs", "devtmpfs", "iso9660", "erofs", "ramfs"})
-_VIRTUAL_NETWORKS = ("lo", "veth")
-
-
-class _Usage(NamedTuple):
-    total: int
-    used: int
-    free: int
+# include/linux/proc_ns.h: PROC_UTS_INIT_INO, the inode of the host's own namespace of names.
+_FIRST_UTS_NAMESPACE = 0xEFFFFFFE
+_IN_MEMORY = ("loop", "ram", "zram")
 
 
 class HostReader:
-    """Reads the host; the share of CPU time needs two readings and is absent in the first."""
+    """Reads the host below ``root``; the share of CPU time needs two readings and is absent in the first."""
 
     source = "host"
 
-    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, root: Path = Path("/"), monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
+        self._root = root
+        self._proc = root / "proc"
         self._cpu_before: tuple[float, float] | None = None
-        described = {"hostname": platform.node(), "system": platform.system(), "kernel": platform.release()}
-        self._info = {name: clean_label(text) for name, text in described.items()}
+        self._filesystems = Filesystems(root)
+        self._info = self._description()
 
     def read(self) -> Part:
         """Read everything once."""
+        psutil.PROCFS_PATH = str(self._proc)
         memory, swap = _or_none(psutil.virtual_memory), _or_none(psutil.swap_memory)
-        network, disks = _or_none(_network) or {}, _or_none(_disks) or {}
-        filesystems = list(_filesystems())
-        load = _or_none(os.getloadavg) or ()
+        network, disks = _or_none(self._networks) or {}, _or_none(self._disks) or {}
+        filesystems = _or_none(self._filesystems.read) or {}
         return Part(
             host=Host(
                 read_at=self._monotonic(),
                 info=self._info,
                 boot_timestamp_seconds=_or_none(psutil.boot_time),
                 cpu_utilization_ratio=self._cpu_utilization(),
-                cpus=_or_none(psutil.cpu_count),
-                load_average=dict(zip(("1m", "5m", "15m"), load, strict=False)),
+                cpus=_or_none(lambda: len(psutil.cpu_times(percpu=True)) or None),
+                load_average=_or_none(lambda: hostfiles.load_averages(self._text("loadavg"))) or {},
                 memory_total_bytes=memory.total if memory else None,
                 memory_available_bytes=memory.available if memory else None,
-                memory_used_ratio=1 - memory.available / memory.total if memory and memory.total else None,
+                memory_used_ratio=max(0.0, 1 - memory.available / memory.total) if memory and memory.total else None,
                 swap_total_bytes=swap.total if swap else None,
                 swap_used_bytes=swap.used if swap else None,
-                filesystem_size_bytes={key: usage.total for key, usage in filesystems},
-                filesystem_available_bytes={key: usage.free for key, usage in filesystems},
-                filesystem_used_ratio={key: usage.used / (usage.used + usage.free) for key, usage in filesystems},
+                filesystem_size_bytes={key: usage.total for key, usage in filesystems.items()},
+                filesystem_available_bytes={key: usage.free for key, usage in filesystems.items()},
+                filesystem_used_ratio={
+                    key: usage.used / (usage.used + usage.free) for key, usage in filesystems.items()
+                },
                 disk_read_bytes_total={name: item[0] for name, item in disks.items()},
                 disk_written_bytes_total={name: item[1] for name, item in disks.items()},
                 network_received_bytes_total={name: item[0] for name, item in network.items()},
@@ -65,55 +69,53 @@ class HostReader:
             )
         )
 
+    def _text(self, path: str) -> str:
+        return (self._proc / path).read_text(errors="replace")
+
+    def _description(self) -> dict[str, str]:
+        kernel = {"system": "sys/kernel/ostype", "kernel": "sys/kernel/osrelease"}
+        found = {name: _or_none(lambda path=path: self._text(path)) or "" for name, path in kernel.items()}
+        return {"hostname": self._hostname(), **{name: clean_label(text) for name, text in found.items()}}
+
+    def _hostname(self) -> str:
+        places = [self._proc / "sys/kernel/hostname"]
+        if self._root != Path("/"):
+            ours = _or_none(lambda: Path("/proc/self/ns/uts").stat().st_ino)
+            places.insert(1 if ours == _FIRST_UTS_NAMESPACE else 0, self._root / "etc/hostname")
+        names = (clean_label(_or_none(place.read_bytes) or b"") for place in places)
+        return next(filter(None, names), "")
+
     def _cpu_utilization(self) -> float | None:
         times = _or_none(psutil.cpu_times)
         if times is None:
             return None
         spent: dict[str, float] = times._asdict()
         idle = spent.get("idle", 0.0) + spent.get("iowait", 0.0)
+        # A guest's time is in the users' time already.
         total = sum(spent.values()) - spent.get("guest", 0.0) - spent.get("guest_nice", 0.0)
         before, self._cpu_before = self._cpu_before, (idle, total)
         if before is None or total <= before[1]:
             return None
         return min(1.0, max(0.0, 1 - (idle - before[0]) / (total - before[1])))
 
+    def _networks(self) -> Mapping[str, tuple[int, int]]:
+        dev = "net/dev" if self._root == Path("/") else "1/net/dev"
+        return {clean_label(name): item for name, item in hostfiles.networks(self._text(dev)).items()}
+
+    def _disks(self) -> Mapping[str, tuple[int, int]]:
+        """Whole disks only: a partition's bytes are its disk's bytes already."""
+        whole = {path.name.replace("!", "/") for path in (self._root / "sys/block").iterdir()}
+        counters = psutil.disk_io_counters(perdisk=True, nowrap=False) or {}
+        return {
+            clean_label(name): (item.read_bytes, item.write_bytes)
+            for name, item in counters.items()
+            if name in whole and not name.startswith(_IN_MEMORY)
+        }
+
 
 def _or_none(read: Callable[[], T]) -> T | None:
     """The reading, or None where the platform or a container does not give it."""
     try:
         return read()
-    except (OSError, RuntimeError, psutil.Error, NotImplementedError):
+    except (OSError, ValueError, RuntimeError, NotImplementedError, psutil.Error):
         return None
-
-
-def _filesystems() -> Iterator[tuple[tuple[str, ...], _Usage]]:
-    """Writable file systems on devices, one row a device: of bind mounts the one with the shortest path."""
-    seen: set[str] = set()
-    partitions = _or_none(lambda: psutil.disk_partitions(all=False)) or []
-    for part in sorted(partitions, key=lambda part: (len(part.mountpoint), part.mountpoint)):
-        if part.device in seen or part.fstype in NO_SPACE_TO_RUN_OUT or "ro" in part.opts.split(","):
-            continue
-        usage = _or_none(lambda part=part: psutil.disk_usage(part.mountpoint))
-        if usage is not None and usage.used + usage.free > 0:
-            seen.add(part.device)
-            labels = (clean_label(part.device), clean_label(part.mountpoint), clean_label(part.fstype))
-            yield labels, _Usage(usage.total, usage.used, usage.free)
-
-
-def _network() -> Mapping[str, tuple[int, int]]:
-    counters = psutil.net_io_counters(pernic=True)
-    return {
-        clean_label(name): (item.bytes_recv, item.bytes_sent)
-        for name, item in counters.items()
-        if not name.startswith(_VIRTUAL_NETWORKS)
-    }
-
-
-def _disks() -> Mapping[str, tuple[int, int]]:
-    """Whole disks only: a partition's bytes are its disk's bytes already."""
-    counters = psutil.disk_io_counters(perdisk=True) or {}
-    return {
-        clean_label(name): (item.read_bytes, item.write_bytes)
-        for name, item in counters.items()
-        if Path("/sys/block", name).exists() and not name.startswith(("loop", "ram", "zram"))
-    }

@@ -9,7 +9,9 @@ def _host(name: str, unit: Unit, text: str, *labels: str, by: str, kind: Kind = 
 
 
 HOST_ROWS: tuple[Metric, ...] = (
-    _host("info", "count", "Description of the host.", "hostname", "system", "kernel", kind="info", by="uname"),
+    _host(
+        "info", "count", "Description of the host.", "hostname", "system", "kernel", kind="info", by="/proc/sys/kernel"
+    ),
     _host("boot_timestamp_seconds", "timestamp", "When the host was started.", by="/proc/stat"),
     _host("cpu_utilization_ratio", "ratio", "Share of all cores' time spent working.", by="/proc/stat"),
     _host("cpus", "count", "Logical processors.", by="/proc/stat"),

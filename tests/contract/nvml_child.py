@@ -21,9 +21,9 @@ DEADLINE = 10.0
 
 
 class Sampling:
-    """The child process; ``settings`` are keyword arguments of ``NvmlSession``, besides ``interval``."""
+    """The child process; ``settings`` are keywords of ``NvmlSession`` or of what its ``Holders`` are made of."""
 
-    def __init__(self, environment: Mapping[str, str], interval: float = 0.05, **settings: float) -> None:
+    def __init__(self, environment: Mapping[str, str], interval: float = 0.05, **settings: Any) -> None:
         settings = {"retry_limit": 0.2, "recount": 0.1, **settings}
         self._process = subprocess.Popen(
             [sys.executable, __file__, json.dumps({"interval": interval, **settings})],
@@ -90,19 +90,32 @@ def health(snapshot: dict[str, Any], source: str) -> dict[str, Any]:
 
 def main() -> None:
     """Sample until standard input ends."""
+    from exporter.known_cards import KnownCards
+    from exporter.processes.holders import Holders
+    from exporter.processes.table import ProcessTable
+    from exporter.processes.workloads import Workloads
     from exporter.sampler import Sampler
+    from exporter.settings import WorkloadGroup
     from exporter.sources.nvml.session import NvmlSession
 
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     settings = json.loads(sys.argv[1])
+    if "state" in settings:
+        settings["known"] = KnownCards(Path(settings.pop("state")))
     sampler = Sampler(settings.pop("interval"))
-    session = NvmlSession(sampler, **settings)
+    holders = Holders(
+        ProcessTable(Path(settings.pop("root", "/"))),
+        Workloads([WorkloadGroup(**group) for group in settings.pop("workloads", ())]),
+        settings.pop("process_limit", 64),
+    )
+    session = NvmlSession(sampler, holders=holders, **settings)
     session.start()
     for _ in sys.stdin:
         began = time.perf_counter()
         snapshot = sampler.latest()
         took = time.perf_counter() - began
         answer = {
+            "expected": snapshot.gpus_expected,
             "gpus": [_plain(gpu) for gpu in snapshot.gpus],
             "sources": [dataclasses.asdict(row) for row in snapshot.sources],
             "now": time.monotonic(),
@@ -118,8 +131,14 @@ def main() -> None:
 
 def _plain(gpu: Any) -> dict[str, Any]:
     values = {item.name: getattr(gpu, item.name) for item in dataclasses.fields(gpu)}
+    values["mig_info"] = [dict(info) for info in gpu.mig_info]
     values["processes"] = [dataclasses.asdict(process) for process in gpu.processes]
-    return {name: dict(value) if isinstance(value, Mapping) else value for name, value in values.items()}
+    return {name: _labelled(value) if isinstance(value, Mapping) else value for name, value in values.items()}
+
+
+def _labelled(values: Mapping[Any, Any]) -> dict[str, Any]:
+    """With several labels, the key is "one two"."""
+    return {" ".join(key) if isinstance(key, tuple) else key: value for key, value in values.items()}
 
 
 if __name__ == "__main__":

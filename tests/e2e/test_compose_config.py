@@ -64,10 +64,33 @@ def test_the_base_reserves_the_cards_and_the_demo_needs_none():
     (device,) = base["deploy"]["resources"]["reservations"]["devices"]
     assert device["driver"] == "nvidia"
     assert device["capabilities"] == ["gpu", "utility"]
-    assert base["pid"] == "host"
     assert "deploy" not in demo
-    assert "pid" not in demo
     assert "--demo" in demo["command"]
+
+
+def test_the_exporter_sees_the_host_and_the_demo_does_not():
+    """The wall would show the container's own network and disk; the demo would want rights that it has no use for."""
+    base, demo = (
+        config(*files)["services"]["exporter"] for files in (COMBINATIONS[0], ("compose.yaml", "compose/demo.yaml"))
+    )
+    assert (base["pid"], base["uts"]) == ("host", "host")
+    (host,) = (volume for volume in base["volumes"] if volume["source"] == "/")
+    assert host["read_only"]
+    assert host["bind"]["propagation"] == "rslave"
+    assert host["target"] == base["environment"]["GPUWARDEN_EXPORTER_HOST_ROOT"]
+    assert not {"pid", "uts", "volumes"} & set(demo)
+    assert "GPUWARDEN_EXPORTER_HOST_ROOT" not in demo["environment"]
+
+
+def test_no_engine_may_be_asked_unless_a_user_says_so():
+    """Who may ask the engine may do everything on the host."""
+    base = config("compose.yaml")["services"]["exporter"]
+    assert base["group_add"] == ["10001"]
+    assert not base["environment"].get("GPUWARDEN_EXPORTER_CONTAINER_ENGINES")
+    given = {"DOCKER_GROUP": "998", "GPUWARDEN_EXPORTER_CONTAINER_ENGINES": "/host/run/docker.sock"}
+    asked = config("compose.yaml", environ=given)["services"]["exporter"]
+    assert asked["group_add"] == ["998"]
+    assert asked["environment"]["GPUWARDEN_EXPORTER_CONTAINER_ENGINES"] == "/host/run/docker.sock"
 
 
 def test_images_are_exact():

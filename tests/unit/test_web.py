@@ -15,14 +15,14 @@ NO_DRIVER = SourceHealth(
 )
 
 
-def get(path, *sources, gpus=(), simulated=False, headers=None):
+def get(path, *sources, gpus=(), simulated=False, headers=None, method="GET"):
     snapshot = Snapshot(gpus, None, sources, simulated)
     maker = PageMaker(lambda: snapshot, Observations(), interval=1, version="1", monotonic=lambda: 0.0)
     transport = httpx.ASGITransport(application(maker.page, "1"))
 
     async def visit():
         async with httpx.AsyncClient(transport=transport, base_url="http://exporter") as client:
-            return await client.get(path, headers=headers)
+            return await client.request(method, path, headers=headers)
 
     return asyncio.run(visit())
 
@@ -52,6 +52,27 @@ def test_no_compression_where_none_is_asked_for():
 
     assert "content-encoding" not in response.headers
     assert response.text.startswith("# HELP")
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/", "/status", "/-/healthy", "/-/ready"])
+def test_head_says_what_get_would_without_the_body(path):
+    """A load balancer that looks with HEAD would take a living exporter for dead."""
+    whole, head = get(path, HEALTHY), get(path, HEALTHY, method="HEAD")
+
+    assert (head.status_code, head.content) == (200, b"")
+    assert set(head.headers) == set(whole.headers)
+    assert int(head.headers["content-length"]) > 0
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"), [("POST", "/metrics", 405), ("PUT", "/", 405), ("GET", "/x", 404)]
+)
+def test_what_is_not_served_is_refused_by_its_number(method, path, status):
+    """A client with a wrong address or method would take an empty answer for a reading."""
+    response = get(path, HEALTHY, method=method)
+
+    assert response.status_code == status
+    assert ("allow" in response.headers) == (status == 405)
 
 
 def test_ready_means_that_something_was_read():

@@ -6,8 +6,12 @@ value is absent now and asked for again.
 
 from exporter.sources.reader import SourceError
 
+SUCCESS = 0
 INVALID_ARGUMENT = 2
 NOT_SUPPORTED = 3
+NOT_FOUND = 6
+INSUFFICIENT_SIZE = 7
+TIMEOUT = 10
 LIBRARY_NOT_FOUND = 12
 GPU_IS_LOST = 15
 UNKNOWN = 999

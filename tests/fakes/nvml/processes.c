@@ -17,6 +17,17 @@ typedef struct {
     unsigned smUtil, memUtil, encUtil, decUtil;
 } nvmlProcessUtilizationSample_t;
 
+typedef struct {
+    unsigned long long timeStamp;
+    unsigned pid, smUtil, memUtil, encUtil, decUtil, jpgUtil, ofaUtil;
+} nvmlProcessUtilizationInfo_v1_t;
+
+typedef struct {
+    unsigned version, processSamplesCount;
+    unsigned long long lastSeenTimeStamp;
+    nvmlProcessUtilizationInfo_v1_t *procUtilArray;
+} nvmlProcessesUtilizationInfo_v1_t;
+
 /* A test may replace the list at any moment: read again when it did. */
 #define READ_CONSISTENTLY(gpu, body) \
     for (uint32_t begun = ABSENT; begun != LOAD((gpu)->sequence);) { \
@@ -84,6 +95,24 @@ EXPORT nvmlReturn_t nvmlDeviceGetProcessUtilization(nvmlDevice_t device, nvmlPro
         unsigned room = *count, found = 0;
         READ_CONSISTENTLY(visit.gpu, found = list_samples(visit.gpu, since, out, room))
         *count = found;
+        visit.answer = !found ? NVML_ERROR_NOT_FOUND : found > room ? NVML_ERROR_INSUFFICIENT_SIZE : NVML_SUCCESS;
+    }
+    return leave(&visit);
+}
+
+EXPORT nvmlReturn_t nvmlDeviceGetProcessesUtilizationInfo(nvmlDevice_t device, nvmlProcessesUtilizationInfo_v1_t *info) {
+    struct visit visit = visit_device(device, CALL_nvmlDeviceGetProcessesUtilizationInfo);
+    if (visit.open && info->version != (sizeof *info | 1u << 24)) {
+        visit.answer = NVML_ERROR_ARGUMENT_VERSION_MISMATCH;
+    } else if (visit.open) {
+        nvmlProcessUtilizationSample_t samples[MAX_PROCESSES];
+        unsigned room = info->procUtilArray ? info->processSamplesCount : 0, found = 0;
+        READ_CONSISTENTLY(visit.gpu, found = list_samples(visit.gpu, info->lastSeenTimeStamp, samples, MAX_PROCESSES))
+        for (unsigned i = 0; i < found && i < room; i++)
+            info->procUtilArray[i] = (nvmlProcessUtilizationInfo_v1_t){
+                samples[i].timeStamp, samples[i].pid, samples[i].smUtil, samples[i].memUtil, samples[i].encUtil,
+                samples[i].decUtil, 0, 0};
+        info->processSamplesCount = found;
         visit.answer = !found ? NVML_ERROR_NOT_FOUND : found > room ? NVML_ERROR_INSUFFICIENT_SIZE : NVML_SUCCESS;
     }
     return leave(&visit);
