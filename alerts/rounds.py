@@ -17,6 +17,7 @@ from alerts import scrape
 from alerts.decisions import Decisions
 from alerts.judge import judge
 from alerts.notify.due import IDENTITY_METRICS, wanted_metrics
+from alerts.scrape_settings import ScrapeSettings
 from alerts.series import Sample, Scrape
 from alerts.store import StoreUnavailableError
 
@@ -32,7 +33,14 @@ _LONGEST_VISIT_SECONDS = 10.0
 class Rounds:
     """Decides by visiting ``targets`` every ``interval`` seconds."""
 
-    def __init__(self, decisions: Decisions, targets: Sequence[str], interval: float) -> None:
+    def __init__(
+        self,
+        decisions: Decisions,
+        targets: Sequence[str],
+        interval: float,
+        access: ScrapeSettings = ScrapeSettings(),  # noqa: B008 -- frozen
+    ) -> None:
+        self._client = access.client()
         self.scrapes: list[Scrape] = []
         self.ended_at: float | None = None
         """Unix seconds of the last round that was written."""
@@ -48,7 +56,7 @@ class Rounds:
     async def run(self) -> None:
         """Go round until cancelled."""
         begun = time.monotonic()
-        async with httpx.AsyncClient(timeout=None, trust_env=False) as client:  # noqa: S113 -- fetch has its own
+        async with self._client as client:
             while True:
                 try:
                     await self.run_once(client)

@@ -63,7 +63,7 @@ def _service(settings: AlerterSettings, store: Store, decisions: Decisions) -> S
     outbox = Outbox(store, transport_for(settings.delivery, settings.state_folder))
     url, enrich = settings.prometheus.url, None
     if settings.judges_itself:
-        decider = Rounds(decisions, settings.targets, settings.interval)
+        decider = Rounds(decisions, settings.targets, settings.interval, settings.scrape)
     else:
         decider = Posts(decisions)
         enrich = PrometheusEvidence(url, lambda: decisions.rules).enrich if url else None

@@ -8,6 +8,7 @@ from typing import Literal
 
 from alerts.mail_settings import MailSettings, is_loopback
 from alerts.scrape import instance_of
+from alerts.scrape_settings import ScrapeSettings
 from gpuwarden.lifecycle import default_state_folder
 from gpuwarden.listener import parse_address
 from gpuwarden.units import Duration
@@ -69,6 +70,7 @@ class AlerterSettings:
     """Shortened waits, a state folder of its own, and never a mail server."""
     prometheus: PrometheusSettings = field(default_factory=PrometheusSettings)
     webhook: WebhookSettings = field(default_factory=WebhookSettings)
+    scrape: ScrapeSettings = field(default_factory=ScrapeSettings)
     mail: MailSettings = field(default_factory=MailSettings)
 
     def problems(self) -> Iterator[tuple[str, str, str]]:

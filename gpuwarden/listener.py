@@ -16,6 +16,7 @@ import uvicorn
 from gpuwarden.connections import Door
 from gpuwarden.deadlines import Limits
 from gpuwarden.errors import GpuwardenError
+from gpuwarden.reports import report
 from gpuwarden.sparse_log import keep_sparse
 from gpuwarden.web_files import WebFiles
 from gpuwarden.web_guard import guarded
@@ -124,7 +125,8 @@ async def serve(
 ) -> None:
     """Serve ``app`` on the bound socket until ``stop`` is set; requests under way get two seconds to end.
 
-    ``web`` says who is let in, and how; without it, anybody is, over plain HTTP.
+    ``web`` says who is let in, and how; without it, anybody is, over plain HTTP. A ``gpuwarden up`` that started this
+    process is told what ``/-/ready`` and ``/status`` say.
     """
     web = web or WebFiles(None)
     keep_sparse(_COMPLAINING)
@@ -141,11 +143,12 @@ async def serve(
         timeout_graceful_shutdown=2,
     )
     server = _Server(config, listening, limits, web)
-    watching = asyncio.create_task(web.watch())
+    beside = [asyncio.create_task(web.watch()), asyncio.create_task(report(app))]
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
-    watching.cancel()
+    for task in beside:
+        task.cancel()
     server.should_exit = True
     await serving

@@ -6,11 +6,14 @@
 4. Ctrl-C reaches this process alone; it asks the children to end, waits, and only then ends them by force.
 5. SIGHUP is passed on to the alerter, which rereads its rules.
 6. The exporter's page asks this alerter for its alerts, unless the settings name another source.
+7. Children report over a pipe of their own (``gpuwarden.reports``), so that a page behind TLS and a password needs no
+   key here. The alerter does need one to read that page; where it has none, nothing is started.
 """
 
 import asyncio
 import contextlib
 import logging
+import math
 import os
 import pathlib
 import signal
@@ -19,24 +22,38 @@ import time
 from dataclasses import dataclass
 
 import click
-import httpx
 
 from alerts.cli import load_alerter_settings
 from alerts.serve import mail_line
+from alerts.settings import AlerterSettings
 from exporter.settings import ExporterSettings
 from gpuwarden import __version__, settings
-from gpuwarden.errors import GpuwardenError
+from gpuwarden.errors import GpuwardenError, UserInputError
 from gpuwarden.lifecycle import SUPERVISED, log_to_stderr, run_until_stopped
 from gpuwarden.listener import bind, url_of
 from gpuwarden.options import config_option, demo_option
+from gpuwarden.reports import REPORTS_TO, SECONDS_BETWEEN_REPORTS
+from gpuwarden.web_config import load_web_config
 
 _log = logging.getLogger(__name__)
 
 _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 1.0, 30.0
 _SECONDS_TO_END = 8.0
 _STATUS_SECONDS = 2.0
+_MOST_MISSED_REPORTS = 2.5
 _WELL_SECONDS = 60.0
 """A child that ran this long starts its waits anew."""
+
+
+class LockedOutError(UserInputError, ValueError):
+    """The alerter could not read the page of the exporter beside it."""
+
+
+_LOCKED_OUT = (
+    "the page is behind TLS or a password (exporter.web_config: {}), and the alerter is not told how to get in: set "
+    "alerter.targets to the page as its certificate names it, for example https://box.example:9400/metrics, and what "
+    "it needs of alerter.scrape.ca_file, cert_file, key_file, username and password_file"
+)
 
 
 class ChildFailedError(GpuwardenError, RuntimeError):
@@ -45,13 +62,16 @@ class ChildFailedError(GpuwardenError, RuntimeError):
 
 @dataclass(slots=True)
 class Child:
-    """One supervised command; ``url`` is where it will be ready."""
+    """One supervised command."""
 
     name: str
     arguments: list[str]
-    url: str
     process: asyncio.subprocess.Process | None = None
     was_ready: bool = False
+    said: str = ""
+    """Its last report."""
+    said_at: float = -math.inf
+    """When that came, in monotonic seconds."""
     rereads: bool = False
     """Whether SIGHUP means something to it."""
 
@@ -67,16 +87,17 @@ def up(config: pathlib.Path | None, demo: bool | None, state: str | None, rules:
     watching = settings.load("exporter", ExporterSettings, config=config, environ=os.environ, flags=given)
     loaded = load_alerter_settings(config, {**given, "state": state, "rules": rules})
     log_to_stderr()
-    page, health = _free_address(watching.values.listen, "exporter"), _free_address(loaded.values.listen, "alerter")
+    exporter = watching.values
+    scheme = "https" if _demands(exporter.web_config)[0] else "http"
+    page, health = _free_address(exporter.listen, "exporter", scheme), _free_address(loaded.values.listen, "alerter")
     shared = [*(["--config", str(config)] if config else []), *(["--demo"] if demo else [])]
     shared += ["--state", state] if state else []
     own = [part for file in rules for part in ("--rules", file)]
-    if loaded.values.demo or ("targets",) not in loaded.origins:
-        own += ["--target", f"{page.url}/metrics"]
+    own += ["--target", f"{page.url}/metrics"] if _watches_our_page(exporter, loaded) else []
     asked = [] if ("alerts_from",) in watching.origins else ["--alerts-from", health.url]
     children = [
-        Child("exporter", ["exporter", "--listen", page.listen, *shared, *asked], page.url),
-        Child("alerter", ["alerter", "--listen", health.listen, *shared, *own], health.url, rereads=True),
+        Child("exporter", ["exporter", "--listen", page.listen, *shared, *asked]),
+        Child("alerter", ["alerter", "--listen", health.listen, *shared, *own], rereads=True),
     ]
     said = [f"gpuwarden {__version__}: open {page.url} (Ctrl-C ends it)", mail_line(loaded.values)]
     run_until_stopped(lambda stop: _supervise(children, said, stop))
@@ -88,11 +109,33 @@ class _Address:
     url: str
 
 
-def _free_address(listen: str, name: str) -> _Address:
+def _demands(web_config: str | None) -> tuple[bool, bool]:
+    """Whether the exporter's page is behind TLS, and behind a password."""
+    if web_config is None:
+        return False, False
+    config, _ = load_web_config(pathlib.Path(web_config))
+    return config.tls_server_config is not None, bool(config.basic_auth_users)
+
+
+def _watches_our_page(exporter: ExporterSettings, alerter: settings.Loaded[AlerterSettings]) -> bool:
+    """Whether the alerter is to be told where our page is; where it needs a key for it, the settings must tell.
+
+    Raises:
+        LockedOutError: the page asks for something, and the settings name no targets.
+    """
+    named = ("targets",) in alerter.origins
+    if any(_demands(exporter.web_config)):
+        if not named and alerter.values.judges_itself:
+            raise LockedOutError(_LOCKED_OUT.format(exporter.web_config))
+        return False
+    return alerter.values.demo or not named
+
+
+def _free_address(listen: str, name: str, scheme: str = "http") -> _Address:
     """Check that the port is free, and settle on one where the settings leave it open (port 0)."""
     with bind(listen, name) as listening:
         port = listening.getsockname()[1]
-        return _Address(f"{listen.rpartition(':')[0]}:{port}", url_of(listening))
+        return _Address(f"{listen.rpartition(':')[0]}:{port}", url_of(listening, scheme))
 
 
 async def _supervise(children: list[Child], said: list[str], stop: asyncio.Event) -> None:
@@ -133,6 +176,7 @@ async def _keep(child: Child, stop: asyncio.Event) -> None:
             await _end(child)
             return
         status = await child.process.wait()
+        child.said_at = -math.inf
         if stop.is_set():
             return
         if not child.was_ready:
@@ -147,19 +191,36 @@ async def _keep(child: Child, stop: asyncio.Event) -> None:
 
 
 async def _start(child: Child) -> asyncio.subprocess.Process:
+    reading, writing = os.pipe()
     try:
-        return await asyncio.create_subprocess_exec(
+        process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
             "gpuwarden",
             *child.arguments,
             stdin=asyncio.subprocess.PIPE,
-            env={**os.environ, SUPERVISED: "1"},
+            env={**os.environ, SUPERVISED: "1", REPORTS_TO: str(writing)},
+            pass_fds=(writing,),
             start_new_session=True,
         )
     except OSError as error:
+        os.close(reading)
         message = f"the {child.name} could not be started: {error.strerror or error}"
         raise ChildFailedError(message) from error
+    finally:
+        os.close(writing)
+    asyncio.get_running_loop().add_reader(reading, _hear, child, reading)
+    return process
+
+
+def _hear(child: Child, reading: int) -> None:
+    """Take a child's reports; the last one counts."""
+    said = os.read(reading, 65536).decode(errors="replace").splitlines()
+    if not said:
+        asyncio.get_running_loop().remove_reader(reading)
+        os.close(reading)
+        return
+    child.was_ready, child.said, child.said_at = True, said[-1], time.monotonic()
 
 
 async def _end(child: Child) -> None:
@@ -179,25 +240,22 @@ async def _end(child: Child) -> None:
 
 async def _tell(children: list[Child], said: list[str]) -> None:
     """Wait until both are ready, say where to look, then keep one line of status at a terminal."""
-    async with httpx.AsyncClient(timeout=_STATUS_SECONDS, trust_env=False) as client:
-        for child in children:
-            while not child.was_ready:
-                child.was_ready = (await _get(client, f"{child.url}/-/ready"))[0]
-                await asyncio.sleep(0.1)
-        for line in said:
-            click.echo(line)
-        await _follow(client, [f"{child.url}/status" for child in children])
-
-
-async def _follow(client: httpx.AsyncClient, urls: list[str]) -> None:
+    while not all(child.was_ready for child in children):  # noqa: ASYNC110 -- a callback sets it
+        await asyncio.sleep(0.05)
+    for line in said:
+        click.echo(line)
     terminal, before = sys.stdout.isatty(), ""
     while True:
-        answers = [await _get(client, url) for url in urls]
-        line = " | ".join(text.strip() if good else "does not answer" for good, text in answers)
+        line = " | ".join(map(_status, children))
         if line != before:
             _show(line, terminal=terminal)
             before = line
         await asyncio.sleep(_STATUS_SECONDS)
+
+
+def _status(child: Child) -> str:
+    silent = time.monotonic() - child.said_at > _MOST_MISSED_REPORTS * SECONDS_BETWEEN_REPORTS
+    return "does not answer" if silent else child.said
 
 
 def _show(line: str, *, terminal: bool) -> None:
@@ -206,11 +264,3 @@ def _show(line: str, *, terminal: bool) -> None:
         click.echo(f"\r\x1b[K{line[:width]}", nl=False)
     else:
         click.echo(line)
-
-
-async def _get(client: httpx.AsyncClient, url: str) -> tuple[bool, str]:
-    try:
-        answer = await client.get(url)
-    except httpx.HTTPError:
-        return False, ""
-    return answer.is_success, answer.text
