@@ -4,8 +4,8 @@ from exporter.status.alerts import Alert, Alerts
 from exporter.status.cards import level_of
 from exporter.status.markup import Html, tag
 from exporter.status.model import Note
-from exporter.status.parts import foreign, note, opened
-from exporter.status.words import ago
+from exporter.status.parts import dotted, foreign, note, opened
+from exporter.status.words import ago, counted
 from gpuwarden.units import format_timestamp
 
 _SHOWN_AT_ONCE = 8
@@ -44,7 +44,7 @@ def _content(known: Alerts) -> list[Html | None]:
 
 def _waiting(number: int) -> str:
     return (
-        f"{number} would fire soon if its condition lasts" if number == 1 else f"{number} would fire soon if they last"
+        f"{counted(number, 'alert')} will fire if {'its condition lasts' if number == 1 else 'their conditions last'}"
     )
 
 
@@ -59,7 +59,7 @@ def _unknown(known: Alerts) -> Html:
     return tag(
         "div",
         tag("p", tag("strong", "Alerts unknown"), ": ", foreign(known.trouble), "."),
-        tag("p", foreign(known.source), f" {last}. Some alert may fire.", class_="quiet"),
+        tag("p", foreign(known.source), f" {last}. Alerts may be firing.", class_="quiet"),
         class_="note warning unknown",
     )
 
@@ -70,11 +70,11 @@ def _listed(found: list[Alert]) -> Html:
 
 def _alert(alert: Alert) -> Html:
     since = "" if alert.active_at is None else f"since {format_timestamp(alert.active_at)}"
-    where = [text for text in (alert.instance, since, "simulated" if alert.simulated else "") if text]
+    where = (alert.name, alert.instance, since, "simulated" if alert.simulated else "")
     return tag(
         "li",
         tag("strong", alert.severity or "alert", class_="severity"),
         tag("span", foreign(alert.summary or alert.name), class_="summary"),
-        tag("span", foreign(alert.name), *(tag("span", foreign(text)) for text in where), class_="details"),
+        tag("span", dotted(map(foreign, where)), class_="details"),
         class_=f"alert {level_of(alert)}",
     )

@@ -1,8 +1,8 @@
 """One card as markup."""
 
-from exporter.status.markup import Html, tag
+from exporter.status.markup import Html, join, tag
 from exporter.status.model import Card, Holder
-from exporter.status.parts import bar, facts, foreign, note, notes, opened
+from exporter.status.parts import bar, dotted, facts, foreign, note, notes, opened
 
 
 def card(item: Card, number: int, *, is_open: bool = False) -> Html:
@@ -56,16 +56,17 @@ def _holding(item: Card, identity: str, *, is_open: bool) -> Html | None:
         return None
     if not item.holders:
         return tag("p", item.holding.title, class_="notes")
-    title = tag("span", tag("b", item.holding.title), ": ", tag("span", foreign(item.holding.brief), class_="brief"))
+    brief = tag("span", ": ", foreign(item.holding.brief), class_="brief")
+    title = tag("span", tag("b", item.holding.title), brief)
     listed = tag("ul", *(_holder(holder) for holder in item.holders), class_="holders")
     return opened(f"{identity}-holders", title, listed, is_open=is_open)
 
 
 def _holder(item: Holder) -> Html:
-    details = [tag("span", f"{what} " if what else None, foreign(which)) for what, which in item.details]
+    details = dotted(join([f"{what} " if what else None, foreign(which)]) for what, which in item.details)
     return tag(
         "li",
         tag("span", foreign(item.name), class_="who"),
         tag("span", item.held, class_="held"),
-        tag("span", *details, class_="details") if details else None,
+        tag("span", details, class_="details") if details else None,
     )

@@ -11,7 +11,7 @@ from exporter.status.alerts import Alert
 from exporter.status.bars import memory_bar, power_bar, ratio_bar, temperature_bar
 from exporter.status.holders import budget_bars, holding, instance_bars
 from exporter.status.model import Card, Level, Note, worst
-from exporter.status.words import ago
+from exporter.status.words import ago, cut
 from gpuwarden.units import format_value
 
 _THROTTLES = {
@@ -23,6 +23,7 @@ _THROTTLES = {
     "hw_power_brake": "the power supply asks for it",
 }
 _LEAST_IDLE_SECONDS = 60
+_LONGEST_NAME = 48
 _SEVERITIES: dict[str, Level] = {"critical": "critical", "warning": "warning", "info": "info"}
 
 
@@ -34,8 +35,8 @@ def level_of(alert: Alert) -> Level:
 def card(gpu: Gpu, alerts: Iterable[Alert], sources: Sequence[SourceHealth], now: float) -> Card:
     """The card as of ``now`` (Unix seconds); ``alerts`` are all that fire anywhere."""
     mine = [alert for alert in alerts if alert.firing and alert.uuid and alert.uuid == gpu.uuid]
-    fires = tuple(Note(f"{alert.name} fires", level_of(alert)) for alert in mine)
-    name = gpu.info.get("name", "").removeprefix("NVIDIA ")  # every card here is theirs
+    fires = tuple(Note(f"{cut(alert.name, _LONGEST_NAME)} fires", level_of(alert)) for alert in mine)
+    name = cut(gpu.info.get("name", "").removeprefix("NVIDIA "), _LONGEST_NAME)  # every card here is theirs
     if not gpu.up:
         why = _why_lost(gpu, sources)
         return Card(index=gpu.index, name=name, uuid=gpu.uuid, level="critical", lost=why, alerts=fires)
@@ -63,9 +64,14 @@ def card(gpu: Gpu, alerts: Iterable[Alert], sources: Sequence[SourceHealth], now
 
 
 def _why_lost(gpu: Gpu, sources: Sequence[SourceHealth]) -> str:
-    own = {f"nvml/{gpu.index}", f"nvml/{gpu.uuid}"}
+    own = own_sources(gpu)
     said = [health.detail for health in sources if health.source in own and health.detail]
     return said[0] if said else "it gives no readings"
+
+
+def own_sources(gpu: Gpu) -> tuple[str, str]:
+    """The names that a source of this card alone may have."""
+    return f"nvml/{gpu.index}", f"nvml/{gpu.uuid}"
 
 
 def _notes(gpu: Gpu, now: float) -> Iterator[Note]:

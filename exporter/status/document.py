@@ -23,7 +23,6 @@ RELOAD_SECONDS = 5
 _COLOURS: dict[Level, str] = {"": "#0072b2", "info": "#0072b2", "warning": "#e69f00", "critical": "#d55e00"}
 _LINKS = (("/metrics", "metrics"), ("/-/healthy", "healthy"), ("/-/ready", "ready"), ("/status", "one line"))
 _FEW_CARDS = 2
-_SOURCES_IN_BRIEF = 3
 _NO_CARD = tag("p", "No card is known.", class_="absent")
 _PEAKS = f"A tick on a bar is the peak of the last {PEAK_WINDOW_SECONDS} s."
 
@@ -135,8 +134,8 @@ def _host(status: Status) -> list[Html | None]:
 
 
 def _model(item: Model) -> Html:
-    rows = [[entry.what, entry.p50, entry.p90, entry.source, entry.basis] for entry in item.latencies]
-    head = ("what", "half within (p50)", "90 % within (p90)", "how known", "counted")
+    rows = [[entry.what, entry.p50, entry.p90, entry.source] for entry in item.latencies]
+    head = ("what", "half within", "90 % within", "how known")
     said = [tag("p", foreign(text), class_="notes") for text in item.notes]
     return tag(
         "article",
@@ -149,9 +148,7 @@ def _model(item: Model) -> Html:
 
 def _sources(status: Status) -> Html:
     rows = [[item.name, item.state, item.age] for item in status.sources]
-    brief = "; ".join(f"{item.name} {item.age}" for item in status.sources[:_SOURCES_IN_BRIEF])
-    more = f"; and {len(rows) - _SOURCES_IN_BRIEF} more" if len(rows) > _SOURCES_IN_BRIEF else ""
-    title = tag("span", tag("b", "Age of the readings"), ": ", foreign(f"{brief}{more}" if rows else "nothing is read"))
+    title = tag("span", tag("b", "Age of the readings"), ": ", foreign(status.age))
     return opened("sources", title, table(("source", "state", "last good reading"), rows, "Sources of readings"))
 
 

@@ -15,6 +15,8 @@ from exporter.status.alerts import NO_SOURCE, Alerts
 from exporter.status.document import Assets, document
 from exporter.status.view import Known, view
 
+_REUSE_SECONDS = 1.0
+"""However many look at it, the page is made once in this time."""
 _FOLDER = Path(__file__).parent
 
 
@@ -37,15 +39,25 @@ class StatusPage:
         observed: Callable[[], Iterable[Observed]] = _nothing_observed,
         alerts: Callable[[], Alerts] = _no_source,
         wall: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._snapshot = snapshot
         self._version = version
         self._observed = observed
         self._alerts = alerts
         self._wall = wall
+        self._monotonic = monotonic
+        self._made: dict[bool, tuple[float, bytes]] = {}
 
     def render(self, query: str = "") -> tuple[bytes, dict[str, str]]:
         """The page's bytes and headers; with the query ``still`` it does not refresh itself."""
+        still = query.partition("=")[0] == "still"
+        made = self._made.get(still)
+        if made is None or not 0 <= self._monotonic() - made[0] < _REUSE_SECONDS:
+            made = self._made[still] = self._monotonic(), self._fresh(still=still)
+        return made[1], headers()
+
+    def _fresh(self, *, still: bool) -> bytes:
         known = Known(
             snapshot=self._snapshot(),
             observed=tuple(self._observed()),
@@ -53,8 +65,7 @@ class StatusPage:
             version=self._version,
             now=self._wall(),
         )
-        page = document(view(known), assets(), still=query.partition("=")[0] == "still")
-        return page.encode(errors="replace"), headers()
+        return document(view(known), assets(), still=still).encode(errors="replace")
 
 
 @functools.cache

@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from exporter.snapshot import Gpu, GpuProcess
 from exporter.status.bars import ratio_bar, said
 from exporter.status.model import Bar, Group, Holder
+from exporter.status.words import cut
 from gpuwarden.units import format_value
 
+_LONGEST_BRIEF = 32
 _LEAST_UNACCOUNTED_BYTES = 2**20
 """Less than that is the driver's rounding, and no person looks for it."""
 
@@ -21,8 +23,8 @@ def holding(gpu: Gpu) -> tuple[Group | None, tuple[Holder, ...]]:
         return (Group("No process is on the card"), ()) if gpu.processes_visible else (None, ())
     number = sum(process.pid != 0 for process in gpu.processes)
     title = (f"{number} processes" if number > 1 else "1 process") if number else "No visible process"
-    brief = f"{holders[0].name} {holders[0].held}{' and others' if number > 1 else ''}" if number else holders[0].held
-    return Group(title, brief), tuple(holders)
+    brief = f"{cut(holders[0].name, _LONGEST_BRIEF)} {holders[0].held}" if number else holders[0].held
+    return Group(title, f"{brief} and others" if number > 1 else brief), tuple(holders)
 
 
 def _holder(process: GpuProcess, among: Sequence[GpuProcess]) -> Holder:

@@ -59,10 +59,9 @@ def _counted(name: str, labels: Labels, counts: Sequence[int]) -> Latency:
     what = f"{_WHATS.get(name, name)}, {operation[0]}" if operation else _WHATS.get(name, name)
     return Latency(
         what,
-        _SOURCES.get(source, source),
         percentile(bounds, counts, 0.5),
         percentile(bounds, counts, 0.9),
-        counted(number, "observation"),
+        f"{_SOURCES.get(source, source)}, {counted(number, 'time')}",
     )
 
 
@@ -74,7 +73,7 @@ def percentile(bounds: Sequence[float], counts: Sequence[int], rank: float) -> s
     wanted, below = rank * total, 0.0
     for (low, high), count in zip(itertools.pairwise((0.0, *bounds)), counts, strict=False):
         if count and below + count >= wanted:
-            return f"about {format_value(low + (high - low) * (wanted - below) / count, 'seconds')}"
+            return f"≈ {format_value(low + (high - low) * (wanted - below) / count, 'seconds')}"
         below += count
     return f"over {format_value(bounds[-1], 'seconds')}"
 
@@ -85,8 +84,8 @@ def _probed(item: Observed) -> Iterator[tuple[str, Latency]]:
     for (model, precision, percentage), value in item.values.items():
         rows[model, precision][percentage] = value
     for (model, precision), found in rows.items():
-        shown = [_seconds(found.get(percentage)) for percentage in (_MEDIAN, _HIGH)]
-        yield model, Latency(_WHATS[item.name], f"{_SOURCES['probe']}, {precision}", shown[0], shown[1], "last run")
+        shown = _seconds(found.get(_MEDIAN)), _seconds(found.get(_HIGH))
+        yield model, Latency(_WHATS[item.name], *shown, f"{_SOURCES['probe']}, {precision}, last run")
 
 
 def _seconds(value: float | None) -> str:

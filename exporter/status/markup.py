@@ -25,9 +25,10 @@ _EMPTY = frozenset({"meta", "link", "br"})
 
 def tag(name: str, /, *children: Child, **attributes: str | bool | None) -> Html:
     """An element; ``class_`` and ``aria_label`` are written ``class`` and ``aria-label``, None and False not at all."""
-    given = "".join(
-        _attribute(key, value) for key, value in attributes.items() if value is not None and value is not False
-    )
+    given = ""
+    for key, value in attributes.items():
+        if value is not None and value is not False:
+            given += _attribute(key, value)
     if name in _EMPTY:
         return Html(f"<{name}{given}>")
     return Html(f"<{name}{given}>{join(children)}</{name}>")
@@ -35,7 +36,7 @@ def tag(name: str, /, *children: Child, **attributes: str | bool | None) -> Html
 
 def join(children: Iterable[Child]) -> Html:
     """Text and markup one after the other."""
-    return Html("".join(_written(child) for child in children if child))
+    return Html("".join([child if type(child) is Html else _escaped(child) for child in children if child]))
 
 
 def own(markup: str) -> Html:
@@ -48,9 +49,7 @@ def _attribute(key: str, value: str | Literal[True]) -> str:
     return f" {name}" if value is True else f' {name}="{_escaped(str(value))}"'
 
 
-def _written(child: str) -> str:
-    return child if isinstance(child, Html) else _escaped(child)
-
-
 def _escaped(text: str) -> str:
+    if text.isalnum():  # most texts are, and this is most of what a page costs
+        return text
     return html.escape(text if text.isprintable() else text.translate(_FORBIDDEN))

@@ -80,10 +80,9 @@ class Latency:
     """One way in which a model's speed is known."""
 
     what: str
-    source: str
     p50: str
     p90: str
-    basis: str
+    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +121,7 @@ class Status:
     host: tuple[Bar, ...]
     host_facts: tuple[tuple[str, str], ...]
     models: tuple[Model, ...]
+    age: str
     sources: tuple[Source, ...]
 
 

@@ -2,16 +2,23 @@
 
 from collections.abc import Iterable
 
-from exporter.status.markup import Html, join, tag
+from exporter.status.markup import Child, Html, join, own, tag
 from exporter.status.model import NO_READING, Bar, Level, Note
 
 _WORDS: dict[Level, str] = {"critical": "Critical: ", "warning": "Warning: ", "info": "Note: ", "": ""}
 """Colour never speaks alone."""
+_DOT = own("&nbsp;&middot; ")
 
 
-def foreign(text: str) -> Html:
-    """A name from outside, which cannot turn the reading direction of what stands beside it."""
-    return tag("bdi", text)
+def foreign(text: str) -> Child:
+    """A name from outside, which cannot turn the reading direction of what stands beside it; ASCII turns nothing."""
+    return text if text.isascii() else tag("bdi", text)
+
+
+def dotted(parts: Iterable[Child]) -> Html:
+    """Parts of one line, with a dot between them."""
+    found = [part for part in parts if part]
+    return join(part for number, known in enumerate(found) for part in ((_DOT, known) if number else (known,)))
 
 
 def bar(item: Bar, *, small: bool = False) -> Html:
@@ -88,8 +95,3 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]], caption: str) -> H
         for first, *rest in rows
     ]
     return tag("table", tag("caption", caption), tag("thead", titles), tag("tbody", *body))
-
-
-def sentence(*parts: str | Html, class_: str | None = None) -> Html:
-    """A paragraph of text and markup."""
-    return tag("p", join(parts), class_=class_)

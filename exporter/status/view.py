@@ -4,13 +4,13 @@ What is wrong comes first and in words: alerts, cards that do not answer or are 
 Where nothing is known, that is said; it never reads as "all is well".
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from exporter.latency.observations import Observed
 from exporter.snapshot import Snapshot, SourceHealth
 from exporter.status.alerts import NO_SOURCE, Alerts
-from exporter.status.cards import card, level_of
+from exporter.status.cards import card, level_of, own_sources
 from exporter.status.latencies import models
 from exporter.status.machine import host_bars, host_facts
 from exporter.status.model import Level, Note, Source, Status, worst
@@ -56,6 +56,7 @@ def view(known: Known) -> Status:
         host=host_bars(snapshot.host) if snapshot.host else (),
         host_facts=host_facts(snapshot.host, now) if snapshot.host else (),
         models=models(known.observed, now),
+        age=_age(snapshot.sources, now),
         sources=tuple(_source(health, now) for health in snapshot.sources),
     )
 
@@ -65,7 +66,7 @@ def _verdict(snapshot: Snapshot, alerts: Alerts) -> Iterator[Note]:
     answering, found = sum(gpu.up for gpu in snapshot.gpus), len(snapshot.gpus)
     expected = max(found, snapshot.gpus_expected or 0)
     if not expected:
-        yield Note("no card")
+        yield Note("no card is known")
     elif answering < expected:
         yield Note(f"{answering} of {counted(expected, 'card')} {_verb(answering, 'answers', 'answer')}", "critical")
     else:
@@ -86,10 +87,13 @@ def _verb(number: int, one: str, many: str) -> str:
 
 def _troubles(snapshot: Snapshot) -> Iterator[Note]:
     """What is missing, and what each source has to say of itself."""
-    missing = (snapshot.gpus_expected or 0) - len(snapshot.gpus)
-    if missing > 0:
-        yield Note(f"{counted(missing, 'card')} of {snapshot.gpus_expected} expected cannot be found", "critical")
+    expected, found = snapshot.gpus_expected or 0, len(snapshot.gpus)
+    if expected > found:
+        yield Note(f"{expected - found} of {counted(expected, 'expected card')} cannot be found", "critical")
+    told = {name for gpu in snapshot.gpus if not gpu.up for name in own_sources(gpu)}  # on the card itself
     for health in snapshot.sources:
+        if health.source in told:
+            continue
         if not health.up and health.succeeded_at is None and health.detail == _NOT_YET:
             yield Note(f"{health.source}: {health.detail}")
         elif health.detail or not health.up:
@@ -105,3 +109,13 @@ def _source(health: SourceHealth, now: float) -> Source:
     age = f"read {ago(now - health.succeeded_at)}{took}"
     state = health.detail or ("well" if health.up else "gives no readings")
     return Source(health.source, state, age, "" if health.up else "warning")
+
+
+def _age(sources: Sequence[SourceHealth], now: float) -> str:
+    """The oldest reading in one line, and whose it is."""
+    never = [health.source for health in sources if health.succeeded_at is None]
+    ages = {health.source: now - health.succeeded_at for health in sources if health.succeeded_at is not None}
+    if never or not ages:
+        return f"{', '.join(never)} never read" if never else "nothing is read"
+    oldest = max(ages, key=ages.__getitem__)
+    return f"{oldest} read {ago(ages[oldest])}" + (", the others since" if len(ages) > 1 else "")

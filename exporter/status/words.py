@@ -14,3 +14,8 @@ def ago(seconds: float) -> str:
 def counted(number: int, noun: str) -> str:
     """``1 card``, ``2 cards``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def cut(text: str, most: int) -> str:
+    """At most ``most`` characters; what was cut ends in an ellipsis."""
+    return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"
