@@ -107,4 +107,3 @@ def status_line(snapshot: Snapshot) -> str:
     cards = [f"{answering} of {len(snapshot.gpus)} {kind} answer"] if snapshot.gpus else []
     host = ["the host is watched"] if snapshot.host else ["the host cannot be read"]
     return "; ".join([*cards, *host, *(health.detail for health in snapshot.sources if health.detail)])
-

@@ -32,7 +32,7 @@ def _lost(item: Card) -> list[Html]:
     return [
         tag("p", "LOST", class_="lost"),
         tag("p", "This card does not answer: ", foreign(item.lost), "."),
-        tag("p", foreign(item.uuid), class_="notes"),
+        tag("p", "Taken out for good? ", tag("code", "gpuwarden exporter forget ", item.uuid), class_="notes"),
     ]
 
 

@@ -49,13 +49,13 @@ class StatusPage:
         self._monotonic = monotonic
         self._made: dict[bool, tuple[float, bytes]] = {}
 
-    def render(self, query: str = "") -> tuple[bytes, dict[str, str]]:
-        """The page's bytes and headers; with the query ``still`` it does not refresh itself."""
+    def render(self, query: str = "") -> tuple[bytes, str, dict[str, str]]:
+        """The page's bytes, their type and further headers; with the query ``still`` it does not refresh itself."""
         still = query.partition("=")[0] == "still"
         made = self._made.get(still)
         if made is None or not 0 <= self._monotonic() - made[0] < _REUSE_SECONDS:
             made = self._made[still] = self._monotonic(), self._fresh(still=still)
-        return made[1], headers()
+        return made[1], "text/html; charset=utf-8", headers()
 
     def _fresh(self, *, still: bool) -> bytes:
         known = Known(
@@ -77,7 +77,6 @@ def assets() -> Assets:
 def headers() -> dict[str, str]:
     """What every answer carries."""
     return {
-        "content-type": "text/html; charset=utf-8",
         "cache-control": "no-store",
         "content-security-policy": assets().policy,
         "x-content-type-options": "nosniff",
