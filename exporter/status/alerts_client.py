@@ -22,6 +22,7 @@ from gpuwarden.errors import GpuwardenError
 MOST_BYTES = 4 * 2**20
 
 _INTERVAL_SECONDS, _DEADLINE_SECONDS, _MAX_AGE_SECONDS = 5.0, 4.0, 20.0
+_CLOSED = "the connection was closed before an answer came"
 _CHUNK_BYTES = 64 * 2**10
 
 
@@ -126,7 +127,10 @@ async def _read(connection: h11.Connection, reader: asyncio.StreamReader) -> tup
     while True:
         event = connection.next_event()
         if event is h11.NEED_DATA:
-            connection.receive_data(await reader.read(_CHUNK_BYTES))
+            data = await reader.read(_CHUNK_BYTES)
+            if not data and not status:  # of which h11 says nothing that a person understands
+                raise NoAnswerError(_CLOSED)
+            connection.receive_data(data)
         elif isinstance(event, h11.Response):
             status = event.status_code
         elif isinstance(event, h11.Data):
@@ -137,5 +141,4 @@ async def _read(connection: h11.Connection, reader: asyncio.StreamReader) -> tup
         elif isinstance(event, h11.EndOfMessage):
             return status, bytes(body)
         elif not isinstance(event, h11.InformationalResponse):
-            message = "the connection was closed before an answer came"
-            raise NoAnswerError(message)
+            raise NoAnswerError(_CLOSED)

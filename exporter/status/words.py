@@ -1,5 +1,7 @@
 """Small words that several parts of the page use."""
 
+import math
+
 from gpuwarden.units import format_value
 
 _FINE_SECONDS = 10
@@ -8,7 +10,9 @@ _FINE_SECONDS = 10
 def ago(seconds: float) -> str:
     """How long something is past; a clock that stepped back reads as now."""
     age = max(0.0, seconds)
-    return f"{age:.1f} s ago" if age < _FINE_SECONDS else f"{format_value(round(age), 'seconds')} ago"
+    if age < _FINE_SECONDS:
+        return f"{age:.1f} s ago"
+    return f"{format_value(round(age), 'seconds')} ago" if math.isfinite(age) else "at an unknown time"
 
 
 def counted(number: int, noun: str) -> str:

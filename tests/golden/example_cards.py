@@ -1,4 +1,4 @@
-"""What the golden status pages show: one box with everything that can be said of it, and one that nothing is known of."""
+"""What the golden status pages show: a box of which everything is known, and one of which nothing is."""
 
 from dataclasses import replace
 

@@ -17,7 +17,7 @@ PROMETHEUS = Path(__file__).parent / "prometheus"
 
 
 def main() -> None:
-    """Remake every golden mail and status page, in UTC, and the Prometheus rules for the shipped and overridden rules."""
+    """Remake every golden mail and status page, in UTC, and the Prometheus rules for shipped rules and overrides."""
     os.environ["TZ"] = "UTC"
     time.tzset()
     for name, notification in EXAMPLES.items():

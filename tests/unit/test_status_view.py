@@ -7,6 +7,7 @@ from exporter.snapshot import Gpu, GpuProcess, Host, Snapshot, SourceHealth, los
 from exporter.status.alerts import Alert, Alerts
 from exporter.status.model import NO_READING
 from exporter.status.view import Known, view
+from exporter.status.words import ago
 from tests.golden.example_cards import BUSY, DIVIDED, EVERYTHING, FIRES, FULL, GIB, HOST, NOTHING, NOW, SOURCES
 
 
@@ -229,6 +230,18 @@ def test_long_names_are_cut_where_they_would_push_everything_else_away():
     assert len(shown.holding.brief) < 50
     assert len(shown.alerts[0].text) < 60
     assert shown.holders[0].name == long
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        *((-5.0, "0.0 s ago"), (0.44, "0.4 s ago"), (9.94, "9.9 s ago"), (59.7, "1 min 0 s ago")),
+        *((math.inf, "at an unknown time"), (math.nan, "0.0 s ago")),
+    ],
+)
+def test_an_age_is_short_and_never_breaks_the_page(seconds, said):
+    """One odd time stamp would take the whole page away."""
+    assert ago(seconds) == said
 
 
 def test_an_alert_of_another_box_colours_no_card_here():
