@@ -7,7 +7,7 @@ DEV := $(VENV)/.dev
 WORKERS ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-all check generate bench clean
+.PHONY: help run demo test test-all test-gpu check generate bench clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -40,6 +40,9 @@ test-all: $(DEV) ## The tiers that need a tool, found or installed
 	@.ci/tools
 	@$(BIN)/python -m pytest -n $(WORKERS) -m "prometheus or chromium or torch or docker or gpu"
 
+test-gpu: $(DEV) ## The exporter beside nvidia-smi on this machine's cards; skips where there is none
+	@$(BIN)/python -m pytest -m gpu tests/gpu
+
 check: $(DEV) ## Lint, format, types, import directions
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -52,7 +55,7 @@ generate: $(DEV) ## Remake reference pages and golden files from the code
 	@$(BIN)/python -m dashboards.generate
 	@git --no-pager diff --stat -- docs tests/golden dashboards/generated
 
-bench: $(DEV) ## What the exporter costs beside a peer, measured here
+bench: $(DEV) ## What the exporter costs beside its peers, measured here in four minutes
 	@$(BIN)/python -m tests.perf.exporter_cost
 
 clean: ## Remove what the targets made

@@ -11,6 +11,7 @@ from typing import Any, get_args, get_type_hints
 
 from alerts.rules import SHIPPED, load_rules
 from alerts.settings import AlerterSettings
+from exporter.dialects import dcgm
 from exporter.settings import ExporterSettings
 from gpuwarden import settings
 from gpuwarden.catalog import ALERTER_ROWS, EXPORTER_ROWS, GPU_ROWS, HOST_ROWS, MODEL_ROWS, SCRAPE_ROWS, Metric
@@ -72,6 +73,29 @@ def _metrics_table(rows: tuple[Metric, ...]) -> str:
     ]
     kept = [number for number in range(len(head)) if any(row[number] for row in cells)]
     return table((head[number] for number in kept), ([row[number] for number in kept] for row in cells))
+
+
+_DCGM = """\
+`exporter.dialects: [dcgm-4.8]` (or `GPUWARDEN_EXPORTER_DIALECTS=dcgm-4.8`) publishes the readings a second time under
+the names, units and labels of dcgm-exporter 4.5.3-4.8.2, so that dashboards and alerts that were written for it work
+on any card, a GeForce too. Our own series stay beside them. The list is frozen: it follows that version, not later
+ones, which renamed the fields and changed eleven units.
+
+- Labels: {labels}. Kubernetes' labels and `err_code`, `err_msg` on XID errors are not supplied.
+- `device` is made from the card's index; where minor numbers differ from it, so does DCGM's.
+- Fields of a card that does not supply them have no sample. XID_ERRORS is 0 before the first error and
+  VGPU_LICENSE_STATUS 0 on a card without vGPU software, as there. A lost card has no row at all.
+- PCIE_TX_THROUGHPUT and PCIE_RX_THROUGHPUT are not supplied: ours are exact counters of bytes
+  (`gpu_pcie_transmitted_bytes_total`, `gpu_pcie_received_bytes_total`). The PROF fields need Hopper or later.
+- On an OpenMetrics page the counters are of unknown type, since OpenMetrics knows no counter without `_total`.
+"""
+
+
+def dcgm_page() -> str:
+    """Every field of the DCGM dialect."""
+    rows = ((f"`{row.name}`", row.kind, row.help) for row in dcgm.ROWS)
+    labels = ", ".join(f"`{label}`" for label in dcgm.LABELS)
+    return f"# DCGM's names\n\n{_MADE}\n\n{_DCGM.format(labels=labels)}\n{table(('name', 'type', 'meaning'), rows)}\n"
 
 
 def rules_page() -> str:
@@ -142,7 +166,7 @@ def _docstring(cls: type, name: str) -> str:
     return ""
 
 
-PAGES = {"metrics.md": metrics_page, "rules.md": rules_page, "settings.md": settings_page}
+PAGES = {"metrics.md": metrics_page, "dcgm.md": dcgm_page, "rules.md": rules_page, "settings.md": settings_page}
 
 
 def main() -> int:

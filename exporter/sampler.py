@@ -4,8 +4,9 @@ A source that hangs, fails or is slow holds up nobody but itself: each has a dae
 up what the threads have laid down. Nothing expires here; every reading carries its time and the page decides what is
 too old, so that it does so even when every thread here is dead.
 
-A source is read at once and then on a fixed grid of ``interval`` seconds; a reading that takes longer than that skips
-grid points, it is not caught up on. A failed reading replaces the last one at once: its cards stand as lost.
+A source is read at once and then on a grid of ``interval`` seconds that all sources share, so that a page shows one
+moment; a reading that takes longer than that skips grid points, it is not caught up on. A failed reading replaces the
+last one at once: its cards stand as lost. Whatever came of a reading, ``landed`` is then called in the source's thread.
 """
 
 import logging
@@ -13,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import NamedTuple
 
 from exporter.snapshot import Gpu, Snapshot, SourceHealth, lost
 from exporter.sources.reader import Part, Reader, SourceError
@@ -29,6 +31,15 @@ def next_due(due: float, now: float, interval: float) -> float:
     return due + (missed + 1) * interval
 
 
+class _Clock(NamedTuple):
+    """``grid`` is one point of the grid that all readings lie on, in ``monotonic`` seconds."""
+
+    interval: float
+    grid: float
+    monotonic: Callable[[], float]
+    wall: Callable[[], float]
+
+
 class Sampler:
     """Reads all sources; safe to use from any thread. Times: ``monotonic`` for ages, ``wall`` for Unix timestamps."""
 
@@ -40,19 +51,22 @@ class Sampler:
         wall: Callable[[], float] = time.time,
     ) -> None:
         self.interval = interval
-        self._monotonic = monotonic
-        self._wall = wall
+        self.landed: Callable[[], None] = lambda: None
+        self._clock = _Clock(interval, monotonic(), monotonic, wall)
         self._lock = threading.Lock()
         self._workers: dict[str, _Worker] = {}
         self._leaving: list[_Worker] = []
 
-    def add(self, reader: Reader, expected: Callable[[], Part] = Part) -> None:
+    def add(self, reader: Reader, expected: Callable[[], Part] = Part, interval: float | None = None) -> None:
         """Start reading; what ``expected`` says is shown while the first reading takes longer than an interval.
+
+        ``interval`` in seconds, where this source has one of its own.
 
         Raises:
             ValueError: a source of that name is being read already.
         """
-        worker = _Worker(reader, self.interval, expected, self._monotonic, self._wall)
+        clock = self._clock._replace(interval=interval or self.interval)
+        worker = _Worker(reader, expected, clock, self._tell)
         with self._lock:
             if reader.source in self._workers:
                 message = f"the source {reader.source} is being read already"
@@ -73,7 +87,7 @@ class Sampler:
         """The last reading of every source, whatever its age; never waits for a source."""
         with self._lock:
             workers = tuple(self._workers.values())
-        now = self._monotonic()
+        now = self._clock.monotonic()
         seen = [worker.seen(now) for worker in workers]
         parts = [part for part, _ in seen]
         return Snapshot(
@@ -83,6 +97,9 @@ class Sampler:
             simulated=any(part.simulated for part in parts),
             gpus_expected=next((part.gpus_expected for part in parts if part.gpus_expected is not None), None),
         )
+
+    def _tell(self) -> None:
+        self.landed()
 
     def stop(self, timeout: float) -> bool:
         """End all threads; False when one is still in its reading after ``timeout`` seconds.
@@ -103,22 +120,14 @@ class Sampler:
 class _Worker:
     """One source's thread. What ``seen`` needs is replaced as one tuple, so it needs no lock."""
 
-    def __init__(
-        self,
-        reader: Reader,
-        interval: float,
-        expected: Callable[[], Part],
-        monotonic: Callable[[], float],
-        wall: Callable[[], float],
-    ) -> None:
+    def __init__(self, reader: Reader, expected: Callable[[], Part], clock: _Clock, landed: Callable[[], None]) -> None:
         self._reader = reader
-        self._interval = interval
         self._expected = expected
-        self._monotonic = monotonic
-        self._wall = wall
+        self._clock = clock
+        self._landed = landed
         self._leave = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"sampler {reader.source}", daemon=True)
-        self._began = monotonic()
+        self._began = clock.monotonic()
         self._reading = True
         self._complaint = ""
         self._seen: tuple[Part, SourceHealth] | None = None
@@ -140,23 +149,24 @@ class _Worker:
     def seen(self, now: float) -> tuple[Part, SourceHealth]:
         """The last reading and how the source fares."""
         seen, reading, took = self._seen, self._reading, now - self._began
-        detail = f"a reading has been under way for {took:.0f} s" if reading and took > _LONG * self._interval else ""
+        detail = (
+            f"a reading has been under way for {took:.0f} s" if reading and took > _LONG * self._clock.interval else ""
+        )
         if seen is None:
-            part = self._expected() if took > self._interval else Part()
+            part = self._expected() if took > self._clock.interval else Part()
             return part, SourceHealth(self._reader.source, False, now, 0.0, None, detail or "not read yet")
         part, health = seen
         return part, replace(health, detail=detail) if detail else health
 
     def _run(self) -> None:
-        due = self._monotonic()
         while not self._leave.is_set():
-            self._began = self._monotonic()
+            self._began = self._clock.monotonic()
             self._reading = True
             self._read()
             self._reading = False
-            now = self._monotonic()
-            due = next_due(due, now, self._interval)
-            self._leave.wait(due - now)
+            self._landed()
+            now = self._clock.monotonic()
+            self._leave.wait(next_due(self._clock.grid, now, self._clock.interval) - now)
 
     def _read(self) -> None:
         try:
@@ -181,11 +191,14 @@ class _Worker:
         if self._complaint:
             logger.info("%s: answers again", self._reader.source)
             self._complaint = ""
-        now = self._monotonic()
-        self._seen = part, SourceHealth(self._reader.source, True, now, now - self._began, self._wall(), part.detail)
+        now = self._clock.monotonic()
+        self._seen = (
+            part,
+            SourceHealth(self._reader.source, True, now, now - self._began, self._clock.wall(), part.detail),
+        )
 
     def _failed(self, part: Part | None, text: str) -> None:
-        now = self._monotonic()
+        now = self._clock.monotonic()
         last, health = self._seen or (Part(), None)
         if part is None:
             gpus = tuple(replace(lost(gpu), read_at=now) for gpu in last.gpus)

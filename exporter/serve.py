@@ -6,8 +6,7 @@ import os
 import pathlib
 import sys
 
-from starlette.applications import Starlette
-
+from exporter.known_cards import KnownCards
 from exporter.latency.observations import Observations
 from exporter.page import PageMaker
 from exporter.processes.engines import ContainerNames
@@ -17,14 +16,16 @@ from exporter.processes.table import ProcessTable
 from exporter.processes.workloads import Workloads
 from exporter.sampler import Sampler
 from exporter.settings import ExporterSettings
-from exporter.sources.demo import SHIPPED_SCENARIO, DemoReader
 from exporter.sources.host import HostReader
 from exporter.sources.nvml.session import NvmlSession
-from exporter.sources.scenario import load_scenario
+from exporter.status.address import parse_url
+from exporter.status.alerts_client import AlertsClient
+from exporter.status.front import StatusPage
 from exporter.web import application
 from gpuwarden import __version__
 from gpuwarden.lifecycle import run_until_stopped
 from gpuwarden.listener import bind, serve, url_of
+from gpuwarden.web_files import WebFiles
 
 logger = logging.getLogger(__name__)
 
@@ -38,22 +39,34 @@ def serve_exporter(settings: ExporterSettings) -> None:
 
     Raises:
         AddressTakenError: another process has the port.
-        DocumentError: the scenario is wrong.
+        DocumentError: the scenario or the web-config file is wrong.
     """
+    web = WebFiles(settings.web_config)
     listening = bind(settings.listen, "exporter")
     sampler = Sampler(settings.interval)
     observations = Observations()
     session = _add_sources(settings, sampler, observations)
-    maker = PageMaker(sampler.latest, observations, interval=settings.interval, version=__version__)
-    app: Starlette = application(maker.page, __version__)
+    maker = PageMaker(
+        sampler.latest,
+        observations,
+        interval=settings.interval,
+        version=__version__,
+        dialects=settings.dialects,
+    )
+    sampler.landed = maker.landed
+    alerts = AlertsClient(parse_url(settings.alerts_from) if settings.alerts_from else None)
+    front = StatusPage(lambda: maker.page().snapshot, __version__, observed=observations.observed, alerts=alerts.known)
+    app = application(maker.page, front)
 
     async def main(stop: asyncio.Event) -> None:
-        logger.info("listening on %s", url_of(listening))
+        logger.info("listening on %s", url_of(listening, web.scheme))
         if session is not None:
             session.start()
-        watching = asyncio.create_task(_stop_for_restart(session, stop))
-        await serve(app, listening, stop)
-        watching.cancel()
+        work = maker.run(), alerts.run(), _stop_for_restart(session, stop)
+        beside = [asyncio.create_task(item) for item in work]
+        await serve(app, listening, stop, web=web)
+        for task in beside:
+            task.cancel()
 
     run_until_stopped(main)
     _leave(sampler, session)
@@ -61,12 +74,21 @@ def serve_exporter(settings: ExporterSettings) -> None:
 
 def _add_sources(settings: ExporterSettings, sampler: Sampler, observations: Observations) -> NvmlSession | None:
     if settings.demo:
+        # Only a demo loads what plays it.
+        from exporter.sources.demo import SHIPPED_SCENARIO, DemoReader  # noqa: PLC0415
+        from exporter.sources.scenario import load_scenario  # noqa: PLC0415
+
         path = pathlib.Path(settings.scenario) if settings.scenario else SHIPPED_SCENARIO
         sampler.add(DemoReader(load_scenario(path), observations))
         return None
     root = pathlib.Path(settings.host.root)
     sampler.add(HostReader(root))
-    return NvmlSession(sampler, holders=_holders(settings, root))
+    return NvmlSession(
+        sampler,
+        holders=_holders(settings, root),
+        known=KnownCards(settings.state_folder),
+        expected=None if settings.expect_gpus == "auto" else settings.expect_gpus,
+    )
 
 
 def _holders(settings: ExporterSettings, root: pathlib.Path) -> Holders:

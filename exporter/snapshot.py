@@ -177,5 +177,13 @@ def without_expired(snapshot: Snapshot, now: float, max_age: float) -> Snapshot:
 
 
 def lost(gpu: Gpu) -> Gpu:
-    """The same card with nothing but its identity and description, not answering."""
-    return Gpu(index=gpu.index, uuid=gpu.uuid, read_at=gpu.read_at, up=False, info=gpu.info)
+    """The same card, not answering, with its identity and description, and what the driver reported of its errors."""
+    return Gpu(
+        index=gpu.index,
+        uuid=gpu.uuid,
+        read_at=gpu.read_at,
+        up=False,
+        info=gpu.info,
+        xid_errors_total=gpu.xid_errors_total,
+        xid_last_timestamp_seconds=gpu.xid_last_timestamp_seconds,
+    )

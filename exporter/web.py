@@ -1,49 +1,56 @@
-"""The exporter's HTTP side: /metrics, /-/healthy, /-/ready and a landing page. It serves and never measures."""
+"""The exporter's HTTP side: /metrics, /-/healthy, /-/ready and the status page at /. It serves and never measures.
 
-import html
-from collections.abc import Callable
+It is a plain ASGI application: a table of five paths needs no framework, and a scrape gets its bytes with nothing
+between it and the page.
+"""
 
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
-from starlette.routing import Route
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any, NamedTuple
 
-from exporter.page import Page
+from exporter.page import Form, Page
 from exporter.snapshot import Snapshot
-from gpuwarden.units import format_value
+from exporter.status.front import StatusPage
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+_PLAIN = "text/plain; charset=utf-8"
+
+Scope = Mapping[str, Any]
+Application = Callable[[Scope, Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]], Awaitable[None]]
 
 
-def application(page: Callable[[], Page], version: str) -> Starlette:
-    """The ASGI application; ``page`` gives what to serve at the time of a request."""
+class Answer(NamedTuple):
+    """What a path says to a request; the length is added on the way out."""
 
-    async def metrics(request: Request) -> Response:
-        return _metrics(page(), request.headers.get("accept", ""), request.headers.get("accept-encoding", ""))
+    body: bytes
+    content_type: str = _PLAIN
+    status: int = 200
+    headers: tuple[tuple[bytes, bytes], ...] = ()
 
-    async def healthy(_: Request) -> Response:
-        return PlainTextResponse("gpuwarden exporter is healthy\n")
 
-    async def ready(_: Request) -> Response:
-        problem = not_ready(page().snapshot)
-        return PlainTextResponse(f"{problem or 'ready'}\n", status_code=503 if problem else 200)
+def application(page: Callable[[], Page], front: StatusPage) -> Application:
+    """The ASGI application; ``page`` gives what to serve at the time of a request, ``front`` is what people see."""
+    routes: dict[str, Callable[[Scope], Answer]] = {
+        "/metrics": lambda scope: _metrics(page(), scope),
+        "/-/healthy": lambda _: Answer(b"gpuwarden exporter is healthy\n"),
+        "/-/ready": lambda _: _ready(page().snapshot),
+        "/status": lambda _: Answer(f"{status_line(page().snapshot)}\n".encode(errors="replace")),
+        "/": lambda scope: _front(front, scope),
+    }
 
-    async def landing(_: Request) -> Response:
-        return HTMLResponse(_landing(page().snapshot, version), headers={"cache-control": "no-store"})
+    async def answer(scope: Scope, _: object, send: Callable[[Any], Awaitable[None]]) -> None:
+        route = routes.get(scope["path"])
+        if route is None:
+            found = Answer(b"there is no such page\n", status=404)
+        elif scope["method"] in {"GET", "HEAD"}:
+            found = route(scope)
+        else:
+            found = Answer(b"only GET and HEAD\n", status=405, headers=((b"allow", b"GET, HEAD"),))
+        own = (b"content-type", found.content_type.encode()), (b"content-length", b"%d" % len(found.body))
+        await send({"type": "http.response.start", "status": found.status, "headers": [*own, *found.headers]})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else found.body})
 
-    async def status(_: Request) -> Response:
-        return PlainTextResponse(f"{status_line(page().snapshot)}\n")
-
-    return Starlette(
-        routes=[
-            Route("/metrics", metrics),
-            Route("/-/healthy", healthy),
-            Route("/-/ready", ready),
-            Route("/status", status),
-            Route("/", landing),
-        ]
-    )
+    return answer
 
 
 def not_ready(snapshot: Snapshot) -> str:
@@ -51,17 +58,36 @@ def not_ready(snapshot: Snapshot) -> str:
     return "" if any(health.up for health in snapshot.sources) else "no source has been read yet"
 
 
-def _metrics(page: Page, accept: str, accept_encoding: str) -> Response:
-    openmetrics = _accepts(accept, "application/openmetrics-text")
-    compressed = _accepts(accept_encoding, "gzip")
-    if openmetrics:
-        body = page.openmetrics_compressed if compressed else page.openmetrics
-    else:
-        body = page.text_compressed if compressed else page.text
-    headers = {"content-type": OPENMETRICS if openmetrics else TEXT, "vary": "accept, accept-encoding"}
-    if compressed:
-        headers["content-encoding"] = "gzip"
-    return Response(body, headers=headers)
+def _ready(snapshot: Snapshot) -> Answer:
+    problem = not_ready(snapshot)
+    return Answer(f"{problem or 'ready'}\n".encode(), status=503 if problem else 200)
+
+
+def _front(front: StatusPage, scope: Scope) -> Answer:
+    body, content_type, headers = front.render(scope["query_string"].decode("latin-1"))
+    return Answer(body, content_type, headers=tuple((name.encode(), value.encode()) for name, value in headers.items()))
+
+
+_VARY = ((b"vary", b"accept, accept-encoding"),)
+_FORMS: dict[tuple[bool, bool], tuple[Form, str, tuple[tuple[bytes, bytes], ...]]] = {
+    (False, False): ("text", TEXT, _VARY),
+    (False, True): ("text_compressed", TEXT, (*_VARY, (b"content-encoding", b"gzip"))),
+    (True, False): ("openmetrics", OPENMETRICS, _VARY),
+    (True, True): ("openmetrics_compressed", OPENMETRICS, (*_VARY, (b"content-encoding", b"gzip"))),
+}
+"""By whether OpenMetrics and gzip are accepted."""
+
+
+def _metrics(page: Page, scope: Scope) -> Answer:
+    asked = scope["headers"]
+    openmetrics = _accepts(_header(asked, b"accept"), "application/openmetrics-text")
+    compressed = _accepts(_header(asked, b"accept-encoding"), "gzip")
+    form, content_type, headers = _FORMS[openmetrics, compressed]
+    return Answer(page.body(form), content_type, headers=headers)
+
+
+def _header(headers: Iterable[tuple[bytes, bytes]], wanted: bytes) -> str:
+    return b",".join([value for name, value in headers if name == wanted]).decode("latin-1")
 
 
 def _accepts(header: str, wanted: str) -> bool:
@@ -74,19 +100,6 @@ def _accepts(header: str, wanted: str) -> bool:
     return False
 
 
-def _landing(snapshot: Snapshot, version: str) -> str:
-    rows = "".join(f"<li>{html.escape(line)}</li>" for line in lines(snapshot))
-    banner = "<p><strong>SIMULATED DATA: no real card is shown.</strong></p>" if snapshot.simulated else ""
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>gpuwarden</title>'
-        '<meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">'
-        "<style>body{font:1rem/1.5 system-ui,sans-serif;max-width:50rem;margin:2rem auto;padding:0 1rem}</style></head>"
-        f"<body><h1>gpuwarden exporter {html.escape(version)}</h1>{banner}<ul>{rows}</ul>"
-        '<p><a href="/metrics">/metrics</a> <a href="/-/healthy">/-/healthy</a> <a href="/-/ready">/-/ready</a></p>'
-        "</body></html>\n"
-    )
-
-
 def status_line(snapshot: Snapshot) -> str:
     """How many cards answer and what else there is to say, in one line."""
     answering = sum(gpu.up for gpu in snapshot.gpus)
@@ -94,26 +107,3 @@ def status_line(snapshot: Snapshot) -> str:
     cards = [f"{answering} of {len(snapshot.gpus)} {kind} answer"] if snapshot.gpus else []
     host = ["the host is watched"] if snapshot.host else ["the host cannot be read"]
     return "; ".join([*cards, *host, *(health.detail for health in snapshot.sources if health.detail)])
-
-
-def lines(snapshot: Snapshot) -> list[str]:
-    """One line per card, then one per source that has a trouble to tell."""
-    cards = [
-        f"GPU {gpu.index} {gpu.info.get('name', '')}: "
-        + (
-            _card(gpu.memory_used_ratio, gpu.utilization_ratio, gpu.temperature_celsius)
-            if gpu.up
-            else "does not answer"
-        )
-        for gpu in snapshot.gpus
-    ]
-    return cards + [f"{health.source}: {health.detail}" for health in snapshot.sources if health.detail]
-
-
-def _card(memory: float | None, utilization: float | None, temperature: float | None) -> str:
-    shown = {
-        "memory": None if memory is None else format_value(memory, "ratio"),
-        "utilization": None if utilization is None else format_value(utilization, "ratio"),
-        "temperature": None if temperature is None else format_value(temperature, "celsius"),
-    }
-    return ", ".join(f"{name} {text}" for name, text in shown.items() if text) or "no readings"

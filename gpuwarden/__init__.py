@@ -1,5 +1,3 @@
 """gpuwarden: GPU monitoring and mail alerting."""
 
-from importlib.metadata import version
-
-__version__ = version("gpuwarden")
+__version__ = "0.1.0"

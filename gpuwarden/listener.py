@@ -1,7 +1,7 @@
 """One uvicorn server on one address, bound before anything else starts, so that a taken port is a plain error.
 
-Nothing here decides what is served. Limits keep a slow or hostile client from holding the server up: a cap on open
-connections, on the size of a request's head, on the time that a request takes to arrive and on idle time.
+Nothing here decides what is served. ``gpuwarden.connections`` says who is let in, ``gpuwarden.deadlines`` who is cut
+off for being slow, ``gpuwarden.web_files`` and ``gpuwarden.web_guard`` what a client must show.
 """
 
 import asyncio
@@ -13,13 +13,23 @@ from typing import Any
 
 import uvicorn
 
-from gpuwarden.deadlines import protocol
+from gpuwarden.connections import Door
+from gpuwarden.deadlines import Limits
 from gpuwarden.errors import GpuwardenError
+from gpuwarden.sparse_log import keep_sparse
+from gpuwarden.web_files import WebFiles
+from gpuwarden.web_guard import guarded
 
-_MOST_CONNECTIONS = 256
-_LARGEST_HEAD_BYTES = 16 * 1024
-_REQUEST_SECONDS = 10.0
-_IDLE_SECONDS = 75
+_BACKLOG = 256
+_KERNEL_BUFFER_BYTES = 64 * 1024
+"""What the kernel may hold of an answer that a client does not take; left alone, it would be megabytes for each."""
+_COMPLAINING = (
+    "asyncio",
+    "uvicorn.error",
+    "gpuwarden.connections",
+    "gpuwarden.deadlines",
+    "gpuwarden.web_guard",
+)
 
 
 class AddressTakenError(GpuwardenError, OSError):
@@ -58,8 +68,9 @@ def bind(address: str, what: str) -> socket.socket:
         raise _cannot_listen(address, what, error) from error
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _KERNEL_BUFFER_BYTES)  # connections inherit it
         listening.bind(place)
-        listening.listen(_MOST_CONNECTIONS)
+        listening.listen(_BACKLOG)
     except OSError as error:
         listening.close()
         raise _cannot_listen(address, what, error) from error
@@ -73,47 +84,68 @@ def _cannot_listen(address: str, what: str, error: OSError | UnicodeError) -> Ad
     return AddressError(f"the {what} cannot listen on {address}: {getattr(error, 'strerror', None) or error}")
 
 
-def url_of(listening: socket.socket) -> str:
+def url_of(listening: socket.socket, scheme: str = "http") -> str:
     """The address to open in a browser; a wildcard is shown as loopback."""
     bound: tuple[str, int] = listening.getsockname()[:2]
     host, port = bound
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 -- compared, not bound
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 class _Server(uvicorn.Server):
-    """A uvicorn server that leaves signals to the process that owns it."""
+    """A uvicorn server that lets clients in by our door and leaves signals to the process that owns it."""
+
+    def __init__(self, config: uvicorn.Config, listening: socket.socket, limits: Limits, web: WebFiles) -> None:
+        super().__init__(config)
+        self._door = Door(listening, limits, lambda: web.current.tls, self._arguments)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
         yield
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 -- uvicorn's signature
+        await self.lifespan.startup()
+        self._door.open()
+        door: Any = self._door
+        self.servers = [door]  # uvicorn closes them and waits for it
+        self.started = True
+
+    def _arguments(self) -> dict[str, Any]:
+        return {"config": self.config, "server_state": self.server_state, "app_state": self.lifespan.state}
+
 
 async def serve(
-    app: Any, listening: socket.socket, stop: asyncio.Event, *, request_seconds: float = _REQUEST_SECONDS
+    app: Any,
+    listening: socket.socket,
+    stop: asyncio.Event,
+    *,
+    web: WebFiles | None = None,
+    limits: Limits = Limits(),  # noqa: B008 -- frozen
 ) -> None:
     """Serve ``app`` on the bound socket until ``stop`` is set; requests under way get two seconds to end.
 
-    A request that is not complete ``request_seconds`` after its first byte is cut off.
+    ``web`` says who is let in, and how; without it, anybody is, over plain HTTP.
     """
+    web = web or WebFiles(None)
+    keep_sparse(_COMPLAINING)
     config = uvicorn.Config(
-        app,
+        guarded(app, lambda: web.current),
         log_config=None,
         access_log=False,
         lifespan="off",
-        http=protocol(request_seconds),
         ws="none",
         loop="asyncio",
         server_header=False,
-        limit_concurrency=_MOST_CONNECTIONS,
-        h11_max_incomplete_event_size=_LARGEST_HEAD_BYTES,
-        timeout_keep_alive=_IDLE_SECONDS,
+        h11_max_incomplete_event_size=limits.head_bytes,
+        timeout_keep_alive=limits.idle_seconds,
         timeout_graceful_shutdown=2,
     )
-    server = _Server(config)
+    server = _Server(config, listening, limits, web)
+    watching = asyncio.create_task(web.watch())
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
+    watching.cancel()
     server.should_exit = True
     await serving

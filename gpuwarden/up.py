@@ -5,6 +5,7 @@
 3. Children hang on a pipe from here: when this process is gone, whatever the reason, they stop too.
 4. Ctrl-C reaches this process alone; it asks the children to end, waits, and only then ends them by force.
 5. SIGHUP is passed on to the alerter, which rereads its rules.
+6. The exporter's page asks this alerter for its alerts, unless the settings name another source.
 """
 
 import asyncio
@@ -63,16 +64,18 @@ class Child:
 def up(config: pathlib.Path | None, demo: bool | None, state: str | None, rules: tuple[str, ...]) -> None:  # noqa: FBT001 -- click passes flags so
     """Start the exporter and the alerter and keep them running."""
     given = {"demo": demo}
-    exporter = settings.load("exporter", ExporterSettings, config=config, environ=os.environ, flags=given).values
+    watching = settings.load("exporter", ExporterSettings, config=config, environ=os.environ, flags=given)
     loaded = load_alerter_settings(config, {**given, "state": state, "rules": rules})
     log_to_stderr()
-    page, health = _free_address(exporter.listen, "exporter"), _free_address(loaded.values.listen, "alerter")
+    page, health = _free_address(watching.values.listen, "exporter"), _free_address(loaded.values.listen, "alerter")
     shared = [*(["--config", str(config)] if config else []), *(["--demo"] if demo else [])]
-    own = [*(["--state", state] if state else []), *(part for file in rules for part in ("--rules", file))]
+    shared += ["--state", state] if state else []
+    own = [part for file in rules for part in ("--rules", file)]
     if loaded.values.demo or ("targets",) not in loaded.origins:
         own += ["--target", f"{page.url}/metrics"]
+    asked = [] if ("alerts_from",) in watching.origins else ["--alerts-from", health.url]
     children = [
-        Child("exporter", ["exporter", "--listen", page.listen, *shared], page.url),
+        Child("exporter", ["exporter", "--listen", page.listen, *shared, *asked], page.url),
         Child("alerter", ["alerter", "--listen", health.listen, *shared, *own], health.url, rereads=True),
     ]
     said = [f"gpuwarden {__version__}: open {page.url} (Ctrl-C ends it)", mail_line(loaded.values)]

@@ -1,4 +1,4 @@
-"""The machine itself, from the kernel's own files. What cannot be read is left out; the rest stays.
+"""The machine itself, through psutil and the kernel's own files. What cannot be read is left out; the rest stays.
 
 An exporter in a container sees the host below a folder (``exporter.host.root``), and much of what the kernel shows
 there depends on who looks: ``/proc/net`` and ``/proc/mounts`` are those of the reader, so the host's are read through
@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
+
+import psutil
 
 from exporter.processes.labels import clean_label
 from exporter.snapshot import Host
@@ -21,7 +23,6 @@ T = TypeVar("T")
 # include/linux/proc_ns.h: PROC_UTS_INIT_INO, the inode of the host's own namespace of names.
 _FIRST_UTS_NAMESPACE = 0xEFFFFFFE
 _IN_MEMORY = ("loop", "ram", "zram")
-_NO_MEMORY: Mapping[str, float] = {}
 
 
 class HostReader:
@@ -33,30 +34,29 @@ class HostReader:
         self._monotonic = monotonic
         self._root = root
         self._proc = root / "proc"
-        self._cpu_before: hostfiles.Processors | None = None
+        self._cpu_before: tuple[float, float] | None = None
         self._filesystems = Filesystems(root)
         self._info = self._description()
 
     def read(self) -> Part:
         """Read everything once."""
-        processors = _or_none(lambda: hostfiles.processors(self._text("stat")))
-        memory = _or_none(lambda: hostfiles.memory(self._text("meminfo"))) or _NO_MEMORY
-        total, available = memory.get("MemTotal"), memory.get("MemAvailable")
+        psutil.PROCFS_PATH = str(self._proc)
+        memory, swap = _or_none(psutil.virtual_memory), _or_none(psutil.swap_memory)
         network, disks = _or_none(self._networks) or {}, _or_none(self._disks) or {}
         filesystems = _or_none(self._filesystems.read) or {}
         return Part(
             host=Host(
                 read_at=self._monotonic(),
                 info=self._info,
-                boot_timestamp_seconds=processors.booted if processors else None,
-                cpu_utilization_ratio=self._cpu_utilization(processors),
-                cpus=(processors.cpus or None) if processors else None,
+                boot_timestamp_seconds=_or_none(psutil.boot_time),
+                cpu_utilization_ratio=self._cpu_utilization(),
+                cpus=_or_none(lambda: len(psutil.cpu_times(percpu=True)) or None),
                 load_average=_or_none(lambda: hostfiles.load_averages(self._text("loadavg"))) or {},
-                memory_total_bytes=total,
-                memory_available_bytes=available,
-                memory_used_ratio=max(0.0, 1 - available / total) if total and available is not None else None,
-                swap_total_bytes=memory.get("SwapTotal"),
-                swap_used_bytes=_difference(memory.get("SwapTotal"), memory.get("SwapFree")),
+                memory_total_bytes=memory.total if memory else None,
+                memory_available_bytes=memory.available if memory else None,
+                memory_used_ratio=max(0.0, 1 - memory.available / memory.total) if memory and memory.total else None,
+                swap_total_bytes=swap.total if swap else None,
+                swap_used_bytes=swap.used if swap else None,
                 filesystem_size_bytes={key: usage.total for key, usage in filesystems.items()},
                 filesystem_available_bytes={key: usage.free for key, usage in filesystems.items()},
                 filesystem_used_ratio={
@@ -85,11 +85,18 @@ class HostReader:
         names = (clean_label(_or_none(place.read_bytes) or b"") for place in places)
         return next(filter(None, names), "")
 
-    def _cpu_utilization(self, now: hostfiles.Processors | None) -> float | None:
-        before, self._cpu_before = self._cpu_before, now
-        if now is None or before is None or now.total <= before.total:
+    def _cpu_utilization(self) -> float | None:
+        times = _or_none(psutil.cpu_times)
+        if times is None:
             return None
-        return min(1.0, max(0.0, 1 - (now.idle - before.idle) / (now.total - before.total)))
+        spent: dict[str, float] = times._asdict()
+        idle = spent.get("idle", 0.0) + spent.get("iowait", 0.0)
+        # A guest's time is in the users' time already.
+        total = sum(spent.values()) - spent.get("guest", 0.0) - spent.get("guest_nice", 0.0)
+        before, self._cpu_before = self._cpu_before, (idle, total)
+        if before is None or total <= before[1]:
+            return None
+        return min(1.0, max(0.0, 1 - (idle - before[0]) / (total - before[1])))
 
     def _networks(self) -> Mapping[str, tuple[int, int]]:
         dev = "net/dev" if self._root == Path("/") else "1/net/dev"
@@ -98,9 +105,10 @@ class HostReader:
     def _disks(self) -> Mapping[str, tuple[int, int]]:
         """Whole disks only: a partition's bytes are its disk's bytes already."""
         whole = {path.name.replace("!", "/") for path in (self._root / "sys/block").iterdir()}
+        counters = psutil.disk_io_counters(perdisk=True, nowrap=False) or {}
         return {
-            clean_label(name): item
-            for name, item in hostfiles.disks(self._text("diskstats")).items()
+            clean_label(name): (item.read_bytes, item.write_bytes)
+            for name, item in counters.items()
             if name in whole and not name.startswith(_IN_MEMORY)
         }
 
@@ -109,9 +117,5 @@ def _or_none(read: Callable[[], T]) -> T | None:
     """The reading, or None where the platform or a container does not give it."""
     try:
         return read()
-    except (OSError, ValueError):
+    except (OSError, ValueError, RuntimeError, NotImplementedError, psutil.Error):
         return None
-
-
-def _difference(total: float | None, left: float | None) -> float | None:
-    return None if total is None or left is None else max(0.0, total - left)

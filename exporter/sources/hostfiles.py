@@ -1,4 +1,4 @@
-"""Pure: the kernel's files about the machine, parsed. What a line does not say, or says in another form, is left out.
+"""Pure: the kernel's files that psutil reads only of ourselves. What a line says in no known form is left out.
 
 File systems come from ``mountinfo``: its device number tells bind mounts of one file system from two file systems, and
 the options behind the dash whether the file system itself is read-only, or only this mount of it.
@@ -10,25 +10,10 @@ from typing import NamedTuple
 
 NO_SPACE_TO_RUN_OUT = frozenset({"squashfs", "overlay", "tmpfs", "devtmpfs", "iso9660", "erofs", "ramfs", "cramfs"})
 WITHOUT_DEVICE_BUT_LOCAL = frozenset({"zfs"})
-_KIB = 1024
-_SECTOR = 512
-_READ, _WRITTEN = 5, 9
-"""Columns of ``diskstats``: sectors read, sectors written."""
 _RECEIVED, _SENT, _COLUMNS = 0, 8, 16
 """Columns of ``net/dev`` behind the colon."""
-_IDLE, _WAITING, _GUESTS = 3, 4, slice(8, 10)
-"""Columns of ``cpu`` in ``stat``; guests' time is in the users' time already."""
 _MOUNTINFO_FIELDS = 6
 _ESCAPE = re.compile(r"\\([0-7]{3})")
-
-
-class Processors(NamedTuple):
-    """Time in ticks since the start, idle and in all; Unix seconds of the start."""
-
-    idle: int
-    total: int
-    cpus: int
-    booted: float | None
 
 
 class Mount(NamedTuple):
@@ -39,24 +24,6 @@ class Mount(NamedTuple):
     kind: str
     device: str
     read_only: bool
-
-
-def processors(stat: str) -> Processors | None:
-    """``/proc/stat``; None when it has no line for all processors together."""
-    rows = {head: numbers for head, *numbers in map(str.split, filter(str.strip, stat.split("\n")))}
-    times = _numbers(rows.get("cpu", ()))
-    if len(times) <= _IDLE:
-        return None
-    booted = _numbers(rows.get("btime", ()))
-    idle = sum(times[_IDLE : _WAITING + 1])
-    count = sum(bool(re.fullmatch(r"cpu\d+", head)) for head in rows)
-    return Processors(idle, sum(times) - sum(times[_GUESTS]), count, booted[0] if booted else None)
-
-
-def memory(meminfo: str) -> Mapping[str, float]:
-    """``/proc/meminfo`` in bytes by its own names."""
-    rows = re.findall(r"^([\w()]+):\s+(\d{1,18}) kB\s*$", meminfo, re.MULTILINE)
-    return {name: float(int(value) * _KIB) for name, value in rows}
 
 
 def load_averages(loadavg: str) -> Mapping[str, float]:
@@ -74,17 +41,6 @@ def networks(dev: str) -> Mapping[str, tuple[int, int]]:
         name = name.strip()
         if colon and len(numbers) >= _COLUMNS and name != "lo" and not name.startswith("veth"):
             found[name] = numbers[_RECEIVED], numbers[_SENT]
-    return found
-
-
-def disks(diskstats: str) -> Mapping[str, tuple[int, int]]:
-    """``/proc/diskstats``: bytes read and written, by the device's name."""
-    found: dict[str, tuple[int, int]] = {}
-    for line in diskstats.split("\n"):
-        fields = line.split()
-        numbers = _numbers([*fields[_READ : _READ + 1], *fields[_WRITTEN : _WRITTEN + 1]])
-        if len(numbers) == len(("read", "written")):
-            found[fields[2]] = numbers[0] * _SECTOR, numbers[1] * _SECTOR
     return found
 
 

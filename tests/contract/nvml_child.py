@@ -90,6 +90,7 @@ def health(snapshot: dict[str, Any], source: str) -> dict[str, Any]:
 
 def main() -> None:
     """Sample until standard input ends."""
+    from exporter.known_cards import KnownCards
     from exporter.processes.holders import Holders
     from exporter.processes.table import ProcessTable
     from exporter.processes.workloads import Workloads
@@ -99,6 +100,8 @@ def main() -> None:
 
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     settings = json.loads(sys.argv[1])
+    if "state" in settings:
+        settings["known"] = KnownCards(Path(settings.pop("state")))
     sampler = Sampler(settings.pop("interval"))
     holders = Holders(
         ProcessTable(Path(settings.pop("root", "/"))),
@@ -112,6 +115,7 @@ def main() -> None:
         snapshot = sampler.latest()
         took = time.perf_counter() - began
         answer = {
+            "expected": snapshot.gpus_expected,
             "gpus": [_plain(gpu) for gpu in snapshot.gpus],
             "sources": [dataclasses.asdict(row) for row in snapshot.sources],
             "now": time.monotonic(),
@@ -127,8 +131,14 @@ def main() -> None:
 
 def _plain(gpu: Any) -> dict[str, Any]:
     values = {item.name: getattr(gpu, item.name) for item in dataclasses.fields(gpu)}
+    values["mig_info"] = [dict(info) for info in gpu.mig_info]
     values["processes"] = [dataclasses.asdict(process) for process in gpu.processes]
-    return {name: dict(value) if isinstance(value, Mapping) else value for name, value in values.items()}
+    return {name: _labelled(value) if isinstance(value, Mapping) else value for name, value in values.items()}
+
+
+def _labelled(values: Mapping[Any, Any]) -> dict[str, Any]:
+    """With several labels, the key is "one two"."""
+    return {" ".join(key) if isinstance(key, tuple) else key: value for key, value in values.items()}
 
 
 if __name__ == "__main__":

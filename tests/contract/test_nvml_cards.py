@@ -2,13 +2,14 @@
 
 import pytest
 
+from exporter.accumulators import Accumulators
 from exporter.page import INTERVALS_TO_EXPIRY
 from exporter.processes.holders import Holders
 from exporter.sources.nvml import errors
 from exporter.sources.nvml.card import Card
 from exporter.sources.nvml.device import Device
 from exporter.sources.nvml.gate import Gate
-from exporter.sources.nvml.worker import CardWorker, deadline_for
+from exporter.sources.nvml.worker import CardWorker, Ways, deadline_for
 from exporter.sources.reader import SourceError
 
 
@@ -29,7 +30,7 @@ class Answers:
 
 
 def card_of(driver):
-    return Card("nvml/0", Device(driver, object()), driver, Holders())
+    return Card("nvml/0", Device(driver, object()), driver, Holders(), Accumulators())
 
 
 def test_a_limit_that_fails_for_a_moment_keeps_its_value_and_is_asked_for_again():
@@ -83,8 +84,7 @@ def test_a_reading_that_stalled_is_dropped_and_the_next_one_shown():
         "nvml/0",
         "GPU-0",
         gate,
-        lambda _uuid: Device(driver, object()),
-        lambda _source, _device: card_of(driver),
+        Ways(lambda _uuid: Device(driver, object()), lambda _source, _device: card_of(driver)),
         deadline=deadline_for(1.0),
         monotonic=lambda: driver.now,
     )

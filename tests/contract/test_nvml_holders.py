@@ -172,11 +172,13 @@ def test_garbage_among_the_samples(card, others, case):
 def test_the_newest_of_several_samples_counts(card, others):
     """A program's share would jump to and fro between what it did and what it does."""
     busy, _ = others
-    now = int(time.time() * 1e6)
-    card.gpu(0).set_processes(
-        [Process(busy, GIB, utilization=(90 - 10 * age, 0, 0, 0), sampled_at=now - age * 1000) for age in (1, 0, 2)]
-    )
-    assert by_pid(first(card), "utilization_ratio") == {busy: 0.9}
+    with Sampling(card.environment()) as child:
+        child.until_up(True)
+        now = int(time.time() * 1e6)
+        card.gpu(0).set_processes(
+            [Process(busy, GIB, utilization=(90 - 10 * age, 0, 0, 0), sampled_at=now - age * 1000) for age in (1, 0, 2)]
+        )
+        child.until(lambda found: by_pid(found["gpus"][0], "utilization_ratio") == {busy: 0.9})
 
 
 @pytest.mark.parametrize("code", [Return.SUCCESS, Return.NOT_FOUND, Return.INSUFFICIENT_SIZE])

@@ -274,7 +274,7 @@ def test_indices_that_shift_do_not_mix_cards_up(sampled):
     }
     driver.add_gpu("a100-40gb")
     snapshot = child.until(lambda found: len(found["gpus"]) == 3 and found["gpus"][-1]["up"])
-    assert len({row["source"] for row in snapshot["sources"]}) == 4
+    assert len({row["source"] for row in snapshot["sources"]}) == 5
     driver.gpu(0).present = True
     child.until_up(True, True, True)
 

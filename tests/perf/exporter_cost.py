@@ -1,106 +1,125 @@
-"""What the exporter costs beside nvitop-exporter, under the same simulated driver, in the same run.
+"""What the exporter costs beside nvitop-exporter and node_exporter, in one run on one machine.
 
-``python -m tests.perf.exporter_cost [--cards 8] [--seconds 30]``. The peer is installed into build/peers on the first
-run. Both sample once a second and are scraped once a second. The driver answers at once, so what is measured is the
-exporters' own work; what a real driver adds is the same for both.
+``python -m tests.perf.exporter_cost [--cards 8] [--seconds 220]``. The peers are fetched into build/peers on the first
+run. How it is measured:
+
+- One simulated driver for all who read cards. It answers at once, so what is measured is the exporters' own work; what
+  a real driver adds is the same for both.
+- Each is started twice, for its start, and the second time it stays. Then they take turns, in rounds, so that all meet
+  the same machine; who is not at turn stands still.
+- A turn is a while to settle; then a scrape every five seconds, in which processor time is counted; then a scrape a
+  little less often than once a second, so that each meets a new sample (and every moment between two samples); then
+  many scrapes at once, which find nothing new where there is a cache. node_exporter reads anew for every scrape.
+- Everybody samples once a second and is asked as Prometheus asks: OpenMetrics and gzip.
 """
 
 import argparse
 import contextlib
+import math
 import os
 import platform
-import re
-import socket
 import statistics
-import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import httpx
-import psutil
+from tests.perf.contenders import Contender, contenders
+from tests.perf.crowd import PROCESSES, crowded_driver
+from tests.perf.watching import Watched
 
-from tests.fakes.nvml.driver import FakeDriver
-from tests.fakes.nvml.gpu import Process
-
-ROOT = Path(__file__).parents[2]
-PEER = "nvitop-exporter==1.7.2"
-MIB = 2**20
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """What one exporter cost: memory in bytes, CPU as a share of a core, answers in seconds."""
-
-    name: str
-    rss: float
-    cpu: float
-    median: float
-    slowest: float
-    page_bytes: int
-    series: int
+_STARTS = 2
+_ROUNDS = 2
+_SETTLE_SECONDS = 2.0
+_SECONDS_OF_A_START = 5.0
+_CPU_SHARE = 0.5
+_SCRAPE_EVERY = 5.0
+_FRESH_EVERY = 1.037
+_REPEATED, _REPEATED_SECONDS = 200, 3.0
+MB = 1e6
 
 
-def peer_command() -> str:
-    """The peer's executable, installed on the first call."""
-    folder = ROOT / "build" / "peers"
-    command = folder / "bin" / "nvitop-exporter"
-    if not command.exists():
-        print(f"installing {PEER} into {folder} ...", file=sys.stderr)
-        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-        subprocess.run([folder / "bin" / "pip", "install", "--quiet", PEER], check=True)
-    return str(command)
+@dataclass(slots=True)
+class Taken:
+    """Everything measured of one exporter, in seconds and bytes."""
+
+    starts: list[float] = field(default_factory=list)
+    fresh: list[float] = field(default_factory=list)
+    repeated: list[float] = field(default_factory=list)
+    cpu: float = 0.0
+    cpu_over: float = 0.0
+    resident: int = 0
+    proportional: int | None = None
+    samples: int = 0
 
 
-def free_port() -> int:
-    """A port of loopback that nobody has just now."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return listening.getsockname()[1]
+def percentile(values: Sequence[float], share: float) -> float:
+    """The value that this share of all does not exceed."""
+    return sorted(values)[math.ceil(len(values) * share) - 1]
+
+
+def measured(contender: Contender, watched: Watched, taken: Taken, seconds: float) -> None:
+    """One turn: ``seconds`` of scrapes that each meet something new, and what stands around them."""
+    with watched.awake():
+        pause(_SETTLE_SECONDS, f"{contender.name}: settling")
+        watched.scrape()
+        cpu_seconds = max(_SCRAPE_EVERY, seconds * _CPU_SHARE // _SCRAPE_EVERY * _SCRAPE_EVERY)
+        before, began = watched.cpu_seconds(), time.monotonic()
+        for _ in range(round(cpu_seconds / _SCRAPE_EVERY)):
+            pause(_SCRAPE_EVERY, f"{contender.name}: processor time")
+            taken.fresh.append(watched.scrape())
+        taken.cpu += watched.cpu_seconds() - before
+        taken.cpu_over += time.monotonic() - began
+        for _ in range(max(1, round((seconds - cpu_seconds) / _FRESH_EVERY))):
+            pause(_FRESH_EVERY, f"{contender.name}: fresh scrapes")
+            taken.fresh.append(watched.scrape())
+        ends = time.monotonic() + _REPEATED_SECONDS
+        for _ in range(_REPEATED):
+            if time.monotonic() < ends:
+                taken.repeated.append(watched.scrape())
+        taken.samples = watched.samples
+        taken.resident, taken.proportional = watched.memory()
+
+
+def measure(entrants: Sequence[Contender], seconds: float) -> list[Taken]:
+    """All turns of all exporters, in about ``seconds``."""
+    results = [Taken() for _ in entrants]
+    aside = _SETTLE_SECONDS + _REPEATED_SECONDS + _STARTS * _SECONDS_OF_A_START / _ROUNDS
+    turn = max(10.0, seconds / len(entrants) / _ROUNDS - aside)
+    with contextlib.ExitStack() as stack:
+        for _ in range(_STARTS - 1):
+            for contender, taken in zip(entrants, results, strict=True):
+                with running(contender) as watched:
+                    taken.starts.append(watched.start_seconds)
+        all_watched: list[Watched] = []
+        for contender, taken in zip(entrants, results, strict=True):
+            watched = stack.enter_context(running(contender))
+            taken.starts.append(watched.start_seconds)
+            watched.stop()
+            all_watched.append(watched)
+        for _ in range(_ROUNDS):
+            for contender, watched, taken in zip(entrants, all_watched, results, strict=True):
+                measured(contender, watched, taken, turn)
+    progress("")
+    return results
 
 
 @contextlib.contextmanager
-def started(command: Sequence[str], environ: Mapping[str, str], url: str) -> Iterator[psutil.Process]:
-    """The command for the time of the block, from its first answer on."""
-    with subprocess.Popen(
-        command, env={**os.environ, **environ}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as process:
-        try:
-            deadline = time.monotonic() + 20
-            while True:
-                with contextlib.suppress(httpx.HTTPError):
-                    httpx.get(url, trust_env=False)
-                    break
-                if time.monotonic() > deadline or process.poll() is not None:
-                    message = f"{command[0]} did not start"
-                    raise TimeoutError(message)
-                time.sleep(0.05)
-            yield psutil.Process(process.pid)
-        finally:
-            process.terminate()
+def running(contender: Contender) -> Iterator[Watched]:
+    """The exporter from its first complete answer to the end of the block."""
+    progress(f"{contender.name}: starting")
+    watched = Watched(contender.command, {**os.environ, **contender.environ})
+    try:
+        yield watched
+    finally:
+        watched.end()
 
 
-def measure(name: str, process: psutil.Process, url: str, seconds: int) -> Cost:
-    """Scrape once a second for ``seconds``; the first five are not counted."""
-    times: list[float] = []
-    with httpx.Client(trust_env=False, headers={"accept-encoding": "identity"}) as client:
-        body = b""
-        begun, cpu_before = time.monotonic(), 0.0
-        for second in range(-5, seconds):
-            if second == 0:
-                begun, cpu_before, times = time.monotonic(), sum(process.cpu_times()[:2]), []
-            asked = time.monotonic()
-            body = client.get(url).content
-            times.append(time.monotonic() - asked)
-            progress(f"{name}: {max(second + 1, 0)}/{seconds} s")
-            time.sleep(max(0.0, 1 - (time.monotonic() - asked)))
-        cpu = (sum(process.cpu_times()[:2]) - cpu_before) / (time.monotonic() - begun)
-        rss = process.memory_info().rss
-    progress("")
-    series = len(re.findall(rb"^[^#\n]", body, re.MULTILINE))
-    return Cost(name, rss, cpu, statistics.median(times), max(times), len(body), series)
+def pause(seconds: float, text: str) -> None:
+    """Wait, and say what for."""
+    progress(text)
+    time.sleep(seconds)
 
 
 def progress(text: str) -> None:
@@ -109,45 +128,65 @@ def progress(text: str) -> None:
         print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
 
 
-def report(costs: Sequence[Cost]) -> str:
-    """A Markdown table; the last column is the first row over the second."""
-    ours, peer = costs
-    rows = [
-        ("memory (RSS)", *(f"{cost.rss / MIB:.1f} MiB" for cost in costs), ours.rss / peer.rss),
-        ("CPU, share of a core", *(f"{cost.cpu * 100:.2f} %" for cost in costs), ours.cpu / peer.cpu),
-        ("answer, median", *(f"{cost.median * 1000:.1f} ms" for cost in costs), ours.median / peer.median),
-        ("answer, slowest", *(f"{cost.slowest * 1000:.1f} ms" for cost in costs), ours.slowest / peer.slowest),
-        ("series", *(str(cost.series) for cost in costs), ours.series / peer.series),
-    ]
-    lines = [f"| | {ours.name} | {peer.name} | ratio |", "| --- | --- | --- | --- |"]
-    return "\n".join([*lines, *(f"| {name} | {a} | {b} | {ratio:.2f} |" for name, a, b, ratio in rows)])
+ROWS: tuple[tuple[str, Callable[[Taken], float | None], str], ...] = (
+    ("fresh scrape, median", lambda taken: statistics.median(taken.fresh) * 1000, "{:.2f} ms"),
+    ("fresh scrape, p99", lambda taken: percentile(taken.fresh, 0.99) * 1000, "{:.2f} ms"),
+    ("repeated scrape, median", lambda taken: statistics.median(taken.repeated) * 1000, "{:.2f} ms"),
+    ("repeated scrape, p99", lambda taken: percentile(taken.repeated, 0.99) * 1000, "{:.2f} ms"),
+    ("processor time per minute", lambda taken: taken.cpu / taken.cpu_over * 60, "{:.2f} s"),
+    ("resident memory (RSS)", lambda taken: taken.resident / MB, "{:.1f} MB"),
+    (
+        "memory by share (PSS)",
+        lambda taken: None if taken.proportional is None else taken.proportional / MB,
+        "{:.1f} MB",
+    ),
+    ("start to first complete answer", lambda taken: statistics.median(taken.starts), "{:.2f} s"),
+    ("samples", lambda taken: taken.samples, "{:.0f}"),
+    (
+        "fresh scrape, median per 1,000 samples",
+        lambda taken: statistics.median(taken.fresh) * 1e6 / taken.samples,
+        "{:.2f} ms",
+    ),
+)
+
+
+def report(everybody: Sequence[Contender], found: dict[str, Taken]) -> str:
+    """A Markdown table: a column for each exporter, then ours over each other's."""
+    ours, *others = everybody
+    head = ["", *(contender.name for contender in everybody), *(f"ours / {other.name}" for other in others)]
+    lines = [head, ["---"] * len(head)]
+    for title, value_of, form in ROWS:
+        values = {name: value_of(taken) for name, taken in found.items()}
+        cells = [
+            contender.missing or ("unknown" if (value := values[contender.name]) is None else form.format(value))
+            for contender in everybody
+        ]
+        ratios = [
+            f"{values[ours.name] / values[other.name]:.3f}" if values.get(other.name) and values[ours.name] else "-"
+            for other in others
+        ]
+        lines.append([title, *cells, *ratios])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def main() -> None:
-    """Measure both and print the table."""
+    """Measure all and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cards", type=int, default=8, choices=range(1, 17), metavar="1..16")
-    parser.add_argument("--seconds", type=int, default=30)
+    parser.add_argument("--seconds", type=float, default=220.0, help="for the whole run, about [default: 220]")
     arguments = parser.parse_args()
-    peer = peer_command()
-    with (
-        tempfile.TemporaryDirectory(prefix="gpuwarden-perf-") as folder,
-        FakeDriver.create(Path(folder), ["rtx-3090"] * arguments.cards) as driver,
-    ):
-        for index in range(arguments.cards):
-            driver.gpu(index).set_processes([Process(pid=os.getpid(), memory=2**30)])
-        costs = []
-        ours = [sys.executable, "-m", "gpuwarden", "exporter", "--listen", "127.0.0.1:{port}"]
-        theirs = [peer, "--bind-address", "127.0.0.1", "--port", "{port}", "--interval", "1"]
-        for name, command in (("gpuwarden", ours), (PEER.replace("==", " "), theirs)):
-            port = free_port()
-            url = f"http://127.0.0.1:{port}/metrics"
-            filled = [part.format(port=port) for part in command]
-            with started(filled, driver.environment(), url) as process:
-                costs.append(measure(name, process, url, arguments.seconds))
-    conditions = f"sampled and scraped once a second, {arguments.seconds} s, Python {platform.python_version()}"
-    print(f"{arguments.cards} simulated cards, {conditions}\n")
-    print(report(costs))
+    with crowded_driver(arguments.cards) as driver:
+        everybody = contenders(driver.environment(), Path(driver.environment()["FAKE_NVML_STATE"]).parent)
+        entrants = [contender for contender in everybody if not contender.missing]
+        results = measure(entrants, arguments.seconds)
+    found = {contender.name: taken for contender, taken in zip(entrants, results, strict=True)}
+    fresh = len(results[0].fresh)
+    load = " ".join(f"{average:.1f}" for average in os.getloadavg())
+    print(
+        f"{arguments.cards} simulated cards with {PROCESSES} processes each, sampled once a second; {fresh} fresh "
+        f"scrapes; Python {platform.python_version()}, {os.cpu_count()} processors, load {load}\n"
+    )
+    print(report(everybody, found))
 
 
 if __name__ == "__main__":

@@ -16,10 +16,15 @@ from exporter.sources.host import HostReader
 from exporter.sources.hostfiles import NO_SPACE_TO_RUN_OUT, Mount, mounts, that_can_run_full
 from tests.polling import wait_until
 
-STAT = "cpu  {user} 0 10 {idle} 20 0 0 0 {guest} 0\ncpu0 1 2 3 4\ncpu1 1 2 3 4\nintr 1 2\nbtime 1700000000\n"
+ONE = "1 2 3 4 0 0 0 0 0 0"
+STAT = f"cpu  {{user}} 0 10 {{idle}} 20 0 0 0 {{guest}} 0\ncpu0 {ONE}\ncpu1 {ONE}\nintr 1 2\nbtime 1700000000\n"
 FILES = {
     "proc/stat": STAT.format(user=100, idle=800, guest=0),
-    "proc/meminfo": "MemTotal: 1000 kB\nMemFree: 1 kB\nMemAvailable: 250 kB\nSwapTotal: 64 kB\nSwapFree: 16 kB\n",
+    "proc/meminfo": (
+        "MemTotal: 1000 kB\nMemFree: 1 kB\nMemAvailable: 250 kB\nBuffers: 1 kB\nCached: 9 kB\nSReclaimable: 0 kB\n"
+        "Shmem: 0 kB\nActive: 9 kB\nInactive: 9 kB\nSlab: 0 kB\nSwapTotal: 64 kB\nSwapFree: 16 kB\n"
+    ),
+    "proc/vmstat": "pswpin 0\npswpout 0\n",
     "proc/loadavg": "0.50 1.25 2.00 3/400 1234\n",
     "proc/filesystems": "nodev\tsysfs\nnodev\ttmpfs\nnodev\tnfs\n\text4\n\txfs\n\tsquashfs\n",
     "proc/diskstats": (
@@ -50,7 +55,8 @@ def root(tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     (tmp_path / "proc/1/mountinfo").write_text(mountinfo(tmp_path))
-    return tmp_path
+    yield tmp_path
+    psutil.PROCFS_PATH = "/proc"  # psutil is told where to look once for the whole process
 
 
 def number_of(path):

@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
+from gpuwarden.deadlines import Limits
 from gpuwarden.listener import AddressError, AddressTakenError, bind, parse_address, serve, url_of
 from tests.polling import wait_until
 
@@ -127,7 +128,7 @@ def test_a_request_that_does_not_arrive_is_cut_off(said):
                 answer += part
             return answer
 
-    assert b"200 OK" not in served(talk, request_seconds=0.1)
+    assert b"200 OK" not in served(talk, limits=Limits(request_seconds=0.1))
 
 
 def test_a_second_request_on_a_connection_has_its_own_time():
@@ -142,7 +143,7 @@ def test_a_second_request_on_a_connection_has_its_own_time():
             connection.request("GET", "/")
             return first, connection.getresponse().read(), connection.sock is same
 
-    assert served(talk, request_seconds=0.2) == (b"hello", b"hello", True)
+    assert served(talk, limits=Limits(request_seconds=0.2)) == (b"hello", b"hello", True)
 
 
 def test_silent_connections_do_not_blind_everybody_else():
@@ -154,4 +155,4 @@ def test_silent_connections_do_not_blind_everybody_else():
         for connection in silent:
             connection.close()
 
-    served(talk, request_seconds=0.5)
+    served(talk, limits=Limits(request_seconds=0.5))

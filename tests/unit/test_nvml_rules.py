@@ -5,9 +5,10 @@ import pytest
 from exporter.processes.holders import visible
 from exporter.sources.nvml import errors
 from exporter.sources.nvml.device import Held, Memory
-from exporter.sources.nvml.fields import attributes, memory_values, percent, throttle_values, watts
+from exporter.sources.nvml.fields import attributes, memory_values, throttle_values
 from exporter.sources.nvml.gate import Backoff, Gate, GateClosedError
 from exporter.sources.nvml.processes import merged
+from exporter.sources.nvml.ranges import percent, watts
 from exporter.sources.nvml.support import Field, Support, Value
 from exporter.sources.nvml.verdict import Standing, Verdict, verdict
 

@@ -90,6 +90,33 @@ def test_a_source_that_blocks_holds_up_nobody(sampler):
     until(lambda: sampler.latest().gpus[0].up)
 
 
+def test_each_reading_is_announced_when_it_can_be_seen_whatever_came_of_it(sampler):
+    """The page would show a reading an interval late, or a failed card as well for as long."""
+    seen = []
+    sampler.landed = lambda: seen.append([health.up for health in sampler.latest().sources])
+    sampler.add(Source("x", Part((gpu("0"),)), SourceError("broken")))
+    until(lambda: len(seen) > 1)
+    assert seen[:2] == [[True], [False]]
+
+
+def test_sources_that_come_later_are_read_on_the_same_grid():
+    """Cards would be compared at different moments, and each would cost a page of its own."""
+    times = {}
+
+    class Timed(Source):
+        def read(self):
+            times.setdefault(self.source, []).append(time.monotonic())
+            return super().read()
+
+    sampler = Sampler(0.2)
+    sampler.add(Timed("x", Part()))
+    until(lambda: len(times.get("x", [])) > 1)
+    sampler.add(Timed("y", Part()))
+    until(lambda: len(times.get("y", [])) > 2)
+    sampler.stop(5)
+    assert min(abs(at - times["y"][2]) for at in times["x"]) < 0.1
+
+
 def test_a_failed_reading_takes_the_cards_values_away_at_once(sampler):
     """Old values beside an error would be believed."""
     sampler.add(Source("x", Part((gpu("0", power_watts=100.0, info={"name": "card"}),)), SourceError("broken")))

@@ -9,12 +9,17 @@ import logging
 from itertools import chain
 from typing import Any
 
+from exporter.accumulators import Accumulators
 from exporter.processes.holders import Holders
 from exporter.processes.labels import clean_label
+from exporter.sources.nvml.activity import OCCUPANCY, Activity, parts_of
+from exporter.sources.nvml.buffers import SampleBuffers
 from exporter.sources.nvml.device import Device
 from exporter.sources.nvml.driver import Driver
 from exporter.sources.nvml.errors import GPU_IS_LOST, GpuLostError, NotAvailableError
+from exporter.sources.nvml.field_values import FieldValues
 from exporter.sources.nvml.fields import CHANGING, FIXED, attributes, read_values
+from exporter.sources.nvml.mig import Instances
 from exporter.sources.nvml.processes import ProcessReader
 from exporter.sources.nvml.support import Support, Value
 
@@ -26,14 +31,30 @@ _FIXED_EVERY = 60.0
 class Card:
     """Used by one thread at a time."""
 
-    def __init__(self, source: str, device: Device, driver: Driver, holders: Holders) -> None:
+    def __init__(self, source: str, device: Device, driver: Driver, holders: Holders, memory: Accumulators) -> None:
         self._source = source
         self._device = device
+        self._driver = driver
         self._processes = ProcessReader(driver, holders)
-        self._support = Support(source)
+        self._memory = memory
+        self._begin()
+        self._description: dict[str, str] | None = None
+
+    def _begin(self) -> None:
+        """Nothing has been asked yet; again so when the card is divided or put together, which changes what it can."""
+        self._support = Support(self._source)
+        self._by_id = FieldValues(self._support)
+        self._buffers = SampleBuffers(self._support)
+        self._activity = Activity(self._driver, self._device)
+        self._instances = Instances(self._source, self._driver, self._device)
+        self._divided: float | None = None
         self._fixed: dict[str, tuple[Value, ...]] = {}
         self._fixed_due: dict[str, float] = {}
-        self._description: dict[str, str] | None = None
+
+    def close(self) -> None:
+        """Give back what the driver lent; only while the driver that the handle came from is up."""
+        self._activity.close()
+        self._instances.close()
 
     def read(self, now: float) -> dict[str, Any]:
         """Everything there is to know at ``now`` (monotonic seconds), as keyword arguments for ``Gpu``.
@@ -43,14 +64,30 @@ class Card:
                 device and hears "unknown error" to everything.
             NvmlError: the driver has gone.
         """
+        found = self._whole_card(now)
+        if self._divided not in (None, found.get("mig_enabled")):
+            self.close()
+            self._begin()
+            found = self._whole_card(now)
+        self._divided = found.get("mig_enabled")
+        if self._divided:
+            found |= self._instances.read(now)
+        found |= self._processes.read(self._device, self._support, found, now)
+        found |= self._memory.update(found, self._buffers.highest(self._device, now), now)
+        self._support.tell()
+        return found
+
+    def _whole_card(self, now: float) -> dict[str, Any]:
         self._read_fixed(now)
         values, failed = read_values(CHANGING, self._device, self._support)
-        if failed and not any(values.values()):
+        by_id = self._by_id.read(self._device)
+        if failed and not any(values.values()) and not by_id:
             message = f"the card answers no question: {self._support.failure}"
             raise GpuLostError(message, GPU_IS_LOST)
-        found = attributes(chain(*self._fixed.values(), *values.values()))
-        found |= self._processes.read(self._device, self._support, found, now)
-        self._support.tell()
+        found = attributes(chain(*self._fixed.values(), *values.values(), by_id or ()))
+        ratios = self._support.attempt("activity", self._activity.read) or {}
+        if OCCUPANCY in ratios:
+            found |= {"activity_ratio": parts_of(ratios), "sm_occupancy_ratio": ratios[OCCUPANCY]}
         return found
 
     def _read_fixed(self, now: float) -> None:

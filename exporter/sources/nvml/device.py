@@ -3,18 +3,24 @@
 Numbers of enumerations are those of nvml.h; they are part of the library's binary interface and do not change.
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from exporter.sources.nvml.driver import Driver, Handle, text_of
-from exporter.sources.nvml.errors import INSUFFICIENT_SIZE, NOT_FOUND, SUCCESS, NotAvailableError, error_for
+from exporter.sources.nvml.errors import INSUFFICIENT_SIZE, NOT_FOUND, SUCCESS, NotAvailableError
 
 CLOCKS = {"graphics": 0, "sm": 1, "memory": 2, "video": 3}
 """``nvmlClockType_t``."""
 TEMPERATURE_LIMITS = {"shutdown": 0, "slowdown": 1, "memory_max_operating": 2, "max_operating": 3}
 """``nvmlTemperatureThresholds_t``."""
 
+UNSIGNED = 1
+_UNION = {0: "dVal", UNSIGNED: "uiVal", 2: "ulVal", 3: "ullVal", 4: "sllVal", 5: "siVal", 6: "usVal"}
+"""``nvmlValueType_t`` and the member of ``nvmlValue_t`` that goes with it."""
+
 _CORE_SENSOR = 0
-_MEMORY_TEMPERATURE_FIELD = 82
+# Drivers name various value types for it and always fill the unsigned member.
+_MEMORY_TEMPERATURE = 82
 _MEMORY_V2 = 0x02000028
 
 
@@ -105,13 +111,67 @@ class Device:
         """One of ``TEMPERATURE_LIMITS`` in degrees Celsius."""
         return self._ask("GetTemperatureThreshold", TEMPERATURE_LIMITS[limit])
 
-    def memory_temperature(self) -> int:
-        """Field 82; drivers name various value types for it and always fill the unsigned one."""
-        value = self._ask("GetFieldValues", [_MEMORY_TEMPERATURE_FIELD])[0]
-        if value.nvmlReturn:
-            function = f"field {_MEMORY_TEMPERATURE_FIELD}"
-            raise error_for(function, value.nvmlReturn)
-        return value.value.uiVal
+    def field_values(self, ids: Sequence[tuple[int, int]]) -> list[tuple[int, float]]:
+        """Return code and value of each (``NVML_FI_*``, scope), in one call."""
+        return [
+            (
+                value.nvmlReturn,
+                _number(value.value, UNSIGNED if value.fieldId == _MEMORY_TEMPERATURE else value.valueType),
+            )
+            for value in self._ask("GetFieldValues", ids)
+        ]
+
+    def samples(self, kind: int, since: int) -> list[tuple[int, float]]:
+        """The driver's own readings of a ``nvmlSamplingType_t`` after ``since``: (microseconds since 1970, value)."""
+        value_type, rows = self._ask("GetSamples", kind, since)
+        return [(row.timeStamp, _number(row.sampleValue, value_type)) for row in rows if row.timeStamp > since]
+
+    def vgpu_licensed(self) -> bool | None:
+        """Whether the vGPU software has its licence; None for a card that needs none."""
+        answer = self._ask("GetGridLicensableFeatures")
+        if not answer.isGridLicenseSupported:
+            return None
+        features = answer.gridLicensableFeatures[: answer.licensableFeaturesCount]
+        return any(feature.featureState for feature in features)
+
+    def pcie_link_generation(self) -> int:
+        """PCIe generation in use."""
+        return self._ask("GetCurrPcieLinkGeneration")
+
+    def pcie_link_width(self) -> tuple[int, int]:
+        """Lanes in use, and the most that card and slot can use."""
+        return self._ask("GetCurrPcieLinkWidth"), self._ask("GetMaxPcieLinkWidth")
+
+    def mig_mode(self) -> int:
+        """1 while the card is divided."""
+        return self._ask("GetMigMode")[0]
+
+    def mig_most(self) -> int:
+        """The most MIG devices that the card may be divided into."""
+        return self._ask("GetMaxMigDeviceCount")
+
+    def mig_device(self, number: int) -> "Device":
+        """One MIG device; NOT_FOUND for a hole in the numbers."""
+        return Device(self._driver, Handle(self._ask("GetMigDeviceHandleByIndex", number)))
+
+    def mig_instances(self) -> tuple[int, int]:
+        """GPU instance and compute instance of a MIG device."""
+        return self._ask("GetGpuInstanceId"), self._ask("GetComputeInstanceId")
+
+    def registers(self, types: int, events: Any) -> None:
+        """Have events of these ``nvmlEventType*`` bits put into an event set of the driver."""
+        self._ask("RegisterEvents", types, events)
+
+    def supports_activity(self) -> bool:
+        """Whether the chip counts what its parts do (GPM)."""
+        return bool(self._driver.call("nvmlGpmQueryDeviceSupport", self._handle).isSupportedDevice)
+
+    def sample_activity(self, sample: Any, gpu_instance: int | None = None) -> None:
+        """Fill a sample of the driver with the counters of now, of the whole card or of one GPU instance."""
+        if gpu_instance is None:
+            self._driver.call("nvmlGpmSampleGet", self._handle, sample)
+        else:
+            self._driver.call("nvmlGpmMigSampleGet", self._handle, gpu_instance, sample)
 
     def power_milliwatts(self) -> int:
         """Board power; a one-second average on most cards from Ampere on."""
@@ -186,3 +246,8 @@ class Device:
 
     def _ask(self, name: str, *arguments: Any) -> Any:
         return self._driver.call(f"nvmlDevice{name}", self._handle, *arguments)
+
+
+def _number(value: Any, value_type: int) -> float:
+    """The member of an ``nvmlValue_t`` that its type names; an unknown type is read as the widest number."""
+    return getattr(value, _UNION.get(value_type, "ullVal"))

@@ -5,9 +5,10 @@ as a typed ``NvmlError``; no null handle goes in, since ctypes would let the lib
 """
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
-from exporter.sources.nvml.errors import GPU_IS_LOST, INVALID_ARGUMENT, GpuLostError, NvmlError, error_for
+from exporter.sources.nvml.errors import GPU_IS_LOST, INVALID_ARGUMENT, SUCCESS, GpuLostError, NvmlError, error_for
 
 logger = logging.getLogger(__name__)
 
@@ -85,6 +86,44 @@ class Driver:
     def process_name(self, pid: int) -> str:
         """``nvmlSystemGetProcessName``: a path, on some systems with arguments behind it."""
         return str(self.call("nvmlSystemGetProcessName", pid))
+
+    def make_event_set(self) -> Any:
+        """``nvmlEventSetCreate``; the set ends with ``shutdown``."""
+        return self.call("nvmlEventSetCreate")
+
+    def free_event_set(self, events: Any) -> None:
+        """``nvmlEventSetFree``; never after ``shutdown``, which has freed it."""
+        self.call("nvmlEventSetFree", events)
+
+    def next_event(self, events: Any, milliseconds: int) -> tuple[int, int]:
+        """``nvmlEventSetWait_v2``: ``nvmlEventType*`` and the event's data.
+
+        Raises:
+            NvmlError: with the code ``TIMEOUT`` when nothing has happened.
+        """
+        data = self.call("nvmlEventSetWait_v2", events, milliseconds)
+        return data.eventType, data.eventData
+
+    def make_sample(self) -> Any:
+        """``nvmlGpmSampleAlloc``."""
+        return self.call("nvmlGpmSampleAlloc")
+
+    def free_sample(self, sample: Any) -> None:
+        """``nvmlGpmSampleFree``."""
+        self.call("nvmlGpmSampleFree", sample)
+
+    def activity(self, first: Any, second: Any, metrics: Sequence[int]) -> dict[int, float]:
+        """``nvmlGpmMetricsGet``: by ``NVML_GPM_METRIC_*`` what happened between two samples, as far as it is known."""
+        library = self._library()
+        asked = library.c_nvmlGpmMetricsGet_t()
+        asked.version = library.NVML_GPM_METRICS_GET_VERSION
+        asked.numMetrics = len(metrics)
+        asked.sample1, asked.sample2 = first, second
+        for place, metric in enumerate(metrics):
+            asked.metrics[place].metricId = metric
+        self.call("nvmlGpmMetricsGet", asked)
+        answers = asked.metrics[: len(metrics)]
+        return {answer.metricId: answer.value for answer in answers if answer.nvmlReturn == SUCCESS}
 
     def _library(self) -> Any:
         if self._pynvml is None:

@@ -1,7 +1,6 @@
 """What is read from a card besides its processes: one row per thing, each failing by itself.
 
-Values outside their range are absent: drivers are known to answer with sentinels (0xFFFFFFFF, 9223372036854775794)
-and call that a success. Units become the catalog's base units here.
+Units become the catalog's base units here; what comes by field id is in field_values.py.
 
 Memory: version 2 of the call says what the driver keeps for itself, and used / (total - reserved) is the share that
 can still run out. Version 1 (drivers before 510, WSL) counts the reserve as used; there used / total is published,
@@ -15,6 +14,7 @@ from typing import Any
 
 from exporter.sources.nvml.device import CLOCKS, TEMPERATURE_LIMITS, Device, Memory
 from exporter.sources.nvml.errors import NOT_SUPPORTED, UNKNOWN
+from exporter.sources.nvml.ranges import celsius, flag, joules, megahertz, percent, watts, within
 from exporter.sources.nvml.support import Field, Support, Value
 
 _MAX_FANS = 16
@@ -28,36 +28,6 @@ THROTTLE_REASONS = {
     "hw_power_brake": 0x80,
 }
 """Bits of ``nvmlClocksEventReasons``; an idle card and clocks that a person set are no throttling."""
-
-
-def within(value: float, low: float, high: float) -> float | None:
-    """``value``, or None when it lies outside ``low..high`` and so is no reading."""
-    return float(value) if low <= value <= high else None
-
-
-def percent(value: float, highest: float = 100) -> float | None:
-    """0 to ``highest`` percent as a ratio."""
-    return value / 100 if 0 <= value <= highest else None
-
-
-def celsius(value: float) -> float | None:
-    """A temperature that silicon can have."""
-    return within(value, -50, 200)
-
-
-def megahertz(value: float) -> float | None:
-    """A clock in hertz."""
-    return value * 1e6 if 0 <= value <= 20_000 else None  # noqa: PLR2004 -- 20 GHz
-
-
-def watts(milliwatts: float) -> float | None:
-    """Board power; 10 kW is beyond any board and below the sentinel."""
-    return milliwatts / 1000 if 0 <= milliwatts <= 10_000_000 else None  # noqa: PLR2004 -- as the docstring says
-
-
-def joules(millijoules: float) -> float | None:
-    """Energy; 2**53 mJ is 285 years at a kilowatt."""
-    return millijoules / 1000 if 0 <= millijoules <= 2**53 else None
 
 
 def memory_values(memory: Memory) -> tuple[Value, ...]:
@@ -99,6 +69,16 @@ def _one_fan(device: Device) -> tuple[Value, ...]:
     return (Value("fan_speed_ratio", percent(device.fan_percent_v1(), 200), "0"),)
 
 
+def _link_width(device: Device) -> tuple[Value, ...]:
+    used, most = device.pcie_link_width()
+    return (Value("pcie_link_width_ratio", within(used / most, 0, 1) if most else None),)
+
+
+def _licence(device: Device) -> tuple[Value, ...]:
+    licensed = device.vgpu_licensed()
+    return (Value("vgpu_licensed", None if licensed is None else float(licensed)),)
+
+
 def _way(
     attribute: str, ask: Callable[[Device], float], checked: Callable[[float], float | None], label: str = ""
 ) -> Callable[[Device], tuple[Value, ...]]:
@@ -126,14 +106,16 @@ def _limit(limit: str) -> Field:
     return Field(f"{limit} temperature limit", (way,), fixed=True)
 
 
+MEMORY = Field(
+    "memory",
+    (lambda device: memory_values(device.memory()), lambda device: memory_values(device.memory_v1())),
+    also_next_on=frozenset({UNKNOWN}),
+    ends_on=frozenset({NOT_SUPPORTED}),
+)
+
 FIELDS: tuple[Field, ...] = (
     Field("utilization", (_utilization,)),
-    Field(
-        "memory",
-        (lambda device: memory_values(device.memory()), lambda device: memory_values(device.memory_v1())),
-        also_next_on=frozenset({UNKNOWN}),
-        ends_on=frozenset({NOT_SUPPORTED}),
-    ),
+    MEMORY,
     Field(
         "temperature",
         (
@@ -147,7 +129,6 @@ FIELDS: tuple[Field, ...] = (
         Device.temperature_margin,
         partial(within, low=-200, high=200),
     ),
-    _simple("memory temperature", "memory_temperature_celsius", Device.memory_temperature, celsius),
     _simple("power", "power_watts", Device.power_milliwatts, watts),
     _simple("power limit", "power_limit_watts", Device.power_limit_milliwatts, watts),
     _simple("energy", "energy_joules_total", Device.energy_millijoules, joules),
@@ -167,6 +148,10 @@ FIELDS: tuple[Field, ...] = (
         "compute mode",
         (_way("compute_mode", Device.compute_mode, partial(within, low=0, high=3)),),
     ),
+    _simple("PCIe generation", "pcie_link_generation", Device.pcie_link_generation, partial(within, low=1, high=99)),
+    Field("PCIe width", (_link_width,)),
+    _simple("MIG mode", "mig_enabled", Device.mig_mode, flag),
+    Field("vGPU licence", (_licence,), fixed=True),
     *(_clock("clock_max_hertz", Device.clock_max_megahertz, clock, fixed=True) for clock in CLOCKS),
     *(_limit(limit) for limit in TEMPERATURE_LIMITS),
 )

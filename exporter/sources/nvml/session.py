@@ -10,9 +10,8 @@ is the driver's. Starting may hang in the driver; then only the session's own th
 - ``needs_restart`` is set when only a new process can go on: the library was replaced under us (a driver upgrade; the
   old one stays loaded for good), or the driver has been gone for ``stuck`` seconds and a call still hangs in it. A
   process that has never seen the driver well does not ask for this: the new one would meet the same state.
-- Cards that come and go are found by counting them from time to time. A card once seen is remembered by its UUID and
-  stays, not up, when it is gone. A card whose handle cannot be had is unknown: it has no series of its own and costs
-  no other card; the session's detail names it.
+- Cards that come and go are found by counting them from time to time; roster.py remembers them. A card whose handle
+  cannot be had is unknown: it has no series of its own and costs no other card; the session's detail names it.
 """
 
 import logging
@@ -20,22 +19,26 @@ import threading
 import time
 from collections.abc import Callable
 
+from exporter.accumulators import Accumulators
+from exporter.known_cards import KnownCards
 from exporter.processes.holders import Holders
-from exporter.processes.labels import clean_label
 from exporter.sampler import Sampler
 from exporter.sources.nvml.card import Card
 from exporter.sources.nvml.device import Device
 from exporter.sources.nvml.driver import Driver
 from exporter.sources.nvml.errors import GPU_IS_LOST, DriverGoneError, GpuLostError, LibraryMismatchError
+from exporter.sources.nvml.events import EventReader, XidLog
 from exporter.sources.nvml.gate import Backoff, Gate
 from exporter.sources.nvml.inventory import Inventory, take_inventory
+from exporter.sources.nvml.roster import Roster
 from exporter.sources.nvml.verdict import verdict
-from exporter.sources.nvml.worker import CardWorker, deadline_for
+from exporter.sources.nvml.worker import CardWorker, Ways, deadline_for
 from exporter.sources.reader import Part, SourceError
 
 logger = logging.getLogger(__name__)
 
 _DRAIN = 1.0
+_LONGEST_WITHOUT_EVENTS = 1.0
 
 
 class NvmlSession:
@@ -48,6 +51,8 @@ class NvmlSession:
         sampler: Sampler,
         *,
         holders: Holders | None = None,
+        known: KnownCards | None = None,
+        expected: int | None = None,
         retry_limit: float = 10.0,
         recount: float = 10.0,
         stuck: float = 60.0,
@@ -58,35 +63,40 @@ class NvmlSession:
         self._driver = Driver()
         self._gate = Gate("the driver has not been started yet")
         self._holders = holders or Holders()
+        self._xids = XidLog()
+        self._events = EventReader(self._driver, self._gate, self._xids)
         self._retry_limit = retry_limit
         self._recount_every = recount
         self._stuck = stuck
         self._monotonic = monotonic
         self._backoff = Backoff(1.0, retry_limit)
         self._step = threading.Lock()
-        self._cards: dict[str, CardWorker] = {}
-        self._listed: set[str] = set()
+        self._roster = Roster(sampler, self._worker, known or KnownCards(None), expected)
         self._running = False
         self._seen_well = False
         self._error: SourceError | None = None
         self._gone_at: float | None = None
-        self._started_at = self._counted_at = float("-inf")
+        self._started_at = self._counted_at = self._remember_due = float("-inf")
         self._count = 0
         self._unknown: dict[int, str] = {}
 
     def start(self) -> None:
         """Begin, in a thread of the sampler."""
         self._sampler.add(self)
+        self._sampler.add(self._events, interval=min(self._sampler.interval, _LONGEST_WITHOUT_EVENTS))
+        self._roster.list_new()
 
     def stop(self, timeout: float) -> bool:
         """Let no card be read any more and shut the driver down; False when a call was still in it."""
         deadline = time.monotonic() + timeout
         self._sampler.remove(self.source)
+        self._sampler.remove(self._events.source)
         self._close()
         # Taken for good: no further step is made. One that was under way may have opened the gate and added cards.
         if not self._step.acquire(timeout=timeout):
             return False
         self._close()
+        self._roster.remember()
         if not self._gate.drained(max(0.0, deadline - time.monotonic())):
             return False
         last = threading.Thread(target=self._driver.shutdown, name="nvml shutdown", daemon=True)
@@ -96,8 +106,7 @@ class NvmlSession:
 
     def _close(self) -> None:
         self._gate.close("the exporter is stopping")
-        for card in tuple(self._cards.values()):
-            self._sampler.remove(card.source)
+        self._roster.close()
 
     def read(self) -> Part:
         """One step; the cards themselves are read by their own readers.
@@ -110,15 +119,21 @@ class NvmlSession:
             raise SourceError(message, quiet=True)
         try:
             self._proceed(self._monotonic())
+            self._check_count()
+        except SourceError as error:
+            error.part = Part(gpus_expected=self._roster.expected)
+            raise
         finally:
             self._step.release()
+        return Part(detail=self._unopened(), gpus_expected=self._roster.expected)
+
+    def _check_count(self) -> None:
         if self._count == 0:
             message = "the driver shows no GPU"
             raise SourceError(message)
         if len(self._unknown) == self._count:
             message = f"no GPU can be opened: {next(iter(self._unknown.values()))}"
             raise SourceError(message)
-        return Part(detail=self._unopened())
 
     def _unopened(self) -> str:
         return "; ".join(
@@ -126,6 +141,9 @@ class NvmlSession:
         )
 
     def _proceed(self, now: float) -> None:
+        if now >= self._remember_due:
+            self._remember_due = now + self._recount_every
+            self._roster.remember()
         if self._running:
             self._judge(now)
         if not self._running:
@@ -138,7 +156,7 @@ class NvmlSession:
                 raise
 
     def _judge(self, now: float) -> None:
-        cards = tuple(self._cards.values())
+        cards = self._roster.workers
         outcome = verdict(now, [card.standing for card in cards], 2 * self._sampler.interval)
         for number in outcome.only_lost:
             cards[number].detach(GpuLostError("the driver does not find the card", GPU_IS_LOST))
@@ -169,7 +187,7 @@ class NvmlSession:
         self._running = self._seen_well = True
         self.needs_restart.clear()
         self._gate.open()
-        self._list_new()
+        self._roster.list_new()
 
     def _restart(self, now: float) -> None:
         if not self._gate.drained(_DRAIN):
@@ -185,7 +203,7 @@ class NvmlSession:
         self._counted_at = now
         if self._unknown or self._driver.card_count() != self._count:
             self._take(take_inventory(self._driver), restarted=False)
-            self._list_new()
+            self._roster.list_new()
 
     def _take(self, inventory: Inventory, *, restarted: bool) -> None:
         for position, text in inventory.unknown.items():
@@ -196,32 +214,27 @@ class NvmlSession:
             logger.info("nvml: driver %s shows %d GPUs", version, inventory.count)
         self._unknown = inventory.unknown
         self._count = inventory.count
-        for uuid, (index, device) in inventory.found.items():
-            card = self._cards.get(uuid) or self._cards.setdefault(uuid, self._worker(uuid, index))
-            card.attach(index, device, inventory.versions, restarted=restarted)
-        for uuid, card in self._cards.items():
-            # While some card cannot be opened, a missing one may be that one; its old handle then speaks for itself.
-            if uuid not in inventory.found and (restarted or not inventory.unknown):
-                card.detach(GpuLostError("the card has gone from the driver's list", GPU_IS_LOST))
+        self._roster.take(inventory, restarted=restarted)
+        self._events.watch({uuid: device for uuid, (_, device) in inventory.found.items()}, restarted=restarted)
+        self._remember_due = float("-inf")
 
-    def _list_new(self) -> None:
-        for uuid, card in self._cards.items():
-            if uuid not in self._listed:
-                self._listed.add(uuid)
-                self._sampler.add(card, card.absent)
-
-    def _worker(self, uuid: str, index: str) -> CardWorker:
-        # A source keeps its name for life, so an index that was taken over from a card that is gone is not free.
-        name = f"nvml/{index}"
-        if any(card.source == name for card in self._cards.values()):
-            name = f"nvml/{clean_label(uuid)}"
+    def _worker(self, source: str, uuid: str, memory: Accumulators) -> CardWorker:
+        ways = Ways(
+            self._found_again,
+            lambda source, device: Card(source, device, self._driver, self._holders, memory),
+            lambda: self._xids.of(uuid),
+        )
         return CardWorker(
-            name,
+            source,
             uuid,
             self._gate,
-            lambda wanted: Device(self._driver, self._driver.card_called(wanted)),
-            lambda source, device: Card(source, device, self._driver, self._holders),
+            ways,
             deadline=deadline_for(self._sampler.interval),
             retry_limit=self._retry_limit,
             monotonic=self._monotonic,
         )
+
+    def _found_again(self, uuid: str) -> Device:
+        device = Device(self._driver, self._driver.card_called(uuid))
+        self._events.returned(uuid, device)
+        return device

@@ -12,12 +12,14 @@ its worker tells; a line for each question would come anew with every handle und
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from exporter.sources.nvml.device import Device
 from exporter.sources.nvml.errors import NotAvailableError
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 class Value(NamedTuple):
@@ -81,6 +83,20 @@ class Support:
                 self._proven.add(field.name)
                 return values
 
+    def attempt(self, name: str, read: Callable[[], T]) -> T | None:
+        """What ``read`` gives, None when it fails now or has turned out not to be supported; then it is not called.
+
+        Raises:
+            NvmlError: the card or the driver has gone.
+        """
+        if name in self._unsupported:
+            return None
+        try:
+            return read()
+        except NotAvailableError as error:
+            self.settles(name, error)
+            return None
+
     @property
     def failure(self) -> str:
         """The first failure of now since ``tell`` in words, empty when there was none."""
@@ -102,10 +118,18 @@ class Support:
             return False
         return error.settled or (error.code in field.also_next_on and field.name not in self._proven)
 
-    def _failed(self, field: Field, error: NotAvailableError) -> tuple[Value, ...] | None:
+    def settles(self, name: str, error: NotAvailableError) -> bool:
+        """Remember a failure, to be told; True when it settles that this card cannot."""
         if error.settled:
-            self._unsupported.add(field.name)
-            self._untold.append(field.name)
-            return ()
-        self._failures[field.name, error.code] = str(error)
-        return None
+            self.give_up(name)
+        else:
+            self._failures[name, error.code] = str(error)
+        return error.settled
+
+    def give_up(self, name: str) -> None:
+        """Remember, and tell once, that this card does not support what is called so."""
+        self._unsupported.add(name)
+        self._untold.append(name)
+
+    def _failed(self, field: Field, error: NotAvailableError) -> tuple[Value, ...] | None:
+        return () if self.settles(field.name, error) else None

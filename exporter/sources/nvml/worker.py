@@ -9,7 +9,9 @@ thrown away: its first values are as old as it took, and the page would show the
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 from exporter.processes.labels import clean_label
 from exporter.snapshot import Gpu
@@ -33,11 +35,22 @@ def deadline_for(interval: float) -> float:
     return min(_INTERVALS_TO_READ * interval + _GRACE_SECONDS, _LONGEST_DEADLINE)
 
 
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """To a card: ``look_up`` finds it again by its UUID, ``card`` makes a ``Card`` of its source's name and a handle.
+
+    ``reported`` are the attributes of ``Gpu`` that stand even when the card cannot be read.
+    """
+
+    look_up: Callable[[str], Device]
+    card: Callable[[str, Device], Card]
+    reported: Callable[[], Mapping[str, Any]] = dict[str, Any]
+
+
 class CardWorker:
     """The sampler's reader for the card with this UUID.
 
-    ``look_up`` finds the card again by its UUID, ``card`` makes a ``Card`` of a handle (its arguments: the source's
-    name and the handle). ``succeeded_at`` is when the last good reading began, in monotonic seconds.
+    ``succeeded_at`` is when the last good reading began, in monotonic seconds.
     """
 
     def __init__(
@@ -45,8 +58,7 @@ class CardWorker:
         source: str,
         uuid: str,
         gate: Gate,
-        look_up: Callable[[str], Device],
-        card: Callable[[str, Device], Card],
+        ways: Ways,
         *,
         deadline: float,
         retry_limit: float = 10.0,
@@ -58,8 +70,7 @@ class CardWorker:
         self._driver_failed_at: float | None = None
         self._uuid = uuid
         self._gate = gate
-        self._look_up = look_up
-        self._make_card = card
+        self._ways = ways
         self._deadline = deadline
         self._monotonic = monotonic
         self._backoff = Backoff(1.0, retry_limit)
@@ -70,9 +81,18 @@ class CardWorker:
         self._info: Mapping[str, str] = MappingProxyType({})
 
     @property
+    def info(self) -> Mapping[str, str]:
+        """The card's description as it was last read."""
+        return self._info
+
+    @property
     def standing(self) -> Standing:
         """What this card can tell about the driver as a whole."""
         return Standing(self._card is not None, self.succeeded_at, self._driver_failed_at)
+
+    def recall(self, index: str, info: Mapping[str, str]) -> None:
+        """Describe a card that has not been read yet as it was last seen."""
+        self.index, self._info = clean_label(index), MappingProxyType(dict(info))
 
     def attach(self, index: str, device: Device, versions: Mapping[str, str], *, restarted: bool) -> None:
         """Tell the card's index of today; hand over a handle if the driver was ``restarted`` or there was none."""
@@ -80,7 +100,7 @@ class CardWorker:
             self.index = index
             self._versions = versions
             if restarted or self._card is None:
-                self._card = self._make_card(self.source, device)
+                self._card = self._ways.card(self.source, device)
                 self._driver_failed_at = None
 
     def detach(self, error: GpuLostError) -> None:
@@ -92,7 +112,15 @@ class CardWorker:
     def absent(self) -> Part:
         """The card as it stands when there is no reading of it."""
         uuid = clean_label(self._uuid)
-        return Part((Gpu(index=self.index, uuid=uuid, read_at=self._monotonic(), up=False, info=self._info),))
+        lost = Gpu(
+            index=self.index,
+            uuid=uuid,
+            read_at=self._monotonic(),
+            up=False,
+            info=self._info,
+            **self._ways.reported(),
+        )
+        return Part((lost,))
 
     def read(self) -> Part:
         """One reading of the whole card.
@@ -118,6 +146,9 @@ class CardWorker:
             found = card.read(began)
             self._info = MappingProxyType({**self._versions, **card.description()})
         except GpuLostError as error:
+            if card is not None:
+                # Only here, on the card's own thread and inside the gate: what it gives back may be in use elsewhere.
+                card.close()
             with self._lock:
                 if card is not None and self._card is card:
                     self._drop(error)
@@ -131,6 +162,7 @@ class CardWorker:
             raise SourceError(message, self.absent())
         self.succeeded_at = began
         self._backoff.reset()
+        found |= self._ways.reported()
         gpu = Gpu(index=self.index, uuid=clean_label(self._uuid), read_at=ended, info=self._info, **found)
         return Part((gpu,))
 
@@ -143,13 +175,13 @@ class CardWorker:
         if not self._backoff.due(now):
             raise self._lost.again()
         try:
-            device = self._look_up(self._uuid)
+            device = self._ways.look_up(self._uuid)
         except (NotAvailableError, GpuLostError) as error:
             lost = GpuLostError(f"the driver does not find the card: {error}", GPU_IS_LOST)
             with self._lock:
                 self._drop(lost)
             raise lost from None
-        card = self._make_card(self.source, device)
+        card = self._ways.card(self.source, device)
         with self._lock:
             self._card = card
         return card

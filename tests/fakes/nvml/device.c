@@ -128,6 +128,23 @@ INDEXED_CALLS(INDEXED_CALL)
 
 /* The others. */
 
+EXPORT nvmlReturn_t nvmlDeviceGetUUID(nvmlDevice_t device, char *out, unsigned length) {
+    struct visit visit = visit_device_or_mig(device, CALL_nvmlDeviceGetUUID);
+    if (visit.open)
+        visit.answer = copy_text(out, length, visit.mig ? visit.mig->uuid : visit.gpu->uuid);
+    return leave(&visit);
+}
+
+EXPORT nvmlReturn_t nvmlDeviceGetName(nvmlDevice_t device, char *out, unsigned length) {
+    struct visit visit = visit_device_or_mig(device, CALL_nvmlDeviceGetName);
+    char name[192];
+    if (visit.open && visit.mig)
+        snprintf(name, sizeof name, "%s MIG %s", visit.gpu->name, visit.mig->profile);
+    if (visit.open)
+        visit.answer = copy_text(out, length, visit.mig ? name : visit.gpu->name);
+    return leave(&visit);
+}
+
 EXPORT nvmlReturn_t nvmlDeviceGetIndex(nvmlDevice_t device, unsigned *index) {
     struct visit visit = visit_device(device, CALL_nvmlDeviceGetIndex);
     if (visit.open)
@@ -179,16 +196,24 @@ typedef struct {
     unsigned long long total, reserved, free, used;
 } nvmlMemory_v2_t;
 
-static uint64_t free_memory(const struct gpu *gpu) {
-    uint64_t taken = gpu->memory_reserved + LOAD(gpu->memory_used);
-    return taken < gpu->memory_total ? gpu->memory_total - taken : 0;
+struct share {
+    uint64_t total, reserved, used, available;
+};
+
+static struct share share_of(const struct visit *visit) {
+    struct share share = visit->mig
+        ? (struct share){visit->mig->memory_total, visit->mig->memory_reserved, LOAD(visit->mig->memory_used), 0}
+        : (struct share){visit->gpu->memory_total, visit->gpu->memory_reserved, LOAD(visit->gpu->memory_used), 0};
+    uint64_t taken = share.reserved + share.used;
+    share.available = taken < share.total ? share.total - taken : 0;
+    return share;
 }
 
 EXPORT nvmlReturn_t nvmlDeviceGetMemoryInfo(nvmlDevice_t device, nvmlMemory_t *memory) {
-    struct visit visit = visit_device(device, CALL_nvmlDeviceGetMemoryInfo);
+    struct visit visit = visit_device_or_mig(device, CALL_nvmlDeviceGetMemoryInfo);
     if (visit.open) {
-        uint64_t available = free_memory(visit.gpu);
-        *memory = (nvmlMemory_t){visit.gpu->memory_total, available, visit.gpu->memory_total - available};
+        struct share share = share_of(&visit);
+        *memory = (nvmlMemory_t){share.total, share.available, share.total - share.available};
     }
     return leave(&visit);
 }
@@ -196,13 +221,13 @@ EXPORT nvmlReturn_t nvmlDeviceGetMemoryInfo(nvmlDevice_t device, nvmlMemory_t *m
 #define VERSION(type, number) ((unsigned)sizeof(type) | (number) << 24)
 
 EXPORT nvmlReturn_t nvmlDeviceGetMemoryInfo_v2(nvmlDevice_t device, nvmlMemory_v2_t *memory) {
-    struct visit visit = visit_device(device, CALL_nvmlDeviceGetMemoryInfo_v2);
-    struct gpu *gpu = visit.gpu;
-    if (visit.open && memory->version != VERSION(nvmlMemory_v2_t, 2u))
+    struct visit visit = visit_device_or_mig(device, CALL_nvmlDeviceGetMemoryInfo_v2);
+    if (visit.open && memory->version != VERSION(nvmlMemory_v2_t, 2u)) {
         visit.answer = NVML_ERROR_ARGUMENT_VERSION_MISMATCH;
-    else if (visit.open)
-        *memory = (nvmlMemory_v2_t){memory->version, gpu->memory_total, gpu->memory_reserved, free_memory(gpu),
-                                    gpu->memory_used};
+    } else if (visit.open) {
+        struct share share = share_of(&visit);
+        *memory = (nvmlMemory_v2_t){memory->version, share.total, share.reserved, share.available, share.used};
+    }
     return leave(&visit);
 }
 

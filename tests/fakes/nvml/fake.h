@@ -18,6 +18,7 @@ typedef struct nvmlEventSet_st *nvmlEventSet_t;
 struct visit {
     struct call_state *state;
     struct gpu *gpu; /* NULL for a driver-wide call */
+    struct mig *mig; /* NULL for a whole card */
     nvmlReturn_t answer;
     bool open;
 };
@@ -39,6 +40,10 @@ nvmlDevice_t device_handle(unsigned slot);
 unsigned device_slot(nvmlDevice_t device);
 void pause_briefly(void);
 uint64_t now_microseconds(int clock);
+
+/* A call that a MIG device answers too; on every other call its handle answers NOT_SUPPORTED. */
+struct visit visit_device_or_mig(nvmlDevice_t device, enum call call);
+nvmlDevice_t mig_handle(unsigned slot, unsigned number);
 
 /* events.c */
 void forget_event_sets(void);

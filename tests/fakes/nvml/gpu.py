@@ -1,9 +1,11 @@
 """One card of the fake driver, as a test holds it."""
 
 import ctypes
+import time
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from tests.fakes.nvml import layout, table
 from tests.fakes.nvml.calls import CallRow
@@ -15,7 +17,11 @@ _VALUES = frozenset(value.name for value in table.GPU_VALUES)
 _ALL_KINDS = Kind.COMPUTE | Kind.GRAPHICS | Kind.MPS
 _NAMESPACE = uuid.UUID("8d6a3c62-6d3c-4bb1-9f5c-1d2f2f6f7a10")
 _XID_CRITICAL_ERROR = 8
-_RESET_AT_RELOAD = ("energy", "violation_times", "slowdown_times", "ecc_errors", "pcie_bytes", "pcie_replays")
+_RESET_AT_RELOAD = (
+    *("energy", "violation_times", "slowdown_times", "pcie_bytes", "pcie_replays"),
+    *("nvlink_bytes", "nvlink_kibibytes", "nvlink_errors"),
+)
+_MIB = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +121,27 @@ class FakeGpu(CallRow):
         """Queue an event for every set that registered this card before; the queue holds ``table.MAX_EVENTS``."""
         self._card.events[self._card.event_count % table.MAX_EVENTS] = (event_type, code)
         self._card.event_count += 1
+
+    def add_sample(self, kind: Literal["power", "utilization"], value: int, at: float | None = None) -> None:
+        """Put a reading into the driver's own buffer: milliwatts or percent, ``at`` seconds since 1970 (now)."""
+        count = getattr(self._card, f"{kind}_sample_count")
+        place = getattr(self._card, f"{kind}_samples")[count % table.MAX_SAMPLES]
+        place.at, place.value = int((time.time() if at is None else at) * 1e6), value
+        setattr(self._card, f"{kind}_sample_count", count + 1)
+
+    def add_mig(self, number: int, profile: str, memory_mib: int, gpu_instance: int, compute_instance: int = 0) -> None:
+        """Cut a MIG device out of the card; the card answers so once ``mig_mode`` is ``[1, 1]``."""
+        device = self._card.mig_devices[number]
+        device.uuid = f"MIG-{uuid.uuid5(_NAMESPACE, f'{self.uuid}/{number}')}".encode()
+        device.profile = profile.encode()
+        device.memory_total, device.memory_reserved, device.memory_used = memory_mib * _MIB, 0, 0
+        device.gpu_instance, device.compute_instance = gpu_instance, compute_instance
+        device.present = 1
+        self._card.mig_most = max(self._card.mig_most, number + 1)
+
+    def mig(self, number: int) -> ctypes.Structure:
+        """The words of one MIG device: ``memory_used``, ``gpm``, ``present``."""
+        return self._card.mig_devices[number]
 
     def reset_counters(self) -> None:
         """What a reload of the driver starts again from zero."""

@@ -46,7 +46,18 @@ def _prologue() -> Iterator[str]:
     yield "#pragma once"
     yield "#include <stddef.h>"
     yield "#include <stdint.h>"
-    for name in ("MAX_GPUS", "MAX_PROCESSES", "MAX_NAME", "MAX_EVENTS", "MAX_FANS", "SYSTEM_ROW", "ABSENT"):
+    for name in (
+        "MAX_GPUS",
+        "MAX_PROCESSES",
+        "MAX_NAME",
+        "MAX_EVENTS",
+        "MAX_FANS",
+        "MAX_SAMPLES",
+        "MAX_MIG",
+        "GPM_METRICS",
+        "SYSTEM_ROW",
+        "ABSENT",
+    ):
         yield f"#define {name} {getattr(table, name)}u"
     yield from (f"#define KIND_{kind.name} {kind.value}u" for kind in Kind)
     yield f"#define LAYOUT {layout_number()}ull"

@@ -7,14 +7,16 @@ data-centre cards have no fan; Hopper gives its limits as a margin to the limit 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tests.fakes.nvml.table import ABSENT
+from tests.fakes.nvml.table import ABSENT, FIELDS
 
 _MIB = 2**20
 _THRESHOLDS = 8
 _ECC_CALLS = ("nvmlDeviceGetEccMode", "nvmlDeviceGetTotalEccErrors", "nvmlDeviceGetRemappedRows")
-_ECC_FIELDS = (3, 4, 142, 143, 144, 145)
+_ECC_FIELDS = (1, 3, 4, 5, 6, 142, 143, 144, 145)
+_RETIRED_FIELDS = (29, 30, 31)
 _MARGIN_FIELDS = (193, 194, 195, 196)
-_NVLINK_FIELDS = (202, 204)
+_NVLINK_FIELDS = (38, 45, 52, 59, 138, 139, 202, 204)
+_LISTS = ("Compute", "Graphics", "MPSCompute")
 _FAN_CALLS = ("nvmlDeviceGetNumFans", "nvmlDeviceGetFanSpeed", "nvmlDeviceGetFanSpeed_v2")
 
 
@@ -78,7 +80,7 @@ def _geforce(fans: int, **values: object) -> Profile:
             **values,
         },
         frozenset({*_ECC_CALLS, "nvmlDeviceGetMigMode", "nvmlDeviceGetSerial", "nvmlDeviceGetMarginTemperature"}),
-        frozenset({82, *_ECC_FIELDS, *_MARGIN_FIELDS, *_NVLINK_FIELDS}),
+        frozenset({82, *_ECC_FIELDS, *_RETIRED_FIELDS, *_MARGIN_FIELDS, *_NVLINK_FIELDS}),
     )
 
 
@@ -86,6 +88,50 @@ def _turing(**values: object) -> Profile:
     """Before Ampere, power is not averaged and PCIe bytes are not counted."""
     card = _geforce(1, architecture=6, pcie_link_generation_max=3, **values)
     return Profile(card.values, card.unsupported, card.unsupported_fields | {185, 186, 197, 198})
+
+
+def _wsl() -> Profile:
+    """Under the Windows driver: no process lists, no fans, no events, no counters, no limits but the power's."""
+    card = _geforce(
+        0,
+        name="NVIDIA GeForce RTX 3060",
+        architecture=7,
+        pci_device_id=0x250310DE,
+        pcie_link_generation_max=4,
+        max_clocks=[2130, 2130, 7501, 1950],
+        temperature_thresholds=[ABSENT] * _THRESHOLDS,
+        **_memory(12_288, 236),
+        **_power(170, 100, 212, 15),
+    )
+    lists = (f"nvmlDeviceGet{kind}RunningProcesses_v{version}" for kind in _LISTS for version in (2, 3))
+    missing = {
+        *(*_FAN_CALLS, *lists, "nvmlDeviceRegisterEvents", "nvmlDeviceGetSupportedEventTypes"),
+        *("nvmlDeviceGetTotalEnergyConsumption", "nvmlDeviceGetProcessUtilization", "nvmlDeviceGetSamples"),
+        *("nvmlDeviceGetComputeMode", "nvmlDeviceGetPcieThroughput"),
+    }
+    return Profile(card.values, card.unsupported | missing, frozenset(field.id for field in FIELDS))
+
+
+def _gb10() -> Profile:
+    """A chip that shares the host's memory: no memory of its own to speak of, no limits, no fans, no PCIe link."""
+    card = _geforce(
+        0,
+        name="NVIDIA GB10",
+        architecture=10,
+        pci_device_id=0x2E1210DE,
+        pcie_link_generation_max=1,
+        max_clocks=[3003, 3003, 8533, 2900],
+        temperature_thresholds=[ABSENT] * _THRESHOLDS,
+        temperature_margin=50,
+        **_memory(1, 0),
+        **_power(140, 100, 140, 5),
+    )
+    missing = {
+        *(*_FAN_CALLS, "nvmlDeviceGetMemoryInfo", "nvmlDeviceGetMemoryInfo_v2"),
+        *("nvmlDeviceGetCurrPcieLinkWidth", "nvmlDeviceGetMaxPcieLinkWidth"),
+    }
+    unsupported = (card.unsupported | missing) - {"nvmlDeviceGetMarginTemperature"}
+    return Profile(card.values, unsupported, card.unsupported_fields | {94, 185, 186, 197, 198})
 
 
 PROFILES: dict[str, Profile] = {
@@ -149,7 +195,7 @@ PROFILES: dict[str, Profile] = {
             "event_types": 0x1F,
         },
         frozenset({*_FAN_CALLS, "nvmlDeviceGetMarginTemperature"}),
-        frozenset({185, *_MARGIN_FIELDS}),
+        frozenset({185, *_RETIRED_FIELDS, *_MARGIN_FIELDS}),
     ),
     "h100-80gb": Profile(
         {
@@ -173,7 +219,11 @@ PROFILES: dict[str, Profile] = {
             "pcie_link_generation_max": 5,
             "ecc_mode": [1, 1],
             "event_types": 0x1F,
+            "gpm_supported": 1,
         },
         frozenset({*_FAN_CALLS, "nvmlDeviceGetPcieThroughput"}),
+        frozenset(_RETIRED_FIELDS),
     ),
+    "rtx-3060-wsl": _wsl(),
+    "gb10": _gb10(),
 }

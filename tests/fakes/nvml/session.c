@@ -118,30 +118,59 @@ struct visit refuse(enum call call, nvmlReturn_t answer) {
 }
 
 /* A handle is never followed: generation, a mark and the slot, so that one of an earlier driver is known for what it
- * is. The real library crashes on NULL, and so does this one: no product code may pass it. */
+ * is. A MIG device's has a mark of its own and its number above the slot. The real library crashes on NULL, and so does
+ * this one: no product code may pass it. */
 #define HANDLE_MARK 0x4Eu
+#define MIG_MARK 0x4Du
+
+static nvmlDevice_t make_handle(unsigned mark, unsigned low) {
+    return (nvmlDevice_t)(((uintptr_t)session_generation() << 16) | (mark << 8) | low);
+}
 
 nvmlDevice_t device_handle(unsigned slot) {
-    return (nvmlDevice_t)(((uintptr_t)session_generation() << 16) | (HANDLE_MARK << 8) | (slot + 1));
+    return make_handle(HANDLE_MARK, slot + 1);
+}
+
+nvmlDevice_t mig_handle(unsigned slot, unsigned number) {
+    return make_handle(MIG_MARK, number * MAX_GPUS + slot);
 }
 
 unsigned device_slot(nvmlDevice_t device) {
     uintptr_t bits = (uintptr_t)device;
-    unsigned number = bits & 0xFFu;
-    return ((bits >> 8) & 0xFFu) == HANDLE_MARK && number && number <= MAX_GPUS ? number - 1 : MAX_GPUS;
+    unsigned mark = (bits >> 8) & 0xFFu, low = bits & 0xFFu;
+    if (mark == MIG_MARK)
+        return low % MAX_GPUS;
+    return mark == HANDLE_MARK && low && low <= MAX_GPUS ? low - 1 : MAX_GPUS;
 }
 
-struct visit visit_device(nvmlDevice_t device, enum call call) {
+static struct mig *mig_device(nvmlDevice_t device, unsigned slot) {
+    uintptr_t bits = (uintptr_t)device;
+    return ((bits >> 8) & 0xFFu) == MIG_MARK ? &fake_page->gpus[slot].mig_devices[(bits & 0xFFu) / MAX_GPUS] : NULL;
+}
+
+struct visit visit_device_or_mig(nvmlDevice_t device, enum call call) {
     if (!device)
         give_up("a NULL device handle, which crashes the real library");
     unsigned slot = device_slot(device);
     if (slot == MAX_GPUS)
         return refuse(call, NVML_ERROR_INVALID_ARGUMENT);
     struct visit visit = arrive(slot, call);
+    visit.mig = mig_device(device, slot);
     visit.answer = session_answer();
-    if (visit.answer == NVML_SUCCESS && device != device_handle(slot))
+    if (visit.answer == NVML_SUCCESS && (uintptr_t)device >> 16 != session_generation())
         visit.answer = NVML_ERROR_INVALID_ARGUMENT;
+    if (visit.answer == NVML_SUCCESS && visit.mig && !LOAD(visit.mig->present))
+        visit.answer = NVML_ERROR_NOT_FOUND;
     admit(&visit, slot);
+    return visit;
+}
+
+struct visit visit_device(nvmlDevice_t device, enum call call) {
+    struct visit visit = visit_device_or_mig(device, call);
+    if (visit.open && visit.mig) {
+        visit.open = false;
+        visit.answer = NVML_ERROR_NOT_SUPPORTED;
+    }
     return visit;
 }
 

@@ -15,6 +15,9 @@ MAX_PROCESSES = 32
 MAX_NAME = 10_240
 MAX_EVENTS = 64
 MAX_FANS = 4
+MAX_SAMPLES = 64
+MAX_MIG = 8
+GPM_METRICS = 16
 SYSTEM_ROW = MAX_GPUS
 ABSENT = 0xFFFFFFFF
 """In an indexed value (one clock, one threshold): this entry answers NOT_SUPPORTED."""
@@ -66,6 +69,9 @@ SYSTEM_CALLS = (
     "nvmlEventSetCreate",
     "nvmlEventSetWait_v2",
     "nvmlEventSetFree",
+    "nvmlGpmSampleAlloc",
+    "nvmlGpmSampleFree",
+    "nvmlGpmMetricsGet",
 )
 
 DEVICE_CALLS = (
@@ -73,8 +79,8 @@ DEVICE_CALLS = (
     Call("nvmlDeviceGetHandleByUUID"),
     Call("nvmlDeviceGetHandleByPciBusId_v2"),
     Call("nvmlDeviceGetIndex"),
-    Call("nvmlDeviceGetName", "text", "name"),
-    Call("nvmlDeviceGetUUID", "text", "uuid"),
+    Call("nvmlDeviceGetName"),
+    Call("nvmlDeviceGetUUID"),
     Call("nvmlDeviceGetSerial", "text", "serial"),
     Call("nvmlDeviceGetVbiosVersion", "text", "vbios_version"),
     Call("nvmlDeviceGetPciInfo_v3"),
@@ -128,6 +134,15 @@ DEVICE_CALLS = (
     Call("nvmlDeviceGetRemappedRows"),
     Call("nvmlDeviceGetSupportedEventTypes", "ulonglong", "event_types"),
     Call("nvmlDeviceRegisterEvents"),
+    Call("nvmlDeviceGetSamples"),
+    Call("nvmlDeviceGetGridLicensableFeatures_v4"),
+    Call("nvmlDeviceGetMaxMigDeviceCount", "uint", "mig_most"),
+    Call("nvmlDeviceGetMigDeviceHandleByIndex"),
+    Call("nvmlDeviceGetGpuInstanceId"),
+    Call("nvmlDeviceGetComputeInstanceId"),
+    Call("nvmlGpmQueryDeviceSupport"),
+    Call("nvmlGpmSampleGet"),
+    Call("nvmlGpmMigSampleGet"),
 )
 
 DEVICE_CALL_NAMES = tuple(call.name for call in DEVICE_CALLS)
@@ -136,12 +151,19 @@ CALLS = (*SYSTEM_CALLS, *DEVICE_CALL_NAMES)
 _UINT, _ULL, _INT = ValueType.UNSIGNED_INT, ValueType.UNSIGNED_LONG_LONG, ValueType.SIGNED_INT
 
 FIELDS = (
+    Field(1, _UINT, "ecc_mode", 0),
     Field(3, _ULL, "ecc_errors", 0),
     Field(4, _ULL, "ecc_errors", 2),
+    Field(5, _ULL, "ecc_errors", 1),
+    Field(6, _ULL, "ecc_errors", 3),
+    *(Field(29 + cause, _UINT, "retired_pages", cause) for cause in range(3)),
+    *(Field(38 + 7 * kind, _ULL, "nvlink_errors", kind) for kind in range(4)),
     *(Field(74 + policy, _ULL, "violation_times", policy) for policy in range(6)),
     Field(82, _UINT, "memory_temperature"),
     Field(83, _ULL, "energy"),
     Field(94, _UINT, "pcie_replays"),
+    Field(138, _ULL, "nvlink_kibibytes", 0),
+    Field(139, _ULL, "nvlink_kibibytes", 1),
     *(Field(142 + row, _UINT, "remapped_rows", row) for row in range(4)),
     Field(185, _UINT, "power_average"),
     Field(186, _UINT, "power_usage"),
@@ -205,12 +227,19 @@ GPU_VALUES = (
     Value("pcie_link_width_max", "uint32_t"),
     Value("pcie_link_generation", "uint32_t"),
     Value("pcie_link_generation_max", "uint32_t"),
-    Value("nvlink_bytes", "uint64_t", 2),
+    Value("nvlink_bytes", "uint64_t", 2),  # sent, received
+    Value("nvlink_kibibytes", "uint64_t", 2),  # the same, as the older fields count it
+    Value("nvlink_errors", "uint64_t", 4),  # flow control CRC, data CRC, replay, recovery
     Value("ecc_mode", "uint32_t", 2),  # current, pending
     Value("mig_mode", "uint32_t", 2),
     Value("ecc_errors", "uint64_t", 4),  # corrected volatile, corrected aggregate, uncorrected volatile and aggregate
     Value("remapped_rows", "uint32_t", 4),  # correctable, uncorrectable, pending, failure
+    Value("retired_pages", "uint32_t", 3),  # after single-bit errors, after double-bit errors, pending
     Value("event_types", "uint64_t"),
+    Value("licence", "uint32_t"),  # 0: no vGPU software, 1: without a licence, 2: licensed
+    Value("mig_most", "uint32_t"),
+    Value("gpm_supported", "uint32_t"),
+    Value("gpm", "uint32_t", GPM_METRICS),  # hundredths of a percent, by NVML_GPM_METRIC_*
 )
 
 STRUCTURES: dict[str, tuple[Value, ...]] = {
@@ -232,6 +261,18 @@ STRUCTURES: dict[str, tuple[Value, ...]] = {
         Value("name_length", "uint32_t"),
         Value("name", "uint8_t", MAX_NAME),
     ),
+    "sample": (Value("at", "uint64_t"), Value("value", "uint32_t")),  # microseconds since 1970
+    "mig": (
+        Value("memory_total", "uint64_t"),
+        Value("memory_reserved", "uint64_t"),
+        Value("memory_used", "uint64_t"),
+        Value("present", "uint32_t"),
+        Value("gpu_instance", "uint32_t"),
+        Value("compute_instance", "uint32_t"),
+        Value("gpm", "uint32_t", GPM_METRICS),
+        Value("uuid", "char", 96),
+        Value("profile", "char", 32),
+    ),
     "event": (Value("type", "uint64_t"), Value("data", "uint64_t")),
     "gpu": (
         *GPU_VALUES,
@@ -243,6 +284,11 @@ STRUCTURES: dict[str, tuple[Value, ...]] = {
         Value("processes", "process", MAX_PROCESSES),
         Value("event_count", "uint64_t"),
         Value("events", "event", MAX_EVENTS),
+        Value("power_sample_count", "uint64_t"),
+        Value("power_samples", "sample", MAX_SAMPLES),
+        Value("utilization_sample_count", "uint64_t"),
+        Value("utilization_samples", "sample", MAX_SAMPLES),
+        Value("mig_devices", "mig", MAX_MIG),
     ),
     "page": (
         Value("layout", "uint64_t"),

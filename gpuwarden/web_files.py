@@ -1,0 +1,165 @@
+"""The web-config file in force, reread when it or a file that it names changes.
+
+1. The files are looked at each second (mtime, ctime, inode, size) and read once they have stopped changing, so that a
+   certificate and its key can be exchanged one after the other.
+2. A file that turns out to be wrong leaves everything as it was, and one line says so for each change.
+3. While it runs, a server does not become more open than it was started: no change takes away TLS, the demand for a
+   client's certificate or the demand for a password. A file that is cut off in the middle is often a valid one.
+4. What is open stays open: a new certificate is shown to new connections, new users and headers hold from the next
+   request on.
+"""
+
+import asyncio
+import datetime as dt
+import logging
+import pathlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from gpuwarden.basic_auth import BasicAuth
+from gpuwarden.certificates import CertificateFileError, Tls, open_tls
+from gpuwarden.documents import DocumentError
+from gpuwarden.web_config import WebConfig, load_web_config
+
+_log = logging.getLogger(__name__)
+
+_SECONDS_BETWEEN_LOOKS = 1.0
+
+Fingerprint = tuple[tuple[int, int, int, int] | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Web:
+    """How a page is offered."""
+
+    tls: Tls | None = None
+    auth: BasicAuth | None = None
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    client_certificates: bool = False
+    """Whether every client must show a certificate."""
+
+
+class WebFiles:
+    """Without a file, the page is open and plain.
+
+    Raises:
+        DocumentError: the file, or one that it names, is wrong.
+    """
+
+    def __init__(self, path: str | None) -> None:
+        self.current = Web()
+        self._path = pathlib.Path(path) if path else None
+        self._watched: tuple[pathlib.Path, ...] = ()
+        self._loaded: Fingerprint = ()
+        self._last_seen: Fingerprint = ()
+        self._said_expired = False
+        if self._path is not None:
+            self._watched = (self._path,)
+            self.current = self._read(self._path)
+            self._loaded = self._last_seen = _fingerprint(self._watched)
+
+    @property
+    def scheme(self) -> str:
+        """Of the page's URL."""
+        return "https" if self.current.tls else "http"
+
+    async def watch(self) -> None:
+        """Keep ``current`` up to date until cancelled."""
+        self._tell_validity()
+        while self._path is not None:
+            await asyncio.sleep(_SECONDS_BETWEEN_LOOKS)
+            self.look()
+
+    def look(self) -> None:
+        """Reread the files if they have changed since they were read, and not since the last look."""
+        if self._path is None:
+            return
+        self._tell_expiry(dt.datetime.now(dt.UTC))
+        seen, before = _fingerprint(self._watched), self._last_seen
+        self._last_seen = seen
+        if seen == self._loaded or seen != before:
+            return
+        self._reread(self._path)
+        self._loaded = self._last_seen = _fingerprint(self._watched)
+
+    def _reread(self, path: pathlib.Path) -> None:
+        try:
+            found = self._read(path)
+        except DocumentError as error:
+            _log.error("what was read before stays in force: %s", "; ".join(map(str, error.mistakes)))
+            return
+        except Exception:  # noqa: BLE001 -- what nobody thought of must not end the watch, and with it every later exchange
+            _log.exception("what was read before stays in force")
+            return
+        weaker = _weaker(self.current, found)
+        if weaker:
+            _log.error(
+                "what was read before stays in force: %s no longer asks for %s; only a restart allows it", path, weaker
+            )
+            return
+        self.current = found
+        _log.info("%s was read again", path)
+        self._tell_validity()
+
+    def _read(self, path: pathlib.Path) -> Web:
+        config, document = load_web_config(path)
+        settings = config.tls_server_config
+        if settings is None:
+            self._watched = (path,)
+            return _web(config, None)
+        self._watched = (path, *settings.files)
+        try:
+            return _web(config, open_tls(settings))
+        except CertificateFileError as error:
+            raise DocumentError([document.mistake(("tls_server_config", error.key), str(error), error.hint)]) from error
+
+    def _tell_validity(self) -> None:
+        tls, now = self.current.tls, dt.datetime.now(dt.UTC)
+        self._said_expired = False
+        if tls is None:
+            return
+        if now < tls.not_before:
+            _log.warning("the certificate is not valid before %s", _minute(tls.not_before))
+        elif now <= tls.not_after:
+            _log.info("the certificate is valid until %s", _minute(tls.not_after))
+        self._tell_expiry(now)
+
+    def _tell_expiry(self, now: dt.datetime) -> None:
+        tls = self.current.tls
+        if tls is not None and now > tls.not_after and not self._said_expired:
+            self._said_expired = True
+            _log.warning("the certificate has expired at %s: clients will refuse it", _minute(tls.not_after))
+
+
+def _web(config: WebConfig, tls: Tls | None) -> Web:
+    settings = config.tls_server_config
+    demanded = settings is not None and settings.client_auth_type == "RequireAndVerifyClientCert"
+    auth = BasicAuth(config.hashes) if config.hashes else None
+    return Web(tls, auth, tuple(config.headers), demanded)
+
+
+def _weaker(before: Web, now: Web) -> str:
+    """What is no longer asked for, empty when all still is."""
+    if before.tls and not now.tls:
+        return "TLS"
+    if before.client_certificates and not now.client_certificates:
+        return "a client's certificate"
+    if before.auth and not now.auth:
+        return "a password"
+    return ""
+
+
+def _fingerprint(paths: Iterable[pathlib.Path]) -> Fingerprint:
+    return tuple(map(_look_at, paths))
+
+
+def _look_at(path: pathlib.Path) -> tuple[int, int, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_size
+
+
+def _minute(time: dt.datetime) -> str:
+    return f"{time:%Y-%m-%d %H:%M} UTC"

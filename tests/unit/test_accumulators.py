@@ -1,0 +1,121 @@
+"""What a card's readings add up to: peaks, energy, throttled and idle time, counters that wrap."""
+
+import pytest
+
+from exporter.accumulators import MUCH_MEMORY_BYTES, Accumulators, TrailingMaximum, Unwrapped
+
+MUCH = MUCH_MEMORY_BYTES * 2
+
+
+def test_a_peak_between_two_scrapes_is_on_the_page_for_a_minute_and_then_gone():
+    """An out-of-memory crash never lasts a minute: nobody who scrapes every 15 s would see what it came to."""
+    card = Accumulators()
+    for second, used in enumerate([100.0, 950.0, 100.0, 100.0]):
+        made = card.update({"memory_used_bytes": used, "memory_used_ratio": used / 1000}, {}, float(second))
+    assert (made["memory_used_peak_bytes"], made["memory_used_peak_ratio"]) == (950.0, 0.95)
+
+    made = card.update({"memory_used_bytes": 100.0}, {}, 61.5)
+    assert made == {"memory_used_peak_bytes": 100.0}
+
+
+def test_what_the_driver_sampled_between_two_readings_counts():
+    """A power spike of a tenth of a second would be invisible at a reading a second."""
+    card = Accumulators()
+    made = card.update({"power_watts": 100.0, "utilization_ratio": 0.1}, {"power_watts": 340.0}, 1.0)
+    assert (made["power_peak_watts"], made["utilization_peak_ratio"]) == (340.0, 0.1)
+
+
+def test_a_card_without_a_reading_has_no_peak():
+    """A card that says nothing of its temperature would seem to have been at 0 degrees."""
+    assert Accumulators().update({"power_watts": 1.0}, {"utilization_ratio": 0.5}, 0.0).keys() == {
+        *("power_peak_watts", "energy_joules_total", "energy_integrated"),
+    }
+
+
+def test_energy_is_integrated_where_the_card_does_not_count_it_and_says_so():
+    """A year of an old card's electricity could not be added up, or would be taken for the card's own figure."""
+    card = Accumulators()
+    card.keep(None)
+    for second, power in enumerate([100.0, 200.0, 100.0]):
+        made = card.update({"power_watts": power}, {}, float(second))
+    assert (made["energy_joules_total"], made["energy_integrated"]) == (300.0, 1.0)
+
+    counted = card.update({"power_watts": 100.0, "energy_joules_total": 7.0}, {}, 3.0)
+    assert "energy_joules_total" not in counted
+    assert counted["energy_integrated"] == 0.0
+    assert card.energy_joules is None
+
+
+def test_a_gap_adds_no_energy_and_no_throttled_time():
+    """A card that was lost for an hour would be billed for an hour at its last power."""
+    card = Accumulators()
+    card.keep(None)
+    card.update({"power_watts": 300.0, "throttled": {"sw_thermal": 1.0}}, {}, 0.0)
+    made = card.update({"power_watts": 300.0, "throttled": {"sw_thermal": 1.0}}, {}, 3600.0)
+    assert made["energy_joules_total"] == 0.0
+    assert made["throttle_seconds_total"] == {"sw_thermal": 0.0}
+
+
+def test_integrated_energy_goes_on_from_what_was_kept_and_never_falls():
+    """After a crash the counter would fall a little, and increase() would count all the energy a second time."""
+    first = Accumulators(500.0)
+    for second in range(3):
+        made = first.update({"power_watts": 100.0}, {}, float(second))
+    assert (made["energy_joules_total"], first.energy_joules) == (500.0, 700.0)
+    first.keep(700.0)
+    assert first.update({"power_watts": 100.0}, {}, 3.0)["energy_joules_total"] == 700.0
+
+    after_the_crash = Accumulators(700.0)
+    assert after_the_crash.update({"power_watts": 100.0}, {}, 0.0)["energy_joules_total"] == 700.0
+
+
+def test_throttled_time_is_the_cards_own_count_or_else_the_time_between_readings():
+    """How long a card was held down would be unknown on all cards without that counter."""
+    card = Accumulators()
+    card.update({"throttled": {"hw_slowdown": 1.0, "sw_thermal": 1.0}}, {}, 0.0)
+    made = card.update(
+        {"throttled": {"hw_slowdown": 0.0, "sw_thermal": 1.0}, "throttle_seconds_total": {"sw_thermal": 77.0}}, {}, 2.0
+    )
+    assert made["throttle_seconds_total"] == {"hw_slowdown": 2.0, "sw_thermal": 77.0}
+
+
+@pytest.mark.parametrize("unit", [1, 1024])
+def test_a_32_bit_counter_goes_on_counting(unit):
+    """A busy link would show a drop to 0 every few seconds."""
+    counter, word = Unwrapped(unit), 2**32 * unit
+    assert [counter.value(raw * unit) for raw in (2**32 - 10, 5, 20)] == [
+        word - 10 * unit,
+        word + 5 * unit,
+        word + 20 * unit,
+    ]
+
+
+@pytest.mark.parametrize("raws", [[1000, 0, 10], [2**40, 5, 7]])
+def test_a_counter_that_was_set_back_is_published_as_it_is(raws):
+    """Taken for a wrap, a driver reload would add four gigabytes of traffic that never was."""
+    counter = Unwrapped(1)
+    assert [counter.value(raw) for raw in raws] == raws
+
+
+def test_idle_memory_counts_from_the_last_work():
+    """A notebook that was left open over the weekend holds the card, and nobody is told."""
+    card = Accumulators()
+
+    def held(second, utilization, used=MUCH, between=0.0):
+        found = {"memory_used_bytes": used, "utilization_ratio": utilization}
+        return card.update(found, {"utilization_ratio": between}, float(second))["idle_memory_held_seconds"]
+
+    assert [held(0, 0.5), held(10, 0.0), held(20, 0.0)] == [0.0, 10.0, 20.0]
+    assert held(30, 0.0, between=0.4) == 0.0
+    assert held(40, 0.0) == 10.0
+    assert held(50, 0.0, used=1000.0) == 0.0
+    assert "idle_memory_held_seconds" not in card.update({"memory_used_bytes": MUCH}, {}, 60.0)
+
+
+def test_the_window_keeps_few_values():
+    """Memory would grow with each reading of a card that only gets warmer or colder."""
+    peak = TrailingMaximum(60)
+    for step in range(10_000):
+        peak.add(step / 10, 50.0 - step % 600)
+        peak.at(step / 10)
+    assert len(peak._candidates) <= 601
