@@ -176,6 +176,13 @@ def test_a_mount_that_only_we_see_read_only_can_still_run_full(root):
     assert list(Filesystems(root).read()) == [("/dev/sda1", "/", "ext4")]
 
 
+def test_a_file_system_that_is_read_only_is_left_out(root):
+    """A DVD, or a system image that is full by design, would be reported as almost full for ever."""
+    here = number_of(root)
+    (root / "proc/1/mountinfo").write_text(f"21 1 {here} / / rw,relatime - ext4 /dev/sda1 ro,errors=continue\n")
+    assert Filesystems(root).read() == {}
+
+
 def test_what_is_mounted_over_a_file_system_hides_it():
     """A file system that cannot be reached any more would be reported with the numbers of the one above it."""
     text = "21 1 8:1 / /mnt rw - ext4 /dev/sda1 rw\n22 1 8:2 / /mnt rw - xfs /dev/sdb1 rw\n"
