@@ -1,19 +1,21 @@
 """Serves the status page: what is known now into HTML, and the headers that keep everything else out of it.
 
-It knows no web framework: bytes and headers, for whoever has the route. Style and script are read, and the page is
-first built, when somebody looks.
+It knows no web framework: bytes and headers, for whoever has the route. What makes the page is loaded when somebody
+first looks: an exporter that only Prometheus asks does without it.
 """
 
 import functools
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from exporter.latency.observations import Observed
 from exporter.snapshot import Snapshot
 from exporter.status.alerts import NO_SOURCE, Alerts
-from exporter.status.document import Assets, document
-from exporter.status.view import Known, view
+
+if TYPE_CHECKING:
+    from exporter.status.document import Assets
 
 _REUSE_SECONDS = 1.0
 """However many look at it, the page is made once in this time."""
@@ -58,6 +60,9 @@ class StatusPage:
         return made[1], "text/html; charset=utf-8", headers()
 
     def _fresh(self, *, still: bool) -> bytes:
+        from exporter.status.document import document  # noqa: PLC0415
+        from exporter.status.view import Known, view  # noqa: PLC0415
+
         known = Known(
             snapshot=self._snapshot(),
             observed=tuple(self._observed()),
@@ -69,8 +74,10 @@ class StatusPage:
 
 
 @functools.cache
-def assets() -> Assets:
+def assets() -> "Assets":
     """The shipped style and script."""
+    from exporter.status.document import Assets  # noqa: PLC0415
+
     return Assets((_FOLDER / "status.css").read_text("utf-8"), (_FOLDER / "status.js").read_text("utf-8"))
 
 

@@ -3,6 +3,8 @@
 (() => {
   const EVERY = 2000, DEADLINE = 4000, OLD = 6000;
   const gone = document.getElementById("gone");
+  // Without the name and password that the address bar may hold, which fetch refuses.
+  const here = location.origin + location.pathname + location.search;
   let fresh = Date.now(), asking = false, held = false;
 
   const seconds = (span) => Math.round(span / 1000) + " s";
@@ -41,7 +43,7 @@
     if (!asking && !held && !document.hidden) {
       asking = true;
       try {
-        const answer = await fetch(location.href, { cache: "no-store", signal: AbortSignal.timeout?.(DEADLINE) });
+        const answer = await fetch(here, { cache: "no-store", signal: AbortSignal.timeout?.(DEADLINE) });
         if (!answer.ok) throw new Error(answer.status);
         take(new DOMParser().parseFromString(await answer.text(), "text/html"));
         fresh = Date.now();
