@@ -48,7 +48,7 @@ class Exposition:
         before, self._known = self._known, {}
         return [Block(family.row, self._lines(family, before.get(family.row.name, {}))) for family in families]
 
-    def _lines(self, family: Family, known: _Known) -> str:
+    def _lines(self, family: Family, known: _Known) -> bytes:
         row, samples, distributions = family
         lines = [
             *_kept(samples, known, lambda labels, value, line: _sample(row, labels, value, line)),
