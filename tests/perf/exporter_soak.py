@@ -93,7 +93,7 @@ def soak(samples: int, cards: int) -> Iterator[Point]:
             churn.step()
             watched.scrape()
             read += watched.samples
-            yield Point(read, watched.memory()[0])
+            yield Point(read, watched.resident())
             time.sleep(max(0.0, due - time.monotonic()))
 
 

@@ -106,11 +106,19 @@ class Watched:
         """Processor time so far, with its children's."""
         return sum(sum(process.cpu_times()[:2]) for process in self._tree())
 
-    def memory(self) -> tuple[int, int | None]:
-        """Resident bytes, and the proportional share (PSS) where the kernel tells it; with its children's."""
+    def resident(self) -> int:
+        """Resident bytes, with its children's."""
+        return sum(process.memory_info().rss for process in self._tree())
+
+    def mapped(self, file: str) -> int:
+        """How many of the resident bytes are a file's of this name, as of the simulated driver's page."""
+        rows = (row for process in self._tree() for row in process.memory_maps() if Path(row.path).name == file)
+        return sum(row.rss for row in rows)
+
+    def proportional(self) -> int | None:
+        """Bytes where what is shared with others counts by share (PSS), None where the kernel does not tell."""
         shares = [_proportional(process.pid) for process in self._tree()]
-        resident = sum(process.memory_info().rss for process in self._tree())
-        return resident, None if None in shares else sum(shares)
+        return None if None in shares else sum(shares)
 
     def _tree(self) -> list[psutil.Process]:
         own = psutil.Process(self._process.pid)
