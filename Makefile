@@ -7,7 +7,7 @@ DEV := $(VENV)/.dev
 WORKERS ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-all test-gpu check generate bench clean
+.PHONY: help run demo test test-all test-gpu check generate bench bench-abuse clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -57,6 +57,9 @@ generate: $(DEV) ## Remake reference pages and golden files from the code
 
 bench: $(DEV) ## What the exporter costs beside its peers, measured here in four minutes
 	@$(BIN)/python -m tests.perf.exporter_cost
+
+bench-abuse: $(DEV) ## How scrapes fare while others abuse the page, measured here
+	@$(BIN)/python -m tests.perf.exporter_abuse
 
 clean: ## Remove what the targets made
 	rm -rf $(VENV) build dist
