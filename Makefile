@@ -7,7 +7,7 @@ DEV := $(VENV)/.dev
 WORKERS ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-all test-gpu check generate bench bench-abuse clean
+.PHONY: help run demo test test-all test-gpu check generate bench bench-abuse bench-spikes soak clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -60,6 +60,12 @@ bench: $(DEV) ## What the exporter costs beside its peers, measured here in four
 
 bench-abuse: $(DEV) ## How scrapes fare while others abuse the page, measured here
 	@$(BIN)/python -m tests.perf.exporter_abuse
+
+bench-spikes: $(DEV) ## How many one-second memory spikes a 15 s scraper sees
+	@$(BIN)/python -m tests.perf.memory_spikes
+
+soak: $(DEV) ## Whether the exporter's memory stays flat over a million samples
+	@$(BIN)/python -m tests.perf.exporter_soak
 
 clean: ## Remove what the targets made
 	rm -rf $(VENV) build dist

@@ -1,6 +1,7 @@
 """The alerter's HTTP side: its health for Prometheus, orchestrators, the supervisor and people, and the webhook.
 
-/metrics, /-/healthy, /-/ready and a one-line /status are always there; /webhook only where Alertmanager judges.
+/metrics, /-/healthy, /-/ready, a one-line /status and the list of alerts at /api/v1/alerts are always there; /webhook
+only where Alertmanager judges.
 """
 
 import time
@@ -17,6 +18,7 @@ from alerts.clean_text import one_line
 from alerts.deliveries import DeliveryState
 from alerts.health import Health, families, firing
 from alerts.intake import webhook_route
+from alerts.listing import listing_route
 from alerts.posts import Posts
 from alerts.rounds import Rounds
 from alerts.service import Service
@@ -58,6 +60,7 @@ def application(service: Service) -> Starlette:
             Route("/-/healthy", healthy),
             Route("/-/ready", ready),
             Route("/status", status),
+            listing_route(service),
             *_webhook(service),
         ]
     )

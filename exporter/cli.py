@@ -27,6 +27,7 @@ class UnknownCardError(UserInputError, LookupError):
 @click.option("--web-config", metavar="FILE", help="TLS, client certificates and passwords, as for other exporters.")
 @click.option("--scenario", metavar="FILE", help="What --demo plays [default: the shipped one]")
 @click.option("--state", metavar="DIR", help="Folder of what must survive [default: in the user's state folder]")
+@click.option("--alerts-from", metavar="URL", help="Alerter or Prometheus that the status page asks for alerts.")
 @click.pass_context
 def exporter(context: click.Context, config: pathlib.Path | None, **flags: str | bool | None) -> None:
     """Read the cards and the host, and serve them at /metrics."""

@@ -18,6 +18,9 @@ from exporter.sampler import Sampler
 from exporter.settings import ExporterSettings
 from exporter.sources.host import HostReader
 from exporter.sources.nvml.session import NvmlSession
+from exporter.status.address import parse_url
+from exporter.status.alerts_client import AlertsClient
+from exporter.status.front import StatusPage
 from exporter.web import application
 from gpuwarden import __version__
 from gpuwarden.lifecycle import run_until_stopped
@@ -51,13 +54,16 @@ def serve_exporter(settings: ExporterSettings) -> None:
         dialects=settings.dialects,
     )
     sampler.landed = maker.landed
-    app = application(maker.page, __version__)
+    alerts = AlertsClient(parse_url(settings.alerts_from) if settings.alerts_from else None)
+    front = StatusPage(lambda: maker.page().snapshot, __version__, observed=observations.observed, alerts=alerts.known)
+    app = application(maker.page, front)
 
     async def main(stop: asyncio.Event) -> None:
         logger.info("listening on %s", url_of(listening, web.scheme))
         if session is not None:
             session.start()
-        beside = [asyncio.create_task(maker.run()), asyncio.create_task(_stop_for_restart(session, stop))]
+        work = maker.run(), alerts.run(), _stop_for_restart(session, stop)
+        beside = [asyncio.create_task(item) for item in work]
         await serve(app, listening, stop, web=web)
         for task in beside:
             task.cancel()

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from exporter.processes.expressions import MOST_WAYS, ways
+from exporter.status.address import parse_url
 from gpuwarden.lifecycle import default_state_folder
 from gpuwarden.listener import parse_address
 from gpuwarden.units import Duration
@@ -101,6 +102,10 @@ class ExporterSettings:
             yield "listen", str(error), ""
         if not SHORTEST_INTERVAL <= self.interval <= LONGEST_INTERVAL:
             yield "interval", "must be from 100ms to 1m", ""
+        try:
+            parse_url(self.alerts_from or "http://127.0.0.1")
+        except ValueError as error:
+            yield "alerts_from", str(error), "http://127.0.0.1:9401"
         if self.expect_gpus != "auto" and self.expect_gpus < 0:
             yield "expect_gpus", "must be auto or 0 or more", ""
         if not 1 <= self.process_limit <= MOST_PROCESSES:

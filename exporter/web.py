@@ -1,4 +1,4 @@
-"""The exporter's HTTP side: /metrics, /-/healthy, /-/ready and a landing page. It serves and never measures.
+"""The exporter's HTTP side: /metrics, /-/healthy, /-/ready and the status page at /. It serves and never measures.
 
 It is a plain ASGI application: a table of five paths needs no framework, and a scrape gets its bytes with nothing
 between it and the page.
@@ -9,12 +9,11 @@ from typing import Any, NamedTuple
 
 from exporter.page import Form, Page
 from exporter.snapshot import Snapshot
-from gpuwarden.units import format_value
+from exporter.status.front import StatusPage
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 _PLAIN = "text/plain; charset=utf-8"
-_HTML = "text/html; charset=utf-8"
 
 Scope = Mapping[str, Any]
 Application = Callable[[Scope, Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]], Awaitable[None]]
@@ -29,18 +28,14 @@ class Answer(NamedTuple):
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
-def application(page: Callable[[], Page], version: str) -> Application:
-    """The ASGI application; ``page`` gives what to serve at the time of a request."""
+def application(page: Callable[[], Page], front: StatusPage) -> Application:
+    """The ASGI application; ``page`` gives what to serve at the time of a request, ``front`` is what people see."""
     routes: dict[str, Callable[[Scope], Answer]] = {
         "/metrics": lambda scope: _metrics(page(), scope),
         "/-/healthy": lambda _: Answer(b"gpuwarden exporter is healthy\n"),
         "/-/ready": lambda _: _ready(page().snapshot),
         "/status": lambda _: Answer(f"{status_line(page().snapshot)}\n".encode(errors="replace")),
-        "/": lambda _: Answer(
-            _landing(page().snapshot, version).encode(errors="replace"),
-            _HTML,
-            headers=((b"cache-control", b"no-store"),),
-        ),
+        "/": lambda scope: _front(front, scope),
     }
 
     async def answer(scope: Scope, _: object, send: Callable[[Any], Awaitable[None]]) -> None:
@@ -66,6 +61,11 @@ def not_ready(snapshot: Snapshot) -> str:
 def _ready(snapshot: Snapshot) -> Answer:
     problem = not_ready(snapshot)
     return Answer(f"{problem or 'ready'}\n".encode(), status=503 if problem else 200)
+
+
+def _front(front: StatusPage, scope: Scope) -> Answer:
+    body, content_type, headers = front.render(scope["query_string"].decode("latin-1"))
+    return Answer(body, content_type, headers=tuple((name.encode(), value.encode()) for name, value in headers.items()))
 
 
 _VARY = ((b"vary", b"accept, accept-encoding"),)
@@ -100,27 +100,6 @@ def _accepts(header: str, wanted: str) -> bool:
     return False
 
 
-_ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"})
-
-
-def _escaped(text: str) -> str:
-    """As ``html.escape``, whose module brings half a megabyte of character names with it."""
-    return text.translate(_ESCAPES)
-
-
-def _landing(snapshot: Snapshot, version: str) -> str:
-    rows = "".join(f"<li>{_escaped(line)}</li>" for line in lines(snapshot))
-    banner = "<p><strong>SIMULATED DATA: no real card is shown.</strong></p>" if snapshot.simulated else ""
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>gpuwarden</title>'
-        '<meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">'
-        "<style>body{font:1rem/1.5 system-ui,sans-serif;max-width:50rem;margin:2rem auto;padding:0 1rem}</style></head>"
-        f"<body><h1>gpuwarden exporter {_escaped(version)}</h1>{banner}<ul>{rows}</ul>"
-        '<p><a href="/metrics">/metrics</a> <a href="/-/healthy">/-/healthy</a> <a href="/-/ready">/-/ready</a></p>'
-        "</body></html>\n"
-    )
-
-
 def status_line(snapshot: Snapshot) -> str:
     """How many cards answer and what else there is to say, in one line."""
     answering = sum(gpu.up for gpu in snapshot.gpus)
@@ -128,26 +107,3 @@ def status_line(snapshot: Snapshot) -> str:
     cards = [f"{answering} of {len(snapshot.gpus)} {kind} answer"] if snapshot.gpus else []
     host = ["the host is watched"] if snapshot.host else ["the host cannot be read"]
     return "; ".join([*cards, *host, *(health.detail for health in snapshot.sources if health.detail)])
-
-
-def lines(snapshot: Snapshot) -> list[str]:
-    """One line per card, then one per source that has a trouble to tell."""
-    cards = [
-        f"GPU {gpu.index} {gpu.info.get('name', '')}: "
-        + (
-            _card(gpu.memory_used_ratio, gpu.utilization_ratio, gpu.temperature_celsius)
-            if gpu.up
-            else "does not answer"
-        )
-        for gpu in snapshot.gpus
-    ]
-    return cards + [f"{health.source}: {health.detail}" for health in snapshot.sources if health.detail]
-
-
-def _card(memory: float | None, utilization: float | None, temperature: float | None) -> str:
-    shown = {
-        "memory": None if memory is None else format_value(memory, "ratio"),
-        "utilization": None if utilization is None else format_value(utilization, "ratio"),
-        "temperature": None if temperature is None else format_value(temperature, "celsius"),
-    }
-    return ", ".join(f"{name} {text}" for name, text in shown.items() if text) or "no readings"

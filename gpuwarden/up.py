@@ -5,7 +5,8 @@
 3. Children hang on a pipe from here: when this process is gone, whatever the reason, they stop too.
 4. Ctrl-C reaches this process alone; it asks the children to end, waits, and only then ends them by force.
 5. SIGHUP is passed on to the alerter, which rereads its rules.
-6. Children report over a pipe of their own (``gpuwarden.reports``), so that a page behind TLS and a password needs no
+6. The exporter's page asks this alerter for its alerts, unless the settings name another source.
+7. Children report over a pipe of their own (``gpuwarden.reports``), so that a page behind TLS and a password needs no
    key here. The alerter does need one to read that page; where it has none, nothing is started.
 """
 
@@ -83,17 +84,19 @@ class Child:
 def up(config: pathlib.Path | None, demo: bool | None, state: str | None, rules: tuple[str, ...]) -> None:  # noqa: FBT001 -- click passes flags so
     """Start the exporter and the alerter and keep them running."""
     given = {"demo": demo}
-    exporter = settings.load("exporter", ExporterSettings, config=config, environ=os.environ, flags=given).values
+    watching = settings.load("exporter", ExporterSettings, config=config, environ=os.environ, flags=given)
     loaded = load_alerter_settings(config, {**given, "state": state, "rules": rules})
     log_to_stderr()
+    exporter = watching.values
     scheme = "https" if _demands(exporter.web_config)[0] else "http"
     page, health = _free_address(exporter.listen, "exporter", scheme), _free_address(loaded.values.listen, "alerter")
     shared = [*(["--config", str(config)] if config else []), *(["--demo"] if demo else [])]
     shared += ["--state", state] if state else []
     own = [part for file in rules for part in ("--rules", file)]
     own += ["--target", f"{page.url}/metrics"] if _watches_our_page(exporter, loaded) else []
+    asked = [] if ("alerts_from",) in watching.origins else ["--alerts-from", health.url]
     children = [
-        Child("exporter", ["exporter", "--listen", page.listen, *shared]),
+        Child("exporter", ["exporter", "--listen", page.listen, *shared, *asked]),
         Child("alerter", ["alerter", "--listen", health.listen, *shared, *own], rereads=True),
     ]
     said = [f"gpuwarden {__version__}: open {page.url} (Ctrl-C ends it)", mail_line(loaded.values)]

@@ -89,7 +89,7 @@ def _notification(
     host = _host(scrape) or (told_of.host if told_of else "") or labels.get("instance", "")
     # Without a reading of its end, a resolved alert is named as it was when it fired.
     known = told_of.value if change.value is None and told_of and change.transition == "resolved" else change.value
-    words = _words(rule, known, host, labels)
+    summary, action = texts(rule, known, host, labels)
     return Notification(
         id=identity,
         incident=incident,
@@ -105,8 +105,8 @@ def _notification(
         comparison=rule.comparison,
         threshold=rule.threshold,
         value=change.value,
-        summary=substitute(rule.summary, words).strip(),
-        action=substitute(rule.action, words).strip(),
+        summary=summary,
+        action=action,
         host=host,
         recipients=recipients,
         holders=tuple(_holders(scrape, dict(change.key.labels).get("uuid", ""))),
@@ -133,19 +133,19 @@ def with_evidence(notification: Notification, scrape: Scrape, rule: Rule | None)
     if rule is None or (value is None and notification.reason == "resolved"):
         return known
     rule = replace(rule, threshold=notification.threshold, unit=notification.unit)
-    words = _words(rule, value, host, labels)
-    return replace(
-        known, summary=substitute(rule.summary, words).strip(), action=substitute(rule.action, words).strip()
-    )
+    summary, action = texts(rule, value, host, labels)
+    return replace(known, summary=summary, action=action)
 
 
-def _words(rule: Rule, value: float | None, host: str, labels: Mapping[str, str]) -> dict[str, str]:
-    return {
+def texts(rule: Rule, value: float | None, host: str, labels: Mapping[str, str]) -> tuple[str, str]:
+    """The rule's summary and action about one series; ``value`` None or NaN reads "unknown"."""
+    words = {
         **labels,
         "host": host,
         "value": "unknown" if value is None or math.isnan(value) else format_value(value, rule.unit),
         "threshold": format_value(rule.threshold, rule.unit),
     }
+    return substitute(rule.summary, words).strip(), substitute(rule.action, words).strip()
 
 
 def _reading(scrape: Scrape, notification: Notification) -> float | None:

@@ -99,7 +99,7 @@ class ProcessTable:
 
     def _remembered(self, pid: int, stat: Stat) -> _Known | None:
         known = self._known.get((pid, stat.started))
-        fresh = known is not None and known.comm == stat.comm and self._monotonic() - known.read_at < self._max_age
+        fresh = known is not None and known.comm == stat.comm and not self._is_old(known)
         return known if fresh else None
 
     def _learn(self, pid: int) -> _Known:
@@ -110,6 +110,13 @@ class ProcessTable:
         with self._lock:
             self._known[pid, facts.stat.started] = known
             self._known.move_to_end((pid, facts.stat.started))
-            while len(self._known) > self._size:
-                self._known.popitem(last=False)
+            self._forget()
         return known
+
+    def _forget(self) -> None:
+        """Drop what would be read anew anyway, oldest first, and the oldest of what is too many."""
+        while self._known and (len(self._known) > self._size or self._is_old(next(iter(self._known.values())))):
+            self._known.popitem(last=False)
+
+    def _is_old(self, known: _Known) -> bool:
+        return self._monotonic() - known.read_at >= self._max_age

@@ -24,7 +24,7 @@ class Workloads:
         self._groups = [(clean_label(group.name), _expressions(group)) for group in groups]
         self._budgets = {clean_label(group.name): group.budget for group in groups if group.budget is not None}
         # An expression may be slow (expressions.py), so the same names are matched once and not every second.
-        self.group_of = lru_cache(_REMEMBERED)(self._group_of)
+        self.group_of = lru_cache(_REMEMBERED if groups else 0)(self._group_of)
 
     def _group_of(self, process: str, container: str, user: str) -> str:
         """The name of the process's group, empty when it is in none."""

@@ -59,7 +59,6 @@ def mounts(mountinfo: str) -> Iterator[Mount]:
         if dash and len(fields) >= _MOUNTINFO_FIELDS and len(filesystem) > len(("kind", "device")):
             point = _unescaped(fields[4])
             options = filesystem[2].split(",")
-            found.pop(point, None)
             found[point] = Mount(fields[2], point, filesystem[0], _unescaped(filesystem[1]), "ro" in options)
     return iter(found.values())
 

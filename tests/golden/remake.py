@@ -7,18 +7,23 @@ from pathlib import Path
 from alerts.compose_mail import compose
 from alerts.prometheus_rules import rule_file
 from alerts.rules import SHIPPED, load_rules
+from tests.golden.example_cards import PAGES
 from tests.golden.example_mails import EXAMPLES, SETTINGS
+from tests.golden.test_status import page
 
 MAILS = Path(__file__).parent / "mails"
+STATUS = Path(__file__).parent / "status"
 PROMETHEUS = Path(__file__).parent / "prometheus"
 
 
 def main() -> None:
-    """Remake every golden mail, in UTC, and the Prometheus rules for the shipped rules and for overrides of them."""
+    """Remake every golden mail and status page, in UTC, and the Prometheus rules for shipped rules and overrides."""
     os.environ["TZ"] = "UTC"
     time.tzset()
     for name, notification in EXAMPLES.items():
         (MAILS / f"{name}.eml").write_bytes(compose(notification, SETTINGS).data)
+    for name, known in PAGES.items():
+        (STATUS / f"{name}.html").write_text(page(known), "utf-8")
     for name, files in {"gpuwarden": [], "overrides": [PROMETHEUS / "overrides.yml"]}.items():
         (PROMETHEUS / f"{name}.rules.yml").write_text(rule_file(load_rules(SHIPPED, files)), "utf-8")
 

@@ -26,8 +26,13 @@ class Contender:
 
 def contenders(driver: Mapping[str, str], state: Path) -> list[Contender]:
     """Ours first. ``driver`` is the environment in which the simulated driver is found."""
-    ours = [sys.executable, "-m", "gpuwarden", "exporter", "--listen", "127.0.0.1:{port}", "--state", str(state)]
-    return [Contender("gpuwarden", ours, driver), _nvitop(driver), _node()]
+    return [ours(driver, state), _nvitop(driver), _node()]
+
+
+def ours(driver: Mapping[str, str], state: Path) -> Contender:
+    """Our exporter with every default on; what it remembers goes into ``state``."""
+    command = [sys.executable, "-m", "gpuwarden", "exporter", "--listen", "127.0.0.1:{port}", "--state", str(state)]
+    return Contender("gpuwarden", command, driver)
 
 
 def _nvitop(driver: Mapping[str, str]) -> Contender:

@@ -26,11 +26,12 @@ _COMPLETE = 0.98
 
 
 class Watched:
-    """A running exporter; ``start_seconds`` is from its start to the first complete answer."""
+    """A running exporter; ``page`` is its last answer, ``start_seconds`` the time to the first complete one."""
 
     def __init__(self, command: Sequence[str], environ: Mapping[str, str]) -> None:
         self._port = _free_port()
         self._connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
+        self.page = b""
         began = time.monotonic()
         self._process = subprocess.Popen(
             [part.format(port=self._port) for part in command],
@@ -79,9 +80,13 @@ class Watched:
             message = f"{self._process.args[0]} answered {response.status}"
             raise RuntimeError(message)
         compressed = response.getheader("content-encoding") == "gzip"
-        page = zlib.decompress(body, wbits=zlib.MAX_WBITS + 16) if compressed else body
-        self.samples = len(re.findall(rb"^[^#\n]", page, re.MULTILINE))
+        self.page = zlib.decompress(body, wbits=zlib.MAX_WBITS + 16) if compressed else body
         return took
+
+    @property
+    def samples(self) -> int:
+        """How many the last answer had."""
+        return len(re.findall(rb"^[^#\n]", self.page, re.MULTILINE))
 
     @contextlib.contextmanager
     def awake(self) -> Iterator[None]:

@@ -114,6 +114,18 @@ def test_a_name_of_a_container_is_cleaned(engine, tmp_path):
     wait_until(lambda: table.describe(10).container == "evil Host: forged", 5, "no name")
 
 
+def test_what_no_engine_can_know_is_not_asked_for(engine, tmp_path):
+    """An engine would be asked every minute for the containers of LXC, and log an error each time."""
+    place(tmp_path, 10, "")
+    (tmp_path / "proc/10/cgroup").write_text("0::/lxc.payload.box/init.scope\n")
+    place(tmp_path, 11, ID)
+    names = Lookups("containers", asking(engine.path).look_up)
+    table = ProcessTable(tmp_path, containers=names)
+    assert table.describe(10).container == "box"
+    wait_until(lambda: table.describe(11).container == "trainer", 5, "no name")
+    assert list(names._answers) == [ID]
+
+
 def test_a_process_id_that_is_used_again_is_another_process(tmp_path):
     """The memory of a new process would be booked on the container and the user of one that has ended."""
     table = ProcessTable(host(tmp_path, p10=ID))

@@ -55,7 +55,8 @@ def root(tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     (tmp_path / "proc/1/mountinfo").write_text(mountinfo(tmp_path))
-    return tmp_path
+    yield tmp_path
+    psutil.PROCFS_PATH = "/proc"  # psutil is told where to look once for the whole process
 
 
 def number_of(path):
@@ -173,6 +174,13 @@ def test_a_mount_that_only_we_see_read_only_can_still_run_full(root):
         f"21 1 {here} / / ro,relatime - ext4 /dev/sda1 rw\n22 1 8:78 / /data ro - ext4 /dev/sdb1 ro\n"
     )
     assert list(Filesystems(root).read()) == [("/dev/sda1", "/", "ext4")]
+
+
+def test_a_file_system_that_is_read_only_is_left_out(root):
+    """A DVD, or a system image that is full by design, would be reported as almost full for ever."""
+    here = number_of(root)
+    (root / "proc/1/mountinfo").write_text(f"21 1 {here} / / rw,relatime - ext4 /dev/sda1 ro,errors=continue\n")
+    assert Filesystems(root).read() == {}
 
 
 def test_what_is_mounted_over_a_file_system_hides_it():

@@ -206,6 +206,18 @@ def test_the_table_does_not_grow_without_limit(renamed):
     assert len(table._known) == 2
 
 
+def test_a_process_that_was_not_read_for_a_minute_is_forgotten(renamed):
+    """Four thousand short jobs would hold four megabytes of the exporter's memory until it is restarted."""
+    now = [0.0]
+    table = ProcessTable(monotonic=lambda: now[0])
+    ended, stays = renamed(b"short"), renamed(b"long")
+    table.describe(ended.pid)
+    now[0] = 60.0
+    table.describe(stays.pid)
+
+    assert [pid for pid, _ in table._known] == [stays.pid]
+
+
 @pytest.mark.parametrize(
     ("comm", "cmdline", "shown"),
     [

@@ -6,6 +6,7 @@ import pytest
 from exporter.latency.observations import Observations
 from exporter.page import PageMaker
 from exporter.snapshot import Gpu, Snapshot, SourceHealth
+from exporter.status.front import StatusPage
 from exporter.web import OPENMETRICS, TEXT, application
 
 HEALTHY = SourceHealth("host", up=True, read_at=0.0, duration_seconds=0, succeeded_at=1.0)
@@ -18,7 +19,7 @@ NO_DRIVER = SourceHealth(
 def get(path, *sources, gpus=(), simulated=False, headers=None, method="GET"):
     snapshot = Snapshot(gpus, None, sources, simulated)
     maker = PageMaker(lambda: snapshot, Observations(), interval=1, version="1", monotonic=lambda: 0.0)
-    transport = httpx.ASGITransport(application(maker.page, "1"))
+    transport = httpx.ASGITransport(application(maker.page, StatusPage(lambda: maker.page().snapshot, "1")))
 
     async def visit():
         async with httpx.AsyncClient(transport=transport, base_url="http://exporter") as client:
@@ -82,10 +83,20 @@ def test_ready_means_that_something_was_read():
     assert get("/-/healthy").status_code == 200
 
 
-def test_the_landing_page_says_what_is_wrong_and_what_is_simulated_and_escapes_names():
+def test_the_status_page_says_what_is_wrong_and_what_is_simulated_and_escapes_names():
     """A person would not see why no card is shown, or take a demo for the truth."""
-    page = get("/", HEALTHY, NO_DRIVER, gpus=(LOST,), simulated=True).text
+    answer = get("/", HEALTHY, NO_DRIVER, gpus=(LOST,), simulated=True)
 
-    assert "SIMULATED" in page
-    assert "no NVIDIA driver" in page
-    assert "GPU 0 &lt;b&gt;RTX&lt;/b&gt;: does not answer" in page
+    assert "SIMULATED DATA" in answer.text
+    assert "no NVIDIA driver" in answer.text
+    assert "&lt;b&gt;RTX&lt;/b&gt;" in answer.text
+    assert "LOST" in answer.text
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert answer.headers["cache-control"] == "no-store"
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+
+
+def test_the_status_page_can_be_held_still():
+    """A person who reads with a screen reader could not stop the page from loading itself anew."""
+    assert "http-equiv" in get("/", HEALTHY).text
+    assert "http-equiv" not in get("/?still", HEALTHY).text
