@@ -7,7 +7,7 @@ DEV := $(VENV)/.dev
 WORKERS ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-all test-gpu check generate bench bench-spikes soak clean
+.PHONY: help run demo test test-all test-gpu check generate bench bench-abuse bench-spikes soak clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -34,11 +34,11 @@ demo: $(RUNTIME) ## The same with four simulated cards, one of which fills up
 	@$(BIN)/gpuwarden up --demo
 
 test: $(DEV) ## Everything that needs no further tool and no root
-	@$(BIN)/python -m pytest -n $(WORKERS) -m "not prometheus and not chromium and not torch and not docker and not gpu"
+	@$(BIN)/python -m pytest -n $(WORKERS) -m "not prometheus and not chromium and not torch and not docker and not systemd and not gpu"
 
 test-all: $(DEV) ## The tiers that need a tool, found or installed
 	@.ci/tools
-	@$(BIN)/python -m pytest -n $(WORKERS) -m "prometheus or chromium or torch or docker or gpu"
+	@$(BIN)/python -m pytest -n $(WORKERS) -m "prometheus or chromium or torch or docker or systemd or gpu"
 
 test-gpu: $(DEV) ## The exporter beside nvidia-smi on this machine's cards; skips where there is none
 	@$(BIN)/python -m pytest -m gpu tests/gpu
@@ -57,6 +57,9 @@ generate: $(DEV) ## Remake reference pages and golden files from the code
 
 bench: $(DEV) ## What the exporter costs beside its peers, measured here in four minutes
 	@$(BIN)/python -m tests.perf.exporter_cost
+
+bench-abuse: $(DEV) ## How scrapes fare while others abuse the page, measured here
+	@$(BIN)/python -m tests.perf.exporter_abuse
 
 bench-spikes: $(DEV) ## How many one-second memory spikes a 15 s scraper sees
 	@$(BIN)/python -m tests.perf.memory_spikes

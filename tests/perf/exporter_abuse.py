@@ -21,10 +21,10 @@ import psutil
 
 from tests.e2e.running import Running, exporter, series
 from tests.perf.abuse import Abused, Scraped, scrape
-from tests.perf.exporter_cost import MIB, progress
+from tests.perf.exporter_cost import progress
 from tests.polling import wait_until
 
-BESIDE = ("many", "one")
+MIB = 2**20
 
 
 @dataclass(frozen=True, slots=True)

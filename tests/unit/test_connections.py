@@ -12,13 +12,15 @@ from starlette.routing import Route
 
 from gpuwarden.deadlines import Limits
 from gpuwarden.listener import bind, serve
+from gpuwarden.web_files import WebFiles
+from tests.e2e.secure import Secrets
 from tests.polling import wait_until
 
 LARGE = b"x" * 8 * 2**20
 """More than the kernel's buffers of both sides hold."""
 
 
-def served(talk, **limits):
+def served(talk, web=None, **limits):
     """What ``talk(port)`` returns while a small application is served."""
 
     async def main():
@@ -26,7 +28,7 @@ def served(talk, **limits):
         app = Starlette(routes=[Route("/", lambda _: PlainTextResponse("hello")), large])
         stop = asyncio.Event()
         listening = bind("127.0.0.1:0", "test")
-        serving = asyncio.create_task(serve(app, listening, stop, limits=Limits(**limits)))
+        serving = asyncio.create_task(serve(app, listening, stop, web=web, limits=Limits(**limits)))
         answer = await asyncio.to_thread(talk, listening.getsockname()[1])
         stop.set()
         await serving
@@ -101,6 +103,29 @@ def test_who_does_not_take_the_answer_is_cut_off(reads):
             wait_until(cut_off, 10, "the slow reader keeps its connection")
 
     served(talk, answer_seconds=0.5)
+
+
+def test_a_slow_reader_under_tls_is_cut_off(tmp_path):
+    """TLS would be a way around the limits."""
+    secrets = Secrets(tmp_path)
+
+    def talk(port):
+        with secrets.trust().wrap_socket(connected(port, receive=4096), server_hostname="localhost") as slow:
+            ask(slow, "/large")
+            wait_until(lambda: is_reset(slow), 10, "the slow reader keeps its connection")
+
+    served(talk, WebFiles(str(secrets.config(auth=False))), answer_seconds=0.5)
+
+
+def test_a_handshake_that_does_not_end_is_cut_off(tmp_path):
+    """Clients that connect and say nothing would keep their places for a minute."""
+    web = WebFiles(str(Secrets(tmp_path).config(auth=False)))
+
+    def talk(port):
+        with connected(port) as silent:
+            return silent.recv(1000)
+
+    assert served(talk, web, handshake_seconds=0.3) == b""
 
 
 def test_who_takes_the_answer_in_time_gets_it_whole():

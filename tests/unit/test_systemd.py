@@ -50,6 +50,7 @@ def test_the_unit_leaves_cards_and_processes_in_sight(key, values):
     assert directives()[key] == values
 
 
+@pytest.mark.systemd
 def test_systemd_takes_the_unit_and_finds_little_exposed(tmp_path):
     """A misspelt line would be ignored in silence, and with it what it protects."""
     analyze = shutil.which("systemd-analyze")

@@ -1,4 +1,5 @@
 import pathlib
+import re
 
 import bcrypt
 import pytest
@@ -58,6 +59,17 @@ basic_auth_users:
     assert tls.san_names == {"prometheus.lan", "::1"}
     assert config.headers == [(b"x-frame-options", b"DENY")]
     assert config.hashes == {"alice": HASH}
+
+
+def test_the_documented_example_is_taken(tmp_path):
+    """Who copies the example from the page, or takes its lines into use, would be refused."""
+    page = (pathlib.Path(__file__).parents[2] / "docs" / "security.md").read_text()
+    example = next(block for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL) if "tls_server_config" in block)
+    assert load_web_config(write(tmp_path / "web.yml", example))[0].hashes
+    whole = re.sub(r"# (?=client_|min_)", "", example)
+    config, _ = load_web_config(write(tmp_path / "whole.yml", whole))
+    assert config.tls_server_config.client_allowed_sans == ("prometheus.example",)
+    assert config.tls_server_config.min_version == "TLS13"
 
 
 def test_an_empty_file_asks_for_nothing(tmp_path):
