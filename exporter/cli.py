@@ -3,13 +3,15 @@
 import datetime as dt
 import os
 import pathlib
+from collections.abc import Mapping
+from typing import Any
 
 import click
 
 from exporter.known_cards import KnownCards
 from exporter.serve import serve_exporter
 from exporter.settings import ExporterSettings
-from gpuwarden import settings
+from gpuwarden.apart import apart
 from gpuwarden.errors import UserInputError
 from gpuwarden.lifecycle import log_to_stderr
 from gpuwarden.options import config_option, demo_option, listen_option
@@ -31,11 +33,17 @@ class UnknownCardError(UserInputError, LookupError):
 @click.pass_context
 def exporter(context: click.Context, config: pathlib.Path | None, **flags: str | bool | None) -> None:
     """Read the cards and the host, and serve them at /metrics."""
-    loaded = settings.load("exporter", ExporterSettings, config=config, environ=os.environ, flags=flags)
-    context.obj = loaded.values
+    context.obj = apart(lambda: _settings(config, flags))
     if context.invoked_subcommand is None:
         log_to_stderr()
-        serve_exporter(loaded.values)
+        serve_exporter(context.obj)
+
+
+def _settings(config: pathlib.Path | None, flags: Mapping[str, Any]) -> ExporterSettings:
+    """In a child: YAML and the checks on it are what the exporter would otherwise carry about for good."""
+    from gpuwarden import settings  # noqa: PLC0415 -- only the child loads it
+
+    return settings.load("exporter", ExporterSettings, config=config, environ=os.environ, flags=flags).values
 
 
 @exporter.command()

@@ -5,11 +5,10 @@ import pathlib
 import re
 import ssl
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
 
 from gpuwarden.errors import UserInputError
-from gpuwarden.web_config import CIPHERS, TlsServer, one_spelling
+from gpuwarden.web_config import CIPHERS, TlsServer
+from gpuwarden.web_offer import Tls
 
 _VERSIONS = {"TLS12": ssl.TLSVersion.TLSv1_2, "TLS13": ssl.TLSVersion.TLSv1_3}
 _VERIFY = {
@@ -28,22 +27,6 @@ class CertificateFileError(UserInputError, ValueError):
     def __init__(self, message: str, key: str, hint: str = "") -> None:
         super().__init__(message)
         self.key, self.hint = key, hint
-
-
-@dataclass(frozen=True, slots=True)
-class Tls:
-    """What a connection is opened with."""
-
-    context: ssl.SSLContext
-    not_before: dt.datetime
-    not_after: dt.datetime
-    san_names: frozenset[str]
-    """Names of which a client's certificate must have one; empty when any will do."""
-
-    def admits(self, certificate: Any) -> bool:
-        """Whether a verified client's certificate, as ``ssl`` tells it, has a name that is allowed."""
-        names: Any = certificate.get("subjectAltName", ()) if certificate else ()
-        return not self.san_names or any(one_spelling(name) in self.san_names for _, name in names)
 
 
 def open_tls(settings: TlsServer) -> Tls:

@@ -6,7 +6,6 @@ from typing import Any
 import click
 
 from gpuwarden import __version__
-from gpuwarden.documents import nearest
 from gpuwarden.options import ErrorsToExitStatus
 
 _COMMANDS = {
@@ -30,6 +29,8 @@ class FrontDoor(ErrorsToExitStatus):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the module that holds the command; the attribute has the command's name."""
         if cmd_name not in _COMMANDS:
+            from gpuwarden.documents import nearest  # noqa: PLC0415 -- only a misspelt command needs it
+
             ctx.fail(f"there is no command {cmd_name!r}. {nearest(cmd_name, _COMMANDS)}".rstrip())
         module: Any = importlib.import_module(_COMMANDS[cmd_name])
         return getattr(module, cmd_name)

@@ -25,8 +25,8 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from gpuwarden.certificates import Tls
 from gpuwarden.deadlines import Connection, Limits, Phase
+from gpuwarden.web_offer import Tls
 
 _log = logging.getLogger(__name__)
 

@@ -44,6 +44,10 @@ class DocumentError(UserInputError, ValueError):
         self.mistakes = tuple(sorted(mistakes, key=lambda item: (item.file, item.line or 0)))
         super().__init__("\n".join(map(str, self.mistakes)))
 
+    def __reduce__(self) -> tuple[type["DocumentError"], tuple[tuple[Mistake, ...]]]:
+        """Pickle by the mistakes: what read the document may be another process (``gpuwarden.apart``)."""
+        return DocumentError, (self.mistakes,)
+
 
 @dataclass(frozen=True, slots=True)
 class Document:

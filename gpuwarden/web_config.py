@@ -7,7 +7,6 @@
    about a broken file quote it, so what they quote is left out too.
 """
 
-import ipaddress
 import pathlib
 import re
 from collections.abc import Iterator, Mapping
@@ -16,6 +15,7 @@ from typing import Any, Literal
 
 from gpuwarden.documents import Document, DocumentError, Path, nearest, read
 from gpuwarden.structure import structure
+from gpuwarden.web_offer import one_spelling
 
 ClientAuth = Literal[
     "NoClientCert",
@@ -173,14 +173,6 @@ class WebConfig:
         """The headers of every answer; a blank one is not sent."""
         chosen = self.http_server_config.headers
         return [(name.lower().encode(), value.encode()) for name, value in chosen.items() if value]
-
-
-def one_spelling(name: str) -> str:
-    """A subject alternative name as it is compared: an address as ``ipaddress`` writes it, anything else as it is."""
-    try:
-        return str(ipaddress.ip_address(name))
-    except ValueError:
-        return name
 
 
 def load_web_config(path: pathlib.Path) -> tuple[WebConfig, Document]:

@@ -14,29 +14,15 @@ import datetime as dt
 import logging
 import pathlib
 from collections.abc import Iterable
-from dataclasses import dataclass
 
-from gpuwarden.basic_auth import BasicAuth
-from gpuwarden.certificates import CertificateFileError, Tls, open_tls
-from gpuwarden.documents import DocumentError
-from gpuwarden.web_config import WebConfig, load_web_config
+from gpuwarden.errors import UserInputError
+from gpuwarden.web_offer import Web
 
 _log = logging.getLogger(__name__)
 
 _SECONDS_BETWEEN_LOOKS = 1.0
 
 Fingerprint = tuple[tuple[int, int, int, int] | None, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Web:
-    """How a page is offered."""
-
-    tls: Tls | None = None
-    auth: BasicAuth | None = None
-    headers: tuple[tuple[bytes, bytes], ...] = ()
-    client_certificates: bool = False
-    """Whether every client must show a certificate."""
 
 
 class WebFiles:
@@ -85,8 +71,8 @@ class WebFiles:
     def _reread(self, path: pathlib.Path) -> None:
         try:
             found = self._read(path)
-        except DocumentError as error:
-            _log.error("what was read before stays in force: %s", "; ".join(map(str, error.mistakes)))
+        except UserInputError as error:
+            _log.error("what was read before stays in force: %s", "; ".join(str(error).splitlines()))
             return
         except Exception:  # noqa: BLE001 -- what nobody thought of must not end the watch, and with it every later exchange
             _log.exception("what was read before stays in force")
@@ -102,16 +88,12 @@ class WebFiles:
         self._tell_validity()
 
     def _read(self, path: pathlib.Path) -> Web:
-        config, document = load_web_config(path)
-        settings = config.tls_server_config
-        if settings is None:
-            self._watched = (path,)
-            return _web(config, None)
-        self._watched = (path, *settings.files)
-        try:
-            return _web(config, open_tls(settings))
-        except CertificateFileError as error:
-            raise DocumentError([document.mistake(("tls_server_config", error.key), str(error), error.hint)]) from error
+        from gpuwarden.web_reading import Asked  # noqa: PLC0415 -- a page without such a file does not pay for it
+
+        self._watched = (path,)
+        asked = Asked.of(path)
+        self._watched = (path, *asked.files)
+        return asked.offer()
 
     def _tell_validity(self) -> None:
         tls, now = self.current.tls, dt.datetime.now(dt.UTC)
@@ -129,13 +111,6 @@ class WebFiles:
         if tls is not None and now > tls.not_after and not self._said_expired:
             self._said_expired = True
             _log.warning("the certificate has expired at %s: clients will refuse it", _minute(tls.not_after))
-
-
-def _web(config: WebConfig, tls: Tls | None) -> Web:
-    settings = config.tls_server_config
-    demanded = settings is not None and settings.client_auth_type == "RequireAndVerifyClientCert"
-    auth = BasicAuth(config.hashes) if config.hashes else None
-    return Web(tls, auth, tuple(config.headers), demanded)
 
 
 def _weaker(before: Web, now: Web) -> str:

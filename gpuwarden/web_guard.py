@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gpuwarden.basic_auth import Verdict
-from gpuwarden.web_files import Web
+from gpuwarden.web_offer import Web
 
 _log = logging.getLogger(__name__)
 
