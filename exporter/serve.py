@@ -9,7 +9,6 @@ import sys
 from exporter.known_cards import KnownCards
 from exporter.latency.observations import Observations
 from exporter.page import PageMaker
-from exporter.processes.engines import ContainerNames
 from exporter.processes.holders import Holders
 from exporter.processes.lookups import Lookups
 from exporter.processes.table import ProcessTable
@@ -92,9 +91,15 @@ def _add_sources(settings: ExporterSettings, sampler: Sampler, observations: Obs
 
 
 def _holders(settings: ExporterSettings, root: pathlib.Path) -> Holders:
-    engines = ContainerNames(settings.container_engines)
-    names = Lookups("container names", engines.look_up) if settings.container_engines else None
+    names = _container_names(settings.container_engines) if settings.container_engines else None
     return Holders(ProcessTable(root, containers=names), Workloads(settings.workloads), settings.process_limit)
+
+
+def _container_names(sockets: tuple[str, ...]) -> Lookups[str]:
+    # Who allows no engine to be asked does not load what asks them.
+    from exporter.processes.engines import ContainerNames  # noqa: PLC0415
+
+    return Lookups("container names", ContainerNames(sockets).look_up)
 
 
 async def _stop_for_restart(session: NvmlSession | None, stop: asyncio.Event) -> None:
