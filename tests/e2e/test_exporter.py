@@ -51,6 +51,7 @@ def test_without_a_driver_the_host_is_served_and_one_line_says_what_is_missing(t
     """A person without a card would get a traceback, or silence."""
     with exporter(tmp_path, {"LD_LIBRARY_PATH": str(tmp_path)}) as process:
         process.wait_for("no NVIDIA driver found")
+        wait_until(lambda: "host_memory_used_ratio" in series(process.url), 10, "the host is not served")
         found = series(process.url)
 
     assert 0 < found["host_memory_used_ratio"][()] < 1
