@@ -5,10 +5,10 @@ reading direction of a table is taken out here, once, so that nothing behind the
 and backslashes stay: they are legitimate, and each output escapes them by its own rules.
 """
 
-import unicodedata
-
 MAX_LABEL = 128
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+# Fixed for good by Unicode's stability policy, so they need no table of all characters.
+_C0, _C1, _SURROGATES = range(0x20), range(0x7F, 0xA0), range(0xD800, 0xE000)
 _BREAKS = frozenset("\u2028\u2029")
 _REPLACEMENT = "\ufffd"
 _NONCHARACTERS = range(0xFDD0, 0xFDF0)
@@ -41,10 +41,11 @@ def program_name(command: str) -> str:
 def _printable(character: str) -> str:
     if character in _BREAKS or character.isspace():
         return " "
-    category = unicodedata.category(character)
-    if category == "Cs":
+    point = ord(character)
+    if point in _SURROGATES:
         return _REPLACEMENT
-    return "" if category == "Cc" or character in _BIDI or _is_noncharacter(ord(character)) else character
+    gone = point in _C0 or point in _C1 or character in _BIDI or _is_noncharacter(point)
+    return "" if gone else character
 
 
 def _is_noncharacter(point: int) -> bool:
