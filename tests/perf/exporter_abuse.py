@@ -1,8 +1,9 @@
 """How scrapes fare while others abuse the exporter.
 
-``python -m tests.perf.exporter_abuse [--seconds 60]``. The real exporter with its demo cards is scraped by 64 clients
-once a second each and by one at 10 Hz, first alone and then beside 200 slow readers, 100 slow senders and 10,000
-malformed requests. What is printed: the well-behaved ones' errors and times, the exporter's memory, its log lines.
+``python -m tests.perf.exporter_abuse [--seconds 60] [--rounds 2]``. The real exporter with its demo cards is scraped by
+64 clients once a second each and by one at 10 Hz, first alone and then beside 200 slow readers, 100 slow senders and
+10,000 malformed requests. What is printed: the well-behaved ones' errors and times, the exporter's memory, its log. The
+abuse comes twice: memory that it took the first time is used again, or it grows.
 """
 
 import argparse
@@ -47,7 +48,7 @@ class Result:
     abused: Abused
     rss_before: int
     rss_highest: int
-    rss_after: int
+    rss_after: list[int]
     log_lines: int
 
 
@@ -79,16 +80,21 @@ async def scrapes(url: str, load: Load, process: psutil.Process, what: str, seco
     return scraped, highest
 
 
-def measure(running: Running, load: Load, alone: float) -> Result:
-    """Scrape alone for ``alone`` seconds, then beside the abuse."""
+def measure(running: Running, load: Load, alone: float, rounds: int = 1) -> Result:
+    """Scrape alone for ``alone`` seconds, then beside the abuse, of which the last round's scrapes are told."""
     url, process = running.url, psutil.Process(running.process.pid)
     wait_until(lambda: "gpu_up" in series(url), 10, "no page")
     quiet, _ = asyncio.run(scrapes(url, load, process, "alone", alone))
     before, lines = process.memory_info().rss, len(running.lines)
-    with abusing(url, load) as seen:
-        beside, highest = asyncio.run(scrapes(url, load, process, "beside the abuse", load.seconds))
-    wait_until(lambda: len(process.net_connections()) <= 2, 60, "connections are left")  # the port, and our own client
-    after = process.memory_info().rss
+    highest, after = 0, list[int]()
+    for number in range(rounds):
+        with abusing(url, load) as seen:
+            what = f"beside the abuse, {number + 1} of {rounds}"
+            beside, most = asyncio.run(scrapes(url, load, process, what, load.seconds))
+        # The port, and our own client.
+        wait_until(lambda: len(process.net_connections()) <= 2, 60, "connections are left")
+        highest = max(highest, most)
+        after.append(process.memory_info().rss)
     return Result(quiet, beside, seen[0], before, highest, after, len(running.lines) - lines)
 
 
@@ -104,8 +110,10 @@ def report(result: Result) -> str:
     ]
     for share in (0.5, 0.99, 1.0):
         lines.append(f"{f'p{share * 100:g}':24}" + "".join(f"{found.quantile(share) * 1000:9.1f} ms" for found in both))
-    sizes = (result.rss_before, result.rss_highest, result.rss_after)
-    lines.append("memory before, highest, after: " + ", ".join(f"{size / MIB:.1f} MiB" for size in sizes))
+    sizes = (result.rss_before, result.rss_highest, *result.rss_after)
+    lines.append(
+        "memory before, highest, and after each round: " + ", ".join(f"{size / MIB:.1f} MiB" for size in sizes)
+    )
     lines.append(
         f"slow readers cut off: {abused.slow_readers_cut}, after {abused.longest_reader_seconds:.0f} s at most"
     )
@@ -118,10 +126,13 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--rounds", type=int, default=2)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="gpuwarden-abuse-") as folder:
         with exporter(Path(folder), None, "--demo") as running:
-            result = measure(running, Load(seconds=arguments.seconds), alone=min(arguments.seconds, 15.0))
+            result = measure(
+                running, Load(seconds=arguments.seconds), alone=min(arguments.seconds, 15.0), rounds=arguments.rounds
+            )
         print(report(result))
     sys.exit(1 if result.beside.errors else 0)
 
