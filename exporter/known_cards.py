@@ -48,7 +48,7 @@ class KnownCards:
         self._folder = folder
         self._wall = wall
         self._lock = threading.Lock()
-        self._cards = _read(folder / FILE) if folder else {}
+        self._cards = (_read(folder / FILE) or {}) if folder else {}
         self._in_file = dict(self._cards)
         self._complaint = ""
 
@@ -86,8 +86,10 @@ class KnownCards:
 
     def _exchange(self, folder: Path) -> frozenset[str]:
         with _locked(folder):
-            there = _read(folder / FILE)
-            forgotten = frozenset(self._in_file) - frozenset(there)
+            readable = _read(folder / FILE)
+            there = {} if readable is None else readable
+            # A file that cannot be read says nothing of any card.
+            forgotten = frozenset[str]() if readable is None else frozenset(self._in_file) - frozenset(there)
             self._cards = {**there, **{uuid: card for uuid, card in self._cards.items() if uuid not in forgotten}}
             if self._cards != there:
                 _write(folder / FILE, self._cards)
@@ -104,7 +106,7 @@ class KnownCards:
             return None
         try:
             with _locked(self._folder):
-                there = _read(self._folder / FILE)
+                there = _read(self._folder / FILE) or {}
                 card = there.pop(uuid, None)
                 if card is not None:
                     _write(self._folder / FILE, there)
@@ -122,8 +124,8 @@ def _locked(folder: Path) -> Generator[None]:
         yield
 
 
-def _read(path: Path) -> dict[str, KnownCard]:
-    """The cards of the file; none, and a word in the log, when it cannot be read or is not ours."""
+def _read(path: Path) -> dict[str, KnownCard] | None:
+    """The cards of the file, none where there is no file; None, and a word in the log, when it cannot be read."""
     try:
         document = json.loads(path.read_text())
         return {str(uuid): _card(entry) for uuid, entry in document["cards"].items()}
@@ -131,7 +133,7 @@ def _read(path: Path) -> dict[str, KnownCard]:
         return {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         logger.warning("%s cannot be read, so no earlier card is known: %s", path, error)
-        return {}
+        return None
 
 
 def _card(entry: Mapping[str, Any]) -> KnownCard:

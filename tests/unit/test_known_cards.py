@@ -80,3 +80,15 @@ def test_a_folder_that_cannot_be_written_is_said_once_and_tried_again(tmp_path, 
         known.forget("GPU-a")
     (tmp_path / "state").unlink()
     assert known.exchange() == (frozenset(), True)
+
+
+def test_a_file_that_turns_unreadable_forgets_nobody(tmp_path):
+    """A damaged file would take lost cards off the page, and the alert about them with it."""
+    running = KnownCards(tmp_path)
+    running.seen("GPU-a", "0", {}, None)
+    running.exchange()
+    (tmp_path / FILE).write_text("{")
+
+    assert running.exchange() == (frozenset(), True)
+    assert set(running.cards()) == {"GPU-a"}
+    assert set(KnownCards(tmp_path).cards()) == {"GPU-a"}
