@@ -4,7 +4,8 @@
   driver itself or by a process that ended badly. It is known only when the list is whole and says of each process what
   it holds. An empty list is whole only where every process can be seen. It is never below 0: what processes share is
   in the figure of each. Where the driver counts its own reserve as used (before driver 510), that is in it too.
-- Groups are summed only while ``processes_visible`` is 1: without names, nobody can be told apart.
+- Groups are summed only while each listed process is found and all names that they match on are known: without names,
+  nobody can be told apart, and somebody's share would be another's.
 """
 
 from collections.abc import Callable, Mapping
@@ -64,14 +65,15 @@ class Holders:
 
     def readings(self, listed: Listed, card: CardMemory, name_by_driver: Callable[[int], str]) -> dict[str, Any]:
         """Keyword arguments for ``Gpu``; ``name_by_driver`` names a process that cannot be found here."""
-        processes, found = self._rows(listed, name_by_driver)
+        processes, found, settled = self._rows(listed, name_by_driver)
         seen = visible(
             found=found,
             listed=len(processes),
             host_namespace=not processes and self.table.sees_every_process(),
             used_bytes=card.used,
         )
-        held = self.workloads.held(processes) if seen and listed.whole else {}
+        told_apart = found == len(processes) and (settled or not self.workloads.ask_for_names)
+        held = self.workloads.held(processes) if seen and listed.whole and told_apart else {}
         budgets = self.workloads.budgets(card.usable)
         known = listed.whole and (processes or seen)
         return {
@@ -83,19 +85,20 @@ class Holders:
             "workload_memory_budget_used_ratio": used_ratios(held, budgets),
         }
 
-    def _rows(self, listed: Listed, name_by_driver: Callable[[int], str]) -> tuple[list[GpuProcess], int]:
-        """The processes, and how many of them are found here."""
+    def _rows(self, listed: Listed, name_by_driver: Callable[[int], str]) -> tuple[list[GpuProcess], int, bool]:
+        """The processes, how many of them are found here, and whether all their names are known by now."""
         rows: list[GpuProcess] = []
-        found = 0
+        found, settled = 0, True
         for pid, memory in listed.memory.items():
             description = self.table.describe(pid)
             found += description is not None
-            name, user, container = description or (name_by_driver(pid), "", "")
+            settled = settled and (description is None or description.settled)
+            name, user, container = description[:3] if description else (name_by_driver(pid), "", "")
             workload = self.workloads.group_of(name, container, user)
             # No sample: the driver has seen the process do nothing since it was last asked.
             utilization = None if listed.utilization is None else listed.utilization.get(pid, 0.0)
             rows.append(GpuProcess(pid, name, user, container, workload, memory, utilization))
-        return rows, found
+        return rows, found, settled
 
 
 def _unaccounted(processes: list[GpuProcess], used: float | None) -> float | None:

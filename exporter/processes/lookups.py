@@ -61,6 +61,11 @@ class Lookups(Generic[K]):
                 self._ask(key)
         return answer.text if answer else ""
 
+    def settled(self, key: K) -> bool:
+        """Whether the question was ever answered, even if only that nothing is known."""
+        with self._lock:
+            return key in self._answers
+
     def _ask(self, key: K) -> None:
         try:
             self._questions.put_nowait(key)

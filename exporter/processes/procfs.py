@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 _STAT_BYTES = 1024
 _MOST_BYTES = 2**16
-_COMM_BYTES = 15
+COMM_BYTES = 15
 _START_TIME = 19
 """Position of field 22 of ``stat`` when the program's name and what is before it are taken off."""
 
@@ -28,7 +28,6 @@ class Facts(NamedTuple):
     """``name`` is raw; ``user`` is the real user's number; ``cgroup`` the text of that file, empty if unreadable."""
 
     stat: Stat
-    name: bytes
     user: int | None
     cgroup: str
 
@@ -43,6 +42,21 @@ class Procfs:
         """What tells this process from others; OSError or ValueError when it is not there."""
         return _parse_stat(_read(f"{self._folder}/{pid}/stat", limit=_STAT_BYTES))
 
+    def program(self, pid: int, started: int) -> bytes:
+        """The whole name of a program that the kernel has cut; OSError or ValueError when the process is not there.
+
+        May block for as long as the process's memory is locked: its command line lies there.
+        """
+        folder = os.open(f"{self._folder}/{pid}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            stat = _parse_stat(_read("stat", folder))
+            if stat.started != started:
+                message = "another process by now"
+                raise ValueError(message)
+            return lengthened(stat.comm, _read("cmdline", folder))
+        finally:
+            os.close(folder)
+
     def facts(self, pid: int) -> Facts:
         """All that is wanted of the process; OSError or ValueError when it is not there."""
         folder = os.open(f"{self._folder}/{pid}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -50,7 +64,6 @@ class Procfs:
             stat = _parse_stat(_read("stat", folder))
             return Facts(
                 stat,
-                lengthened(stat.comm, _read_or_empty("cmdline", folder)),
                 _real_user(_read_or_empty("status", folder)),
                 _read_or_empty("cgroup", folder).decode(errors="replace"),
             )
@@ -64,7 +77,7 @@ def lengthened(comm: bytes, cmdline: bytes) -> bytes:
     A process may have rewritten its command line into one text with arguments, which are where secrets stand: behind
     the kernel's part, only the rest of a word is taken.
     """
-    if len(comm) < _COMM_BYTES:
+    if len(comm) < COMM_BYTES:
         return comm
     program = cmdline.partition(b"\0")[0]
     for words in (program.split(None, 1)[:1], [program]):

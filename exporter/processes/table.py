@@ -3,7 +3,9 @@
 A process id is used again by the system, so what is remembered is remembered for (pid, start time). It is read anew
 when the program's name has changed (servers of models rename themselves) and after a minute: a process may become
 another user's or be moved into a container. Only numbers and ids are remembered here; the names that go with them come
-from users.py and engines.py by way of lookups.py, which never keeps a reading waiting.
+from users.py and engines.py by way of lookups.py, which never keeps a reading waiting. So do names of programs that the
+kernel has cut: a command line lies in the process's memory, and one process that is stuck in the kernel would hold up
+every card that it is on.
 """
 
 import threading
@@ -16,7 +18,7 @@ from typing import NamedTuple
 from exporter.processes.cgroups import Container, container_of
 from exporter.processes.labels import clean_label
 from exporter.processes.lookups import Lookups
-from exporter.processes.procfs import Procfs, Stat
+from exporter.processes.procfs import COMM_BYTES, Procfs, Stat
 from exporter.processes.users import UserNames, name_in
 
 # include/linux/proc_ns.h: PROC_PID_INIT_INO, the inode of the first pid namespace on every Linux.
@@ -26,12 +28,14 @@ _FIRST_PID_NAMESPACE = 0xEFFFFFFC
 class Description(NamedTuple):
     """Cleaned for labels; ``user`` is a number until its name is known, empty where it cannot be found out.
 
-    ``container`` is a short id until its name is known, empty for a process that is in none.
+    ``container`` is a short id until its name is known, empty for a process that is in none. ``settled`` once each
+    name that is asked for in the background has been answered.
     """
 
     name: str
     user: str
     container: str
+    settled: bool = True
 
 
 class _Known(NamedTuple):
@@ -69,6 +73,7 @@ class ProcessTable:
         # In a container, the names of its own passwd would be strangers'.
         self._users = users or (UserNames() if root == Path("/") else UserNames(name_in(root / "etc/passwd")))
         self._containers = containers
+        self._programs: Lookups[str] = Lookups("program names", self._whole_name)
         self._known: OrderedDict[tuple[int, int], _Known] = OrderedDict()
 
     def describe(self, pid: int) -> Description | None:
@@ -79,7 +84,8 @@ class ProcessTable:
         except (OSError, ValueError):
             return None
         user = "" if known.user is None else self._users.name(known.user)
-        return Description(known.name, user, self._container(known.container))
+        container = self._container(known.container)
+        return Description(self._program(pid, stat, known), user, container, self._settled(known))
 
     def sees_every_process(self) -> bool:
         """True in the host's own pid namespace, where every process id of the driver means the same process.
@@ -90,6 +96,16 @@ class ProcessTable:
             return Path("/proc/self/ns/pid").stat().st_ino == _FIRST_PID_NAMESPACE
         except OSError:
             return False
+
+    def _program(self, pid: int, stat: Stat, known: _Known) -> str:
+        """The program's name; what the kernel has cut off is asked for in the background."""
+        longer = self._programs.known(f"{pid} {stat.started}") if len(stat.comm) >= COMM_BYTES else ""
+        return longer if longer.startswith(known.name) else known.name
+
+    def _settled(self, known: _Known) -> bool:
+        of_user = known.user is None or self._users.settled(known.user)
+        asked = self._containers if known.container is not None and known.container.askable else None
+        return of_user and (asked is None or known.container is None or asked.settled(known.container.identity))
 
     def _container(self, container: Container | None) -> str:
         if container is None:
@@ -105,13 +121,17 @@ class ProcessTable:
     def _learn(self, pid: int) -> _Known:
         facts = self._proc.facts(pid)
         known = _Known(
-            self._monotonic(), facts.stat.comm, clean_label(facts.name), facts.user, container_of(facts.cgroup)
+            self._monotonic(), facts.stat.comm, clean_label(facts.stat.comm), facts.user, container_of(facts.cgroup)
         )
         with self._lock:
             self._known[pid, facts.stat.started] = known
             self._known.move_to_end((pid, facts.stat.started))
             self._forget()
         return known
+
+    def _whole_name(self, process: str) -> str:
+        pid, _, started = process.partition(" ")
+        return clean_label(self._proc.program(int(pid), int(started)))
 
     def _forget(self) -> None:
         """Drop what would be read anew anyway, oldest first, and the oldest of what is too many."""

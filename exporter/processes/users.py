@@ -45,3 +45,7 @@ class UserNames:
     def name(self, number: int) -> str:
         """The name of the user with this ``number``, cleaned for a label; the number itself while none is known."""
         return self._names.known(number) or str(number)
+
+    def settled(self, number: int) -> bool:
+        """Whether the name, or that there is none, has been found out."""
+        return self._names.settled(number)

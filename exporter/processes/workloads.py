@@ -22,6 +22,7 @@ class Workloads:
 
     def __init__(self, groups: Sequence[WorkloadGroup] = ()) -> None:
         self._groups = [(clean_label(group.name), _expressions(group)) for group in groups]
+        self.ask_for_names = any(group.container or group.user for group in groups)
         self._budgets = {clean_label(group.name): group.budget for group in groups if group.budget is not None}
         # An expression may be slow (expressions.py), so the same names are matched once and not every second.
         self.group_of = lru_cache(_REMEMBERED if groups else 0)(self._group_of)

@@ -1,5 +1,7 @@
 """Containers' names from engines that answer, and from those that do not."""
 
+import os
+
 import pytest
 
 from exporter.processes.engines import ContainerNames
@@ -154,4 +156,21 @@ def test_a_known_process_costs_one_file(tmp_path):
     before = table.describe(10)
     for name in ("status", "cgroup", "cmdline"):
         (tmp_path / "proc/10" / name).unlink()
-    assert table.describe(10) == before
+    after = table.describe(10)
+    assert (after.name, after.user, after.container) == (before.name, before.user, before.container)
+
+
+def test_a_process_that_is_stuck_in_the_kernel_holds_up_no_card(tmp_path):
+    """One process whose memory is locked would take every card that it is on off the page."""
+    table = ProcessTable(host(tmp_path, p10="", p11=""))
+    own = tmp_path / "proc/10"
+    for pid in (10, 11):
+        (tmp_path / f"proc/{pid}/stat").write_text(f"{pid} (train_the_model) S {' '.join(['0'] * 18)} 100 1 2\n")
+    (own / "cmdline").unlink()
+    os.mkfifo(own / "cmdline")
+
+    assert table.describe(10).name == "train_the_model"
+    assert table.describe(11).name == "train_the_model"
+    with (own / "cmdline").open("wb") as released:
+        released.write(b"/usr/bin/train_the_model_again\0")
+    wait_until(lambda: table.describe(10).name == "train_the_model_again", 5, "the whole name never came")

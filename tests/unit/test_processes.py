@@ -179,10 +179,11 @@ def test_arguments_are_never_part_of_a_name(tmp_path):
     program = tmp_path / "averyverylongname"
     program.symlink_to("/bin/sleep")
     title = f"{program} --token=secret"
+    table = ProcessTable()
     with subprocess.Popen([title, "60"], executable=program) as process:
         try:
             end = time.monotonic() + 5
-            while (name := ProcessTable().describe(process.pid).name) != "averyverylongname":
+            while (name := table.describe(process.pid).name) != "averyverylongname":
                 assert "secret" not in name
                 assert time.monotonic() < end
         finally:

@@ -59,12 +59,13 @@ def test_a_group_with_a_member_of_unknown_memory_is_unknown():
 class Table:
     """A process table with these processes, all called by their number."""
 
-    def __init__(self, *pids, everything=False):
+    def __init__(self, *pids, everything=False, settled=True):
         self._pids = pids
         self._everything = everything
+        self._settled = settled
 
     def describe(self, pid):
-        return Description(f"resnet{pid}", "ann", "") if pid in self._pids else None
+        return Description(f"resnet{pid}", "ann", "", self._settled) if pid in self._pids else None
 
     def sees_every_process(self):
         return self._everything
@@ -108,7 +109,15 @@ def test_groups_are_summed_before_the_list_is_cut():
 
 
 @pytest.mark.parametrize(
-    ("table", "memory", "whole"), [(Table(), {1: GIB}, True), (Table(), {}, True), (Table(1), {1: GIB}, False)]
+    ("table", "memory", "whole"),
+    [
+        (Table(), {1: GIB}, True),
+        (Table(), {}, True),
+        (Table(1), {1: GIB}, False),
+        (Table(1), {1: GIB, 2: GIB}, True),
+        (Table(1, settled=False), {1: GIB}, True),
+    ],
+    ids=["none is found", "no list", "a list failed", "one is hidden", "a name is still asked for"],
 )
 def test_groups_of_processes_that_cannot_be_seen_are_unknown(table, memory, whole):
     """In a container that sees no process, every group would seem to hold nothing."""
