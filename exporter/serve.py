@@ -53,7 +53,10 @@ def serve_exporter(settings: ExporterSettings) -> None:
         dialects=settings.dialects,
     )
     sampler.landed = maker.landed
-    alerts = AlertsClient(parse_url(settings.alerts_from) if settings.alerts_from else None)
+    alerts = AlertsClient(
+        parse_url(settings.alerts_from) if settings.alerts_from else None,
+        own=lambda: frozenset(gpu.uuid for gpu in maker.page().snapshot.gpus),
+    )
     front = StatusPage(lambda: maker.page().snapshot, __version__, observed=observations.observed, alerts=alerts.known)
     app = application(maker.page, front)
 

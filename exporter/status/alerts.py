@@ -6,7 +6,7 @@ Prometheus's shape is an error, never an empty list.
 
 import datetime as dt
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -46,12 +46,14 @@ class Alerts:
     """What is known of alerts at one moment.
 
     ``source`` is where they come from, empty when none is set. ``listed`` is None while they are unknown; ``more`` were
-    left out of it. ``answered_ago`` is the age of the last good answer in seconds, None before the first.
+    left out of it, of which ``more_firing`` fire. ``answered_ago`` is the age of the last good answer in seconds, None
+    before the first.
     """
 
     source: str = ""
     listed: tuple[Alert, ...] | None = None
     more: int = 0
+    more_firing: int = 0
     remarks: tuple[str, ...] = ()
     answered_ago: float | None = None
     trouble: str = ""
@@ -63,15 +65,18 @@ NO_SOURCE = Alerts()
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A good answer: the alerts, firing and graver ones first, how many more there were, and what it remarked."""
+    """A good answer: alerts, firing and graver ones first, how many more there were and fired, and what it remarked."""
 
     alerts: tuple[Alert, ...]
     more: int
+    more_firing: int
     remarks: tuple[str, ...]
 
 
-def read_answer(status: int, body: bytes) -> Answer:
-    """Read an answer to ``GET /api/v1/alerts``.
+def read_answer(status: int, body: bytes, own: frozenset[str] = frozenset()) -> Answer:
+    """Read an answer to ``GET /api/v1/alerts``; of too many, alerts of the cards with ``own`` UUIDs are kept first.
+
+    It may take a second for megabytes, so it is not for the event loop.
 
     Raises:
         AlertsError: it is a refusal, or not of that shape.
@@ -86,8 +91,11 @@ def read_answer(status: int, body: bytes) -> Answer:
     if not isinstance(entries, list):
         message = "the answer holds no list of alerts"
         raise AlertsError(message)
-    found = sorted(_alerts(cast("list[Any]", entries)), key=_rank)
-    return Answer(tuple(found[:MOST_KEPT]), max(0, len(found) - MOST_KEPT), _remarks(document))
+    found = [entry for entry in cast("list[Any]", entries) if _mapping(entry, "labels").get("alertname") != _WATCHDOG]
+    found.sort(key=lambda entry: (_mapping(entry, "labels").get("uuid") not in own, *_rank(entry)))
+    kept, left = found[:MOST_KEPT], found[MOST_KEPT:]
+    alerts = sorted(map(_alert, kept), key=_shown)
+    return Answer(tuple(alerts), len(left), sum(map(_fires, left)), _remarks(document))
 
 
 def _document(body: bytes) -> Mapping[str, Any]:
@@ -98,22 +106,23 @@ def _document(body: bytes) -> Mapping[str, Any]:
     return cast("Mapping[str, Any]", document) if isinstance(document, dict) else {}
 
 
-def _alerts(entries: Iterable[Any]) -> Iterable[Alert]:
-    for entry in entries:
-        labels, annotations = _mapping(entry, "labels"), _mapping(entry, "annotations")
-        name = _label(labels, "alertname")
-        if name != _WATCHDOG:
-            yield Alert(
-                name=name or "(no name)",
-                severity=_label(labels, "severity"),
-                firing=_text(cast("Mapping[str, Any]", entry).get("state")) != "pending",
-                summary=_label(annotations, "summary") or _label(annotations, "description"),
-                active_at=_moment(_text(cast("Mapping[str, Any]", entry).get("activeAt"))),
-                gpu=_label(labels, "gpu"),
-                uuid=_label(labels, "uuid"),
-                instance=_label(labels, "instance"),
-                simulated=bool(_label(annotations, "simulated")),
-            )
+def _alert(entry: Mapping[str, Any]) -> Alert:
+    labels, annotations = _mapping(entry, "labels"), _mapping(entry, "annotations")
+    return Alert(
+        name=_label(labels, "alertname") or "(no name)",
+        severity=_label(labels, "severity"),
+        firing=_fires(entry),
+        summary=_label(annotations, "summary") or _label(annotations, "description"),
+        active_at=_moment(_text(entry.get("activeAt"))),
+        gpu=_label(labels, "gpu"),
+        uuid=_label(labels, "uuid"),
+        instance=_label(labels, "instance"),
+        simulated=bool(_label(annotations, "simulated")),
+    )
+
+
+def _fires(entry: Mapping[str, Any]) -> bool:
+    return entry.get("state") != "pending"
 
 
 def _mapping(entry: Any, key: str) -> Mapping[str, Any]:
@@ -147,5 +156,12 @@ def _moment(text: str) -> float | None:
         return None
 
 
-def _rank(alert: Alert) -> tuple[bool, int, str, str]:
+def _shown(alert: Alert) -> tuple[bool, int, str, str]:
     return not alert.firing, _RANKS.get(alert.severity, len(_RANKS)), alert.name, alert.summary
+
+
+def _rank(entry: Mapping[str, Any]) -> tuple[bool, int, str]:
+    """Raw, so that what is left out need not be cleaned."""
+    labels = _mapping(entry, "labels")
+    severity = _RANKS.get(_text(labels.get("severity")), len(_RANKS))
+    return not _fires(entry), severity, _text(labels.get("alertname"))[:_LONGEST_TEXT]

@@ -37,12 +37,15 @@ class AlertsClient:
         self,
         address: Address | None,
         *,
+        own: Callable[[], frozenset[str]] = frozenset,
         interval: float = _INTERVAL_SECONDS,
         deadline: float = _DEADLINE_SECONDS,
         max_age: float = _MAX_AGE_SECONDS,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._address = address
+        self._own = own
+        self._context = ssl.create_default_context() if address is not None and address.secure else None
         self._interval = interval
         self._deadline = deadline
         self._max_age = max_age
@@ -61,7 +64,9 @@ class AlertsClient:
         """Ask once; what goes wrong is kept in words."""
         try:
             async with asyncio.timeout(self._deadline):
-                self._answer = read_answer(*await _get(address, "/api/v1/alerts"))
+                status, body = await _get(address, self._context, "/api/v1/alerts")
+                # Beside the event loop, which has scrapes to answer.
+                self._answer = await asyncio.to_thread(read_answer, status, body, self._own())
         except TimeoutError:
             self._trouble = f"no complete answer within {self._deadline:g} s"
         except ssl.SSLCertVerificationError as error:
@@ -88,15 +93,15 @@ class AlertsClient:
             source=self._address.shown,
             listed=self._answer.alerts,
             more=self._answer.more,
+            more_firing=self._answer.more_firing,
             remarks=self._answer.remarks,
             answered_ago=age,
             trouble=self._trouble,
         )
 
 
-async def _get(address: Address, path: str) -> tuple[int, bytes]:
+async def _get(address: Address, secure: ssl.SSLContext | None, path: str) -> tuple[int, bytes]:
     """The status and body of one answer on a connection of its own."""
-    secure = ssl.create_default_context() if address.secure else None
     reader, writer = await asyncio.open_connection(address.host, address.port, ssl=secure)
     try:
         connection = h11.Connection(h11.CLIENT)

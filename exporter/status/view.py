@@ -76,9 +76,8 @@ def _verdict(snapshot: Snapshot, alerts: Alerts) -> Iterator[Note]:
     elif alerts.listed is not None:
         firing = [alert for alert in alerts.listed if alert.firing]
         level: Level = worst([level_of(alert) for alert in firing])
-        yield Note(
-            f"{counted(len(firing), 'alert') if firing else 'no alert'} {_verb(len(firing), 'fires', 'fire')}", level
-        )
+        count = len(firing) + alerts.more_firing
+        yield Note(f"{counted(count, 'alert') if count else 'no alert'} {_verb(count, 'fires', 'fire')}", level)
 
 
 def _verb(number: int, one: str, many: str) -> str:

@@ -117,3 +117,13 @@ def test_what_is_no_url_is_refused(text):
     """The mistake would show only as alerts that stay unknown."""
     with pytest.raises(ValueError):
         parse_url(text)
+
+
+def test_an_alert_of_this_box_is_kept_among_those_of_hundreds_of_boxes():
+    """Behind a Prometheus of a whole fleet, the card in front of the user would look calm."""
+    elsewhere = {**FULL, "labels": {"alertname": "A", "severity": "critical", "uuid": "GPU-elsewhere"}}
+    mine = {**FULL, "labels": {"alertname": "Z", "severity": "info", "uuid": "GPU-mine"}}
+    read = read_answer(200, answer(*[elsewhere] * 250, mine), frozenset({"GPU-mine"}))
+
+    assert "GPU-mine" in {alert.uuid for alert in read.alerts}
+    assert (len(read.alerts), read.more, read.more_firing) == (MOST_KEPT, 151, 151)
