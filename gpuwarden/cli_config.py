@@ -13,7 +13,8 @@ from gpuwarden import settings
 from gpuwarden.options import config_option
 from gpuwarden.units import Duration, format_duration
 
-_USERINFO = re.compile(r"(?<=://)[^/\s]*@")
+_USERINFO = re.compile(r"(?<=://)\S*@|^[^\s@:/]+:(?!//)\S*@")
+"""What stands before the last @ of a URL, also where the scheme was forgotten; a mail address is no secret."""
 
 
 @click.command()

@@ -6,9 +6,12 @@ no line knows that the child's event loop hangs, or that it does not become read
 """
 
 import asyncio
+import logging
 import os
 from collections.abc import Callable
 from typing import Any
+
+_log = logging.getLogger(__name__)
 
 REPORTS_TO = "GPUWARDEN_REPORTS_TO"
 """Environment variable: the file descriptor to write to."""
@@ -26,13 +29,18 @@ async def report(app: Callable[..., Any]) -> None:
         return
     os.set_blocking(descriptor, False)
     os.set_inheritable(descriptor, False)
-    ready = False
+    ready, complaint = False, ""
     while True:
-        ready = ready or (await ask(app, "/-/ready"))[0] == _OK
-        if ready:
-            _, text = await ask(app, "/status")
-            if not _write(descriptor, text):
-                return
+        try:
+            ready = ready or (await ask(app, "/-/ready"))[0] == _OK
+            text = (await ask(app, "/status"))[1] if ready else ""
+            complaint = ""
+        except Exception as error:  # noqa: BLE001 -- one answer that cannot be made must not end the reports for good
+            if str(error) != complaint:
+                _log.warning("the status cannot be told: %r", error)
+            text, complaint = "", str(error)
+        if text and not _write(descriptor, text):
+            return
         await asyncio.sleep(SECONDS_BETWEEN_REPORTS if ready else _SECONDS_UNTIL_READY)
 
 

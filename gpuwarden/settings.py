@@ -9,6 +9,7 @@
 
 import difflib
 import pathlib
+import re
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
@@ -23,6 +24,10 @@ T = TypeVar("T")
 
 SECTIONS = ("exporter", "alerter")
 _PREFIX = "GPUWARDEN"
+_OF_A_SERVICE = re.compile(
+    r"_(SERVICE_HOST=|SERVICE_PORT(_.+)?=|PORT_\d+_(TCP|UDP|SCTP)(_.+)?=|PORT=(tcp|udp|sctp)://)"
+)
+"""What Kubernetes puts into the environment of a pod beside a Service that is called like us."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +180,10 @@ def _misplaced(document: Document, section: str) -> Iterator[Mistake]:
 
 def _unknown_variables(section: str, named: Mapping[str, Any], environ: Mapping[str, str]) -> Iterator[Mistake]:
     for variable in sorted(environ):
-        if variable.startswith(f"{_PREFIX}_{section.upper()}_") and variable not in named:
+        ours = variable.startswith(f"{_PREFIX}_{section.upper()}_") and not _OF_A_SERVICE.search(
+            f"{variable}={environ[variable]}"
+        )
+        if ours and variable not in named:
             close = difflib.get_close_matches(variable, list(named), n=1)
             hint = f"did you mean {close[0]}?" if close else ""
             yield Mistake(variable, None, "", "is an environment variable that sets nothing", hint)

@@ -16,7 +16,7 @@ from exporter.processes.labels import clean_label
 from exporter.snapshot import Host
 from exporter.sources import hostfiles
 from exporter.sources.filesystems import Filesystems
-from exporter.sources.reader import Part
+from exporter.sources.reader import Part, SourceError
 
 T = TypeVar("T")
 
@@ -39,9 +39,16 @@ class HostReader:
         self._info = self._description()
 
     def read(self) -> Part:
-        """Read everything once."""
+        """Read everything once.
+
+        Raises:
+            SourceError: there is no host below the root.
+        """
         psutil.PROCFS_PATH = str(self._proc)
         memory, swap = _or_none(psutil.virtual_memory), _or_none(psutil.swap_memory)
+        if memory is None and _or_none(psutil.cpu_times) is None:
+            message = f"nothing can be read below {self._root} (exporter.host.root)"
+            raise SourceError(message)
         network, disks = _or_none(self._networks) or {}, _or_none(self._disks) or {}
         filesystems = _or_none(self._filesystems.read) or {}
         return Part(
@@ -103,14 +110,22 @@ class HostReader:
         return {clean_label(name): item for name, item in hostfiles.networks(self._text(dev)).items()}
 
     def _disks(self) -> Mapping[str, tuple[int, int]]:
-        """Whole disks only: a partition's bytes are its disk's bytes already."""
-        whole = {path.name.replace("!", "/") for path in (self._root / "sys/block").iterdir()}
+        """Whole disks only: the bytes of a partition, a mapping or an array are its disks' bytes already."""
+        blocks = (path for path in (self._root / "sys/block").iterdir() if not _entries(path / "slaves"))
+        whole = {path.name.replace("!", "/") for path in blocks}
         counters = psutil.disk_io_counters(perdisk=True, nowrap=False) or {}
         return {
             clean_label(name): (item.read_bytes, item.write_bytes)
             for name, item in counters.items()
             if name in whole and not name.startswith(_IN_MEMORY)
         }
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError:
+        return []
 
 
 def _or_none(read: Callable[[], T]) -> T | None:

@@ -4,6 +4,8 @@ import base64
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
+_REFUSED = "is not an http or https URL with a host (in a name or password, write / : @ as %2F %3A %40)"
+"""Without the value: it may hold a password."""
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -25,11 +27,16 @@ def parse_url(text: str) -> Address:
     Raises:
         ValueError: it is not an http or https URL with a host.
     """
-    parts = urlsplit(text)
-    host, port = parts.hostname, parts.port
-    if parts.scheme not in _PORTS or not host or not text.isascii() or not text.isprintable() or " " in text:
-        message = f"{parts._replace(netloc=parts.netloc.rpartition('@')[2]).geturl()!r} is not an http or https URL"
-        raise ValueError(message)
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        raise ValueError(_REFUSED) from None
+    # What a password is and what a path is, only the right place of the @ tells; so it may stand nowhere else.
+    astray = "@" in f"{parts.path}{parts.query}{parts.fragment}"
+    plain = text.isascii() and text.isprintable() and " " not in text
+    if parts.scheme not in _PORTS or not host or not plain or astray:
+        raise ValueError(_REFUSED)
     shown = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl().rstrip("/")
     secret = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"
     return Address(

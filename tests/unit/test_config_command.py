@@ -2,6 +2,7 @@ import pytest
 from click.testing import CliRunner
 
 from gpuwarden.cli import main
+from gpuwarden.cli_config import hidden
 
 
 @pytest.fixture
@@ -34,6 +35,21 @@ def test_config_hides_passwords_in_urls(run, tmp_path):
     assert "http://***@box:9400/metrics" in output
     assert "s3s" not in output
     assert "me@box" not in output
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("http://me:s3cr/et@host:9401", "http://***@host:9401"),
+        ("me:s3cret@host:9401", "***@host:9401"),
+        ("gpuwarden <me@example.com>", "gpuwarden <me@example.com>"),
+        ("me@example.com", "me@example.com"),
+        ("127.0.0.1:9400", "127.0.0.1:9400"),
+    ],
+)
+def test_what_is_hidden_is_a_login_and_nothing_else(text, shown):
+    """A mistyped URL would give its password away, or a mail address would be unreadable."""
+    assert hidden(text) == shown
 
 
 @pytest.mark.parametrize("command", ["config", "exporter", "alerter", "up"])

@@ -68,3 +68,26 @@ def test_each_mistake_in_a_group_names_its_line(tmp_path):
         (4, "workloads: name cnn more than once"),
     ):
         assert any(f":{line}: " in row and words in row for row in text.splitlines()), (line, words, text)
+
+
+def test_what_kubernetes_puts_beside_a_service_of_our_name_is_no_mistake(tmp_path):
+    """The exporter would not start behind a Service called gpuwarden-exporter."""
+    given = {
+        "GPUWARDEN_EXPORTER_SERVICE_HOST": "10.0.0.1",
+        "GPUWARDEN_EXPORTER_SERVICE_PORT": "9400",
+        "GPUWARDEN_EXPORTER_SERVICE_PORT_HTTP": "9400",
+        "GPUWARDEN_EXPORTER_PORT": "tcp://10.0.0.1:9400",
+        "GPUWARDEN_EXPORTER_PORT_9400_TCP_ADDR": "10.0.0.1",
+    }
+    assert load(tmp_path, "exporter: {}\n", given).listen == "127.0.0.1:9400"
+    with pytest.raises(DocumentError, match="sets nothing"):
+        load(tmp_path, "exporter: {}\n", {"GPUWARDEN_EXPORTER_PORT": "9500"})
+
+
+@pytest.mark.parametrize("url", ["http://me:s3cr/et@host:9401", "me:s3cret@host:9401", "http://me:12/34@host:9401"])
+def test_a_wrong_url_is_refused_without_its_password(tmp_path, url):
+    """The terminal and the journal would hold the password of whoever mistyped."""
+    with pytest.raises(DocumentError) as raised:
+        load(tmp_path, f"exporter: {{alerts_from: '{url}'}}\n")
+    assert "alerts_from: is not an http or https URL" in str(raised.value)
+    assert not {"s3cr", "12/34"} & {word for word in ("s3cr", "12/34") if word in str(raised.value)}

@@ -14,6 +14,7 @@ from exporter.sources.filesystems import Filesystems
 from exporter.sources.guarded import Guarded
 from exporter.sources.host import HostReader
 from exporter.sources.hostfiles import NO_SPACE_TO_RUN_OUT, Mount, mounts, that_can_run_full
+from exporter.sources.reader import SourceError
 from tests.polling import wait_until
 
 ONE = "1 2 3 4 0 0 0 0 0 0"
@@ -236,3 +237,18 @@ def test_a_file_system_that_hangs_costs_only_itself():
     finally:
         released.set()
     wait_until(lambda: "hangs" in guarded.read(keys) and "hangs too" in guarded.read(keys), 5, "never asked again")
+
+
+def test_a_root_without_a_host_is_a_failed_source(tmp_path):
+    """After a slip in exporter.host.root nothing of the host would be watched, and every health check be green."""
+    with pytest.raises(SourceError, match=r"exporter\.host\.root"):
+        HostReader(tmp_path / "nowhere").read()
+    psutil.PROCFS_PATH = "/proc"
+
+
+def test_mappings_and_arrays_are_not_counted_beside_their_disks(root):
+    """On a box with encryption or RAID, the sum over all disks would be twice what was read."""
+    (root / "sys/block/sda/slaves").mkdir()
+    assert "sda" in HostReader(root).read().host.disk_read_bytes_total
+    (root / "sys/block/sda/slaves/sdb").mkdir()
+    assert "sda" not in HostReader(root).read().host.disk_read_bytes_total

@@ -5,6 +5,7 @@ from the first reading: what lies before it belongs to nobody's window. A card t
 the driver calls "not found" and which is no failure.
 """
 
+import time
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -34,8 +35,9 @@ BUFFERS = (
 class SampleBuffers:
     """Of one card; used by one thread."""
 
-    def __init__(self, support: Support) -> None:
+    def __init__(self, support: Support, wall: Callable[[], float] = time.time) -> None:
         self._support = support
+        self._wall = wall
         self._left = list(BUFFERS)
         self._newest: dict[str, int] = {}
         self._due = float("-inf")
@@ -58,6 +60,8 @@ class SampleBuffers:
 
     def _new(self, buffer: Buffer, device: Device) -> list[float]:
         since = self._newest.get(buffer.name)
+        if since is not None:
+            since = min(since, int(self._wall() * 1e6))
         try:
             samples = device.samples(buffer.kind, since or 0)
         except NotAvailableError as error:
@@ -66,6 +70,8 @@ class SampleBuffers:
             elif self._support.settles(buffer.name, error):
                 self._left.remove(buffer)
             return []
-        self._newest[buffer.name] = max((at for at, _ in samples), default=since or 0)
+        # Never ahead of the clock: after it was set back, newer samples have smaller times.
+        newest = max((at for at, _ in samples), default=since or 0)
+        self._newest[buffer.name] = min(newest, int(self._wall() * 1e6))
         checked = [buffer.checked(value) for _, value in samples] if since is not None else []
         return [value for value in checked if value is not None]

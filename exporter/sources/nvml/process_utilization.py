@@ -38,7 +38,7 @@ class ProcessUtilization:
 
     def __init__(self, wall: Callable[[], float] = time.time) -> None:
         self._wall = wall
-        self._since = 0
+        self._since = self._asked_at = 0
         self._new: list[UtilizationSample] = []
         self._latest: dict[int, tuple[float, float]] = {}
         self._field = Field("process utilization", (self._by_process_call, self._by_processes_call))
@@ -50,14 +50,16 @@ class ProcessUtilization:
             NvmlError: the card or the driver has gone.
         """
         wall = int(self._wall() * _MICROSECOND)
-        if not self._since or self._since > wall + _CLOCKS_MAY_DIFFER:  # at first, and when the clock was set back
+        if not self._since or wall < self._asked_at:  # at first, and when the clock was set back
             self._since = wall - int(_STANDS * _MICROSECOND)
         if not support.read(self._field, device):
             self._latest.clear()
             return None
+        self._asked_at = wall
         for sample in possible(self._new, self._since, wall):
             self._latest[sample.pid] = now, sample.percent / 100
-            self._since = sample.at
+            # One sample that is dated ahead must not hide all that come until then.
+            self._since = min(sample.at, wall)
         self._latest = {pid: item for pid, item in self._latest.items() if now - item[0] < _STANDS}
         return {pid: ratio for pid, (_, ratio) in self._latest.items()}
 
