@@ -44,9 +44,11 @@ def apart(work: Callable[[], T]) -> T:
 def _answer(work: Callable[[], Any], writing: int) -> None:
     """In the child: write the answer and end, without what a normal end would do in the name of the parent."""
     try:
-        answer = True, work()
-    except Exception as error:  # noqa: BLE001 -- it is the parent's to judge
-        answer = False, error
-    with os.fdopen(writing, "wb") as pipe:
-        pickle.dump(answer, pipe)
-    os._exit(0)
+        try:
+            answer = True, work()
+        except Exception as error:  # noqa: BLE001 -- it is the parent's to judge
+            answer = False, error
+        with os.fdopen(writing, "wb") as pipe:
+            pipe.write(pickle.dumps(answer))
+    finally:
+        os._exit(0)

@@ -54,6 +54,19 @@ class BasicAuth:
         self._running: dict[bytes, asyncio.Task[bool]] = {}
         self._one_at_a_time = asyncio.Lock()
 
+    def know_from(self, before: "BasicAuth") -> None:
+        """Take over who was let in before the file was read again, as far as their hashes are the same.
+
+        A certificate is exchanged every few weeks, and a scraper must not have to stand in line with those who guess.
+        """
+        known = before._let_in, before._hashes  # noqa: SLF001 -- the same class
+        self._key = before._key  # noqa: SLF001 -- the same class
+        self._let_in = {
+            name: digest
+            for name, digest in known[0].items()
+            if name in self._hashes and self._hashes[name] == known[1].get(name)
+        }
+
     async def verdict(self, authorization: bytes | None) -> Verdict:
         """Judge the ``Authorization`` header of a request."""
         name, password = _credentials(authorization)

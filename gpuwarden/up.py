@@ -31,7 +31,7 @@ from gpuwarden import __version__, settings
 from gpuwarden.errors import GpuwardenError, UserInputError
 from gpuwarden.lifecycle import SUPERVISED, log_to_stderr, run_until_stopped
 from gpuwarden.listener import bind, url_of
-from gpuwarden.options import config_option, demo_option
+from gpuwarden.options import WRONG_INPUT, config_option, demo_option
 from gpuwarden.reports import REPORTS_TO, SECONDS_BETWEEN_REPORTS
 from gpuwarden.web_config import load_web_config
 
@@ -58,6 +58,10 @@ _LOCKED_OUT = (
 
 class ChildFailedError(GpuwardenError, RuntimeError):
     """A child ended before it was ready; it has said why on the terminal."""
+
+
+class ChildRefusedInputError(UserInputError, ChildFailedError):
+    """What the user wrote is wrong, and a child found it: starting again would not help."""
 
 
 @dataclass(slots=True)
@@ -181,7 +185,7 @@ async def _keep(child: Child, stop: asyncio.Event) -> None:
             return
         if not child.was_ready:
             message = f"the {child.name} did not start (exit status {status}); its own words are above"
-            raise ChildFailedError(message)
+            raise ChildRefusedInputError(message) if status == WRONG_INPUT else ChildFailedError(message)
         wait = _FIRST_WAIT_SECONDS if time.monotonic() - begun > _WELL_SECONDS else wait
         _log.warning("the %s ended with status %d; starting it again in %.0f s", child.name, status, wait)
         with contextlib.suppress(TimeoutError):

@@ -3,8 +3,9 @@
 1. The files are looked at each second (mtime, ctime, inode, size) and read once they have stopped changing, so that a
    certificate and its key can be exchanged one after the other.
 2. A file that turns out to be wrong leaves everything as it was, and one line says so for each change.
-3. While it runs, a server does not become more open than it was started: no change takes away TLS, the demand for a
-   client's certificate or the demand for a password. A file that is cut off in the middle is often a valid one.
+3. While it runs, a server does not become more open than it was started: no change takes away TLS or its lowest
+   version, the demand for a client's certificate or for one of its names, or the demand for a password. A file that is
+   cut off in the middle is often a valid one.
 4. What is open stays open: a new certificate is shown to new connections, new users and headers hold from the next
    request on.
 """
@@ -16,7 +17,7 @@ import pathlib
 from collections.abc import Iterable
 
 from gpuwarden.errors import UserInputError
-from gpuwarden.web_offer import Web
+from gpuwarden.web_offer import Tls, Web
 
 _log = logging.getLogger(__name__)
 
@@ -41,8 +42,9 @@ class WebFiles:
         self._said_expired = False
         if self._path is not None:
             self._watched = (self._path,)
+            before = _fingerprint(self._watched)
             self.current = self._read(self._path)
-            self._loaded = self._last_seen = _fingerprint(self._watched)
+            self._remember((self._path,), before)
 
     @property
     def scheme(self) -> str:
@@ -65,8 +67,15 @@ class WebFiles:
         self._last_seen = seen
         if seen == self._loaded or seen != before:
             return
+        watched = self._watched
         self._reread(self._path)
-        self._loaded = self._last_seen = _fingerprint(self._watched)
+        self._remember(watched, seen)
+
+    def _remember(self, watched: tuple[pathlib.Path, ...], seen: Fingerprint) -> None:
+        """What was read is what was there before the reading: a change that came meanwhile is still to be read."""
+        before = dict(zip(watched, seen, strict=True))
+        self._loaded = tuple(before[path] if path in before else _look_at(path) for path in self._watched)
+        self._last_seen = self._loaded
 
     def _reread(self, path: pathlib.Path) -> None:
         try:
@@ -83,6 +92,8 @@ class WebFiles:
                 "what was read before stays in force: %s no longer asks for %s; only a restart allows it", path, weaker
             )
             return
+        if found.auth and self.current.auth:
+            found.auth.know_from(self.current.auth)
         self.current = found
         _log.info("%s was read again", path)
         self._tell_validity()
@@ -121,6 +132,16 @@ def _weaker(before: Web, now: Web) -> str:
         return "a client's certificate"
     if before.auth and not now.auth:
         return "a password"
+    return _weaker_tls(before.tls, now.tls) if before.tls and now.tls else ""
+
+
+def _weaker_tls(before: Tls, now: Tls) -> str:
+    if before.san_names and not now.san_names:
+        return "one of the names in client_allowed_sans"
+    if now.context.minimum_version < before.context.minimum_version:
+        return f"{before.context.minimum_version.name} at least"
+    if now.context.verify_mode < before.context.verify_mode:
+        return "a valid certificate of those who show one"
     return ""
 
 

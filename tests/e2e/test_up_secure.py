@@ -62,6 +62,18 @@ def test_up_says_what_to_set_where_its_alerter_has_no_key(tmp_path):
     assert len(ended.stderr.splitlines()) == 1
 
 
+def test_a_mistake_that_a_child_finds_ends_with_status_2(tmp_path):
+    """systemd would start the same mistake again for ever, and take the exporter down each time."""
+    rules = write(tmp_path / "rules.yml", "rules:\n  - {override: GpuMemoryAlmostFull, above: 90}\n")
+    environ = {"GPUWARDEN_EXPORTER_LISTEN": "127.0.0.1:0", "GPUWARDEN_ALERTER_LISTEN": "127.0.0.1:0"}
+    ended = run(
+        "up", "--demo", "--rules", str(rules), "--state", str(tmp_path / "state"), home=tmp_path, environ=environ
+    )
+
+    assert ended.returncode == 2
+    assert "rules.yml:2: rules[0].above" in ended.stderr
+
+
 def test_a_child_that_hangs_is_seen(tmp_path):
     """The status line would show the last good words of a process that is stuck."""
     environ = {"GPUWARDEN_EXPORTER_LISTEN": "127.0.0.1:0", "GPUWARDEN_ALERTER_LISTEN": "127.0.0.1:0"}

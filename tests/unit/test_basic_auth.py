@@ -160,3 +160,24 @@ def test_the_page_is_served_while_a_password_is_checked():
     begun = time.monotonic()
     turns = asyncio.run(main())
     assert turns > 5, f"{turns} turns in {time.monotonic() - begun:.3f} s"
+
+
+def test_who_was_let_in_stays_known_when_the_file_is_read_again():
+    """With each renewal of a certificate a scraper would stand in line behind those who guess, and get nothing."""
+    hashes, asked = {"ann": "$2b$04$" + "a" * 53, "bob": "$2b$04$" + "b" * 53}, []
+
+    def matches(password, known):
+        asked.append(password)
+        return True
+
+    before = BasicAuth(hashes, matches)
+    for name in hashes:
+        assert asyncio.run(before.verdict(header(name, "secret"))) is Verdict.LET_IN
+    after = BasicAuth({**hashes, "bob": "$2b$04$" + "c" * 53}, matches)
+    after.know_from(before)
+
+    asked.clear()
+    assert asyncio.run(after.verdict(header("ann", "secret"))) is Verdict.LET_IN
+    assert asked == []
+    asyncio.run(after.verdict(header("bob", "secret")))
+    assert len(asked) == 1

@@ -6,6 +6,8 @@ import pytest
 from gpuwarden.web_files import WebFiles
 from tests.e2e.secure import Secrets
 
+DEMANDED = "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.pem\n"
+
 
 @pytest.fixture
 def secrets(tmp_path):
@@ -68,9 +70,12 @@ def test_a_link_that_points_elsewhere_is_a_change(secrets):
     [
         ({}, {"tls": False}),
         ({}, {"auth": False}),
-        ({"more": "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.pem\n"}, {}),
+        ({"more": DEMANDED}, {}),
+        ({"more": DEMANDED + "  client_allowed_sans: [prometheus]\n"}, {"more": DEMANDED}),
+        ({"more": "  min_version: TLS13\n"}, {}),
+        ({"more": "  client_auth_type: VerifyClientCertIfGiven\n  client_ca_file: ca.pem\n"}, {}),
     ],
-    ids=["TLS", "password", "certificate"],
+    ids=["TLS", "password", "certificate", "name in the certificate", "version", "certificate if given"],
 )
 def test_a_running_page_does_not_become_more_open(secrets, caplog, before, after):
     """A file that is written half at the wrong moment would open the page to everybody."""
@@ -103,3 +108,22 @@ def test_a_file_that_is_mended_is_taken_up(secrets, caplog):
     secrets.issue()
     assert looks(files) is not before
     assert len([record for record in caplog.records if record.levelno == logging.ERROR]) == 1
+
+
+def test_a_change_between_reading_and_looking_is_read(secrets, monkeypatch):
+    """The new key of a pair would stay unread until somebody edits the file again."""
+    secrets.config()
+    files = opened(secrets)
+    read = files._read
+
+    def read_and_change(path):
+        found = read(path)
+        secrets.config(users="bob")
+        return found
+
+    monkeypatch.setattr(files, "_read", read_and_change)
+    secrets.issue()
+    between = looks(files)
+    monkeypatch.undo()
+
+    assert looks(files) is not between
