@@ -63,7 +63,7 @@ def test_up_says_what_to_set_where_its_alerter_has_no_key(tmp_path):
 
 
 def test_a_mistake_that_a_child_finds_ends_with_status_2(tmp_path):
-    """systemd would start the same mistake again for ever, and take the exporter down each time."""
+    """Systemd would start the same mistake again for ever, and take the exporter down each time."""
     rules = write(tmp_path / "rules.yml", "rules:\n  - {override: GpuMemoryAlmostFull, above: 90}\n")
     environ = {"GPUWARDEN_EXPORTER_LISTEN": "127.0.0.1:0", "GPUWARDEN_ALERTER_LISTEN": "127.0.0.1:0"}
     ended = run(
