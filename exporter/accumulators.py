@@ -81,6 +81,7 @@ class Accumulators:
         self._counters = {name: Unwrapped(unit) for name, unit in _WRAPPING.items()}
         self._energy = energy_joules or 0.0
         self._kept: float | None = self._energy
+        self._published = self._energy
         self._integrates = False
         self._throttled: dict[str, float] = {}
         self._worked_at: float | None = None
@@ -137,7 +138,9 @@ class Accumulators:
         self._integrates = True
         if before is not None:
             self._energy += step * (before + power) / 2
-        return {"energy_joules_total": self._energy if self._kept is None else self._kept, "energy_integrated": 1.0}
+        # Never below what was published: a file that can be kept again stands a moment behind.
+        self._published = max(self._published, self._energy if self._kept is None else self._kept)
+        return {"energy_joules_total": self._published, "energy_integrated": 1.0}
 
     def _throttle_of(self, found: Mapping[str, Any], step: float) -> dict[str, dict[str, float]]:
         reasons: Mapping[str, float] = found.get("throttled", {})

@@ -69,6 +69,16 @@ def test_integrated_energy_goes_on_from_what_was_kept_and_never_falls():
     assert after_the_crash.update({"power_watts": 100.0}, {}, 0.0)["energy_joules_total"] == 700.0
 
 
+def test_integrated_energy_does_not_fall_when_it_can_be_kept_again():
+    """After an hour with a full disk the counter would step back, and everything be counted a second time."""
+    card = Accumulators(0.0)
+    card.update({"power_watts": 100.0}, {}, 0.0)
+    card.keep(None)
+    assert card.update({"power_watts": 100.0}, {}, 5.0)["energy_joules_total"] == 500.0
+    card.keep(450.0)
+    assert card.update({"power_watts": 100.0}, {}, 6.0)["energy_joules_total"] == 500.0
+
+
 def test_throttled_time_is_the_cards_own_count_or_else_the_time_between_readings():
     """How long a card was held down would be unknown on all cards without that counter."""
     card = Accumulators()

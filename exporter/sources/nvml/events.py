@@ -126,12 +126,14 @@ class EventReader:
                 self._add(uuid, device)
 
     def _add(self, uuid: str, device: Device) -> None:
-        events = self._driver.make_event_set()
+        events: Any = None
         try:
+            events = self._driver.make_event_set()
             device.registers(_XID_CRITICAL_ERROR, events)
         except (NotAvailableError, GpuLostError) as error:
             logger.info("nvml: no XID errors of %s: %s", uuid, error)
-            self._driver.free_event_set(events)
+            if events is not None:
+                self._driver.free_event_set(events)
             return
         self._sets[uuid] = events
         self._log.watched(uuid)

@@ -82,9 +82,10 @@ class NvmlSession:
 
     def start(self) -> None:
         """Begin, in a thread of the sampler."""
+        # The remembered cards first: from the next line on, the roster is the session's own thread's.
+        self._roster.list_new()
         self._sampler.add(self)
         self._sampler.add(self._events, interval=min(self._sampler.interval, _LONGEST_WITHOUT_EVENTS))
-        self._roster.list_new()
 
     def stop(self, timeout: float) -> bool:
         """Let no card be read any more and shut the driver down; False when a call was still in it."""
