@@ -57,6 +57,7 @@ def test_a_forgotten_card_leaves_the_page_of_a_running_exporter(fake_driver, sta
     driver = fake_driver("rtx-3060", "rtx-3090")
     with Sampling(driver.environment(), state=str(state)) as child:
         child.until_up(True, True)
+        child.until(lambda _: driver.gpu(1).uuid in KnownCards(state).cards())
         driver.gpu(1).present = False
         child.until_up(True, False)
         assert KnownCards(state).forget(driver.gpu(1).uuid) is not None
