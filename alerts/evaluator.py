@@ -20,6 +20,10 @@ held         firing                 firing                  held, or resolved (2
 3. Unknown takes the place of true: the hold begins anew at the next false reading, because ``keep_firing_for`` asks for
    an unbroken false. The generated Prometheus expression holds a missing series in the same way.
 
+Some series end for good: a disk is unmounted, a workload group has no process left. Where the rule ``ends_when_gone``
+and the target answers without a number for the series, that is not unknown but false, and the alert ends
+(``series_gone``) without a last reading.
+
 Time that nobody watched counts for nothing. Between two readings at most ``max_gap`` seconds count towards ``for`` and
 ``keep_firing_for``: after a suspend or a restart the clocks go on where they stood. After an outage longer than an hour
 what was pending is forgotten, and a firing alert whose first reading is false ends at once, without being held. A wall
@@ -49,6 +53,7 @@ Reason = Literal[
     "pending_unknown",
     "condition_ended",
     "ended_while_unwatched",
+    "series_gone",
 ]
 
 
@@ -61,8 +66,13 @@ class Step:
     reason: Reason
 
 
-def step(rule: Rule, reading: float | None, state: State | None, now: float, *, max_gap: float) -> Step:
-    """Judge one reading at ``now`` (Unix seconds); ``max_gap`` is about two rounds, in seconds."""
+def step(
+    rule: Rule, reading: float | None, state: State | None, now: float, *, max_gap: float, gone: bool = False
+) -> Step:
+    """Judge one reading at ``now`` (Unix seconds); ``max_gap`` is about two rounds, in seconds.
+
+    ``gone`` says that the target answered without the series.
+    """
     value = None if reading is None or math.isnan(reading) else reading
     if state is None:
         return _inactive(rule, value, now)
@@ -71,7 +81,10 @@ def step(rule: Rule, reading: float | None, state: State | None, now: float, *, 
         if unwatched:
             return _inactive(rule, value, now)
         return _pending(rule, value, _watched_only(state, now, max_gap), now)
-    return _firing(rule, value, _watched_only(state, now, max_gap), now, unwatched=unwatched)
+    watched = _watched_only(state, now, max_gap)
+    if value is None and gone and rule.ends_when_gone:
+        return _ended(rule, replace(watched, unknown_since=None), now, "series_gone", at_once=unwatched)
+    return _firing(rule, value, watched, now, unwatched=unwatched)
 
 
 def _watched_only(state: State, now: float, max_gap: float) -> State:
@@ -120,9 +133,12 @@ def _firing(rule: Rule, value: float | None, state: State, now: float, *, unwatc
     known = replace(state, value=value, seen_at=now, unknown_since=None)
     if rule.holds(value, firing=True):
         return Step(replace(known, keep_since=None), None, "still_firing")
-    if unwatched:
-        return Step(None, "resolved", "ended_while_unwatched")
+    reason: Reason = "ended_while_unwatched" if unwatched else "condition_ended"
+    return _ended(rule, known, now, reason, at_once=unwatched)
+
+
+def _ended(rule: Rule, state: State, now: float, reason: Reason, *, at_once: bool) -> Step:
     since = now if state.keep_since is None else state.keep_since
-    if now - since < rule.keep_firing_for:
-        return Step(replace(known, keep_since=since), None, "held")
-    return Step(None, "resolved", "condition_ended")
+    if not at_once and now - since < rule.keep_firing_for:
+        return Step(replace(state, keep_since=since), None, "held")
+    return Step(None, "resolved", reason)

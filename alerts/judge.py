@@ -2,13 +2,15 @@
 
 For each rule the judged series are those of all scrapes that it covers, and those that the states remember. A
 remembered series without a sample is unknown: its target failed, or its card vanished; ``evaluator`` says what that
-means. ``up`` is in every scrape, failed or not, so a rule on ``up`` always has a reading.
+means. ``up`` is in every scrape, failed or not, so a rule on ``up`` always has a reading. A rule with ``expr`` is for
+Prometheus to judge.
 
 States end here without a transition, so without a mail, when there is nothing left to judge them: the rule was removed
 or renamed, an override took the series out of it, or the target is no longer configured.
 """
 
 import logging
+import math
 from collections import defaultdict
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +18,8 @@ from typing import Literal
 
 from alerts import evaluator
 from alerts.evaluator import Transition
+from alerts.history import History
+from alerts.readings import readings
 from alerts.rule import Rule
 from alerts.series import LabelSet, Scrape
 from alerts.state import AlertKey, State
@@ -32,6 +36,9 @@ Reason = Literal[
     "posted_resolved",
     "superseded",
 ]
+
+NOTHING_KEPT = History()
+"""For rules that do not look back."""
 
 _log = logging.getLogger(__name__)
 _truncated: set[str] = set()
@@ -62,28 +69,31 @@ def judge(
     now: float,
     *,
     max_gap: float,
+    history: History = NOTHING_KEPT,
 ) -> list[Change]:
     """Judge one round.
 
     ``scrapes`` are this round's, one for each configured target, failed ones too; no two targets share an instance.
-    ``max_gap`` is about two rounds, in seconds. Returns a change for every alert that was or is remembered.
+    ``max_gap`` is about two rounds, in seconds; ``history`` has taken these scrapes.
+    Returns a change for every alert that was or is remembered.
     """
     remembered: dict[str, dict[LabelSet, State]] = defaultdict(dict)
     for key, state in states.items():
         remembered[key.alertname][key.labels] = state
-    targets = {(scrape.job, scrape.instance) for scrape in scrapes}
+    targets = {(scrape.job, scrape.instance): scrape.error is None for scrape in scrapes}
     changes: list[Change] = []
     for alertname, variants in _by_name(rules).items():
         known = remembered.pop(alertname, {})
-        readings = _readings(variants, scrapes)
-        for labels in _within_bounds(alertname, known, readings):
-            rule, value = readings.get(labels, (None, None))
+        found = _readings(variants, scrapes, history, now)
+        for labels in _within_bounds(alertname, known, found):
+            rule, value = found.get(labels, (None, math.nan))
             rule = rule or _covering(variants, labels)
             key, state = AlertKey(alertname, labels), known.get(labels)
-            if state and (gone := _gone(rule, labels, targets)):
-                changes.append(_dropped(rule, key, state, gone, now))
+            if state and (lost := _lost(rule, labels, targets)):
+                changes.append(_dropped(rule, key, state, lost, now))
             elif rule:
-                changes.extend(_judged(rule, key, value, state, now, max_gap))
+                gone = value is not None and math.isnan(value) and targets.get(_target(labels), False)
+                changes.extend(_judged(rule, key, value, state, now, max_gap, gone=gone))
     for alertname, known in remembered.items():
         changes.extend(_dropped(None, AlertKey(alertname, item), known[item], "rule_removed", now) for item in known)
     return changes
@@ -92,18 +102,19 @@ def judge(
 def _by_name(rules: Iterable[Rule]) -> dict[str, list[Rule]]:
     variants: dict[str, list[Rule]] = defaultdict(list)
     for rule in rules:
-        variants[rule.alert].append(rule)
+        if not rule.expr:
+            variants[rule.alert].append(rule)
     return variants
 
 
-def _readings(variants: Iterable[Rule], scrapes: Iterable[Scrape]) -> dict[LabelSet, tuple[Rule, float]]:
-    readings: dict[LabelSet, tuple[Rule, float]] = {}
+def _readings(
+    variants: Iterable[Rule], scrapes: Sequence[Scrape], history: History, now: float
+) -> dict[LabelSet, tuple[Rule, float | None]]:
+    found: dict[LabelSet, tuple[Rule, float | None]] = {}
     for rule in variants:
-        for scrape in scrapes:
-            for sample in scrape.samples.get(rule.metric, ()):
-                if rule.covers(dict(sample.labels)):
-                    readings.setdefault(sample.labels, (rule, sample.value))
-    return readings
+        for labels, value in readings(rule, scrapes, history, now).items():
+            found.setdefault(labels, (rule, value))
+    return found
 
 
 def _within_bounds(alertname: str, known: Iterable[LabelSet], read: Iterable[LabelSet]) -> list[LabelSet]:
@@ -121,18 +132,21 @@ def _covering(variants: Iterable[Rule], labels: LabelSet) -> Rule | None:
     return next((rule for rule in variants if rule.covers(found)), None)
 
 
-def _gone(rule: Rule | None, labels: LabelSet, targets: Container[tuple[str, str]]) -> Reason | None:
+def _lost(rule: Rule | None, labels: LabelSet, targets: Container[tuple[str, str]]) -> Reason | None:
     if rule is None:
         return "series_excluded"
+    return None if _target(labels) in targets else "target_removed"
+
+
+def _target(labels: LabelSet) -> tuple[str, str]:
     found = dict(labels)
-    configured = (found.get("job", ""), found.get("instance", "")) in targets
-    return None if configured else "target_removed"
+    return found.get("job", ""), found.get("instance", "")
 
 
 def _judged(
-    rule: Rule, key: AlertKey, value: float | None, state: State | None, now: float, max_gap: float
+    rule: Rule, key: AlertKey, value: float | None, state: State | None, now: float, max_gap: float, *, gone: bool
 ) -> Iterable[Change]:
-    outcome = evaluator.step(rule, value, state, now, max_gap=max_gap)
+    outcome = evaluator.step(rule, value, state, now, max_gap=max_gap, gone=gone)
     if state or outcome.state:
         yield Change(
             rule=rule,
@@ -146,7 +160,7 @@ def _judged(
         )
 
 
-_UNKNOWN: frozenset[evaluator.Reason] = frozenset({"no_reading", "held_unknown", "pending_unknown"})
+_UNKNOWN: frozenset[evaluator.Reason] = frozenset({"no_reading", "held_unknown", "pending_unknown", "series_gone"})
 
 
 def _dropped(rule: Rule | None, key: AlertKey, state: State, reason: Reason, now: float) -> Change:

@@ -19,6 +19,10 @@ _WORDS = re.compile(
 )
 """PromQL's own words: a metric of this name is selected by ``__name__``."""
 
+_TOKEN = re.compile(r"""#[^\n]*|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`[^`]*`|[()\[\]{}"'`]""", re.DOTALL)
+_CLOSES = {")": "(", "]": "[", "}": "{"}
+_QUOTES = ('"', "'", "`")
+
 
 def quote(text: str) -> str:
     """A string literal of exactly this text."""
@@ -41,3 +45,18 @@ def selector(name: str, matchers: Iterable[object] = ()) -> str:
 def selected(series: Sequence[str]) -> str:
     """The first, without what is in any of the others."""
     return f"({' unless '.join(series)})" if len(series) > 1 else series[0]
+
+
+def unbalanced(expression: str) -> str:
+    """What is open or closed too much in an expression, empty where nothing is; Prometheus finds the rest."""
+    open_: list[str] = []
+    for found in _TOKEN.finditer(expression):
+        token = found.group()
+        if token in _CLOSES:
+            if not open_ or open_.pop() != _CLOSES[token]:
+                return f"has a {token!r} that closes nothing"
+        elif token in _CLOSES.values():
+            open_.append(token)
+        elif token in _QUOTES:
+            return f"has a quote {token} that is not closed"
+    return f"has a {open_[-1]!r} that is not closed" if open_ else ""

@@ -15,6 +15,7 @@ import httpx
 
 from alerts import scrape
 from alerts.decisions import Decisions
+from alerts.history import History
 from alerts.judge import judge
 from alerts.notify.due import IDENTITY_METRICS, wanted_metrics
 from alerts.scrape_settings import ScrapeSettings
@@ -42,6 +43,7 @@ class Rounds:
     ) -> None:
         self._client = access.client()
         self.scrapes: list[Scrape] = []
+        self.history = History()
         self.ended_at: float | None = None
         """Unix seconds of the last round that was written."""
         self.duration = 0.0
@@ -76,7 +78,9 @@ class Rounds:
         """
         begun, now, rules = time.monotonic(), time.time(), self._decisions.rules
         scrapes = await self._scrape(client, now, wanted_metrics(rules))
-        changes = judge(rules, scrapes, self._decisions.states, now, max_gap=_ROUNDS_IN_A_GAP * self._interval)
+        max_gap = _ROUNDS_IN_A_GAP * self._interval
+        self.history.take(rules, scrapes, now, max_gap=max_gap)
+        changes = judge(rules, scrapes, self._decisions.states, now, max_gap=max_gap, history=self.history)
         await self._decisions.commit(changes, [self._identified(visit) for visit in scrapes])
         self._note_targets(scrapes)
         self.scrapes, self.ended_at, self.duration = scrapes, now, time.monotonic() - begun

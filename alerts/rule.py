@@ -5,7 +5,13 @@ from dataclasses import dataclass
 
 from alerts.matchers import Matcher, matches
 from alerts.notify.notification import Comparison, Severity
+from alerts.windows import Window
 from gpuwarden.units import Unit
+
+TARGET_LABELS = ("job", "instance")
+"""What every scrape adds: who was visited."""
+
+_BELOW = frozenset({"below", "within"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,6 +20,11 @@ class Rule:
 
     ``clear`` None means that the threshold itself is the way out. Several rules of one ``alert`` judge disjoint sets of
     series: an override for some series splits a rule in two, and ``unless`` keeps those series from the first part.
+
+    What is compared is the series' last value (``window`` None) or what the window makes of it. ``within`` and
+    ``older`` compare the age of a timestamp. ``absent`` judges each target that answers: 1 when it publishes no series
+    of the metric that satisfies ``sought``, else 0; ``where`` then names targets. A rule with ``expr`` has no metric
+    and is judged by Prometheus only.
     """
 
     alert: str
@@ -22,11 +33,23 @@ class Rule:
     comparison: Comparison
     threshold: float
     clear: float | None = None
+    window: Window | None = None
+    sought: tuple[Matcher, ...] = ()
+    expr: str = ""
     for_: float = 0.0
     keep_firing_for: float = 0.0
     severity: Severity
     summary: str
     action: str = ""
+    why: str = ""
+    skip_when: str = ""
+    """When somebody would not want the rule; for the reference page."""
+    labels: tuple[tuple[str, str], ...] = ()
+    """What the alert carries besides the series' own labels."""
+    muted_by: tuple[str, ...] = ()
+    """Alerts that say more: while one of them fires on the same series, this one tells nobody."""
+    ends_when_gone: bool = False
+    """A firing alert ends when its target answers without a number for the series; else it is held."""
     where: tuple[Matcher, ...] = ()
     unless: tuple[tuple[Matcher, ...], ...] = ()
     """A series that satisfies all matchers of one of these groups belongs to another rule of the alert, or to none."""
@@ -38,6 +61,11 @@ class Rule:
     def holds(self, value: float, *, firing: bool) -> bool:
         """Whether the condition is true of a reading; while the alert fires, ``clear`` decides instead."""
         limit = self.clear if firing and self.clear is not None else self.threshold
-        if self.comparison == "above":
-            return value > limit
-        return value < limit if self.comparison == "below" else value == limit
+        if self.comparison in _BELOW:
+            return value < limit
+        return value == limit if self.comparison in {"equals", "absent"} else value > limit
+
+    @property
+    def compares_last_value(self) -> bool:
+        """Whether the number compared is the series' own last value, so that a panel can draw the threshold."""
+        return self.window is None and self.comparison in {"above", "below", "equals"} and not self.expr

@@ -5,27 +5,27 @@ metric, or ``job`` or ``instance``, which every scrape adds. Of another exporter
 goes and ``unit`` must be written.
 """
 
-import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import get_args
 
 from alerts.expressions import ExpressionError
-from alerts.matchers import Matcher, parse_matcher
+from alerts.matchers import parse_matcher
 from alerts.placeholders import is_closed, placeholders
-from alerts.rule import Rule
-from alerts.rule_file import COMPARISONS, Definition, Override
+from alerts.promql import unbalanced
+from alerts.rule import TARGET_LABELS, Rule
+from alerts.rule_file import COMPARISONS, Definition
+from alerts.rule_numbers import Finding
 from gpuwarden.catalog import CATALOG, OUR_PREFIXES
 from gpuwarden.documents import nearest
 from gpuwarden.units import Unit
 
-Finding = tuple[str, str, str]
-
 _NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{0,99}")
 _METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
-_TARGET_LABELS = ("job", "instance")
 _WORDS = ("value", "threshold", "host")
-_MAY_PASS_ONE = frozenset({"gpu_workload_memory_budget_used_ratio"})
+_OWN_LABELS = ("alertname", "alertstate", "severity", "__name__", "le", *TARGET_LABELS)
+_MOST_LABELS = 10
+_NOT_WITH_EXPR = ("where", "over", "predict", "quantile", "least_count", *COMPARISONS, "clear", "when_gone")
 _LONGEST_TEXT = 1000
 
 
@@ -33,15 +33,32 @@ def check_definition(rule: Definition) -> Iterator[Finding]:
     """Name and metric; the unit is then known."""
     if not _NAME.fullmatch(rule.alert):
         yield "alert", f"{rule.alert[:100]!r} is not a name: letters, digits and underscores, at most 100", ""
+    if rule.expr:
+        yield from _check_expression(rule)
+        return
     known = CATALOG.get(rule.metric)
-    if known is None:
+    if not rule.metric:
+        yield "metric", "is missing", ""
+    elif known is None:
         yield from _check_foreign(rule)
-    elif known.kind == "histogram":
-        yield "metric", f"{rule.metric} is a histogram, which this version does not judge", ""
-    elif known.kind == "info":
+    elif known.kind == "info" and not rule.absent:
         yield "metric", f"{rule.metric} is a description and has no value to compare", ""
     elif rule.unit not in {None, known.unit}:
         yield "unit", f"{rule.metric} is in {known.unit}, not {rule.unit}", "leave it out"
+    age = next((key for key in ("within", "older") if getattr(rule, key) is not None), None)
+    if age and (known.unit if known else rule.unit) not in {None, "timestamp"}:
+        yield age, f"{rule.metric} is not a timestamp, so it has no age", ""
+
+
+def _check_expression(rule: Definition) -> Iterator[Finding]:
+    if rule.metric:
+        yield "expr", "cannot be used with 'metric'", "leave one of them out"
+    plain = Definition(alert="", severity="info", summary="")
+    for key in _NOT_WITH_EXPR:
+        if getattr(rule, key) != getattr(plain, key):
+            yield key, "has no meaning with 'expr'", "write it into the expression"
+    if wrong := unbalanced(rule.expr):
+        yield "expr", wrong, ""
 
 
 def _check_foreign(rule: Definition) -> Iterator[Finding]:
@@ -52,38 +69,6 @@ def _check_foreign(rule: Definition) -> Iterator[Finding]:
     elif rule.unit is None:
         hint = nearest(rule.metric, CATALOG) or f"unit: {', '.join(get_args(Unit))}"
         yield "metric", f"{rule.metric[:100]} is another exporter's metric, so the rule needs 'unit'", hint
-
-
-def check_comparison(rule: Definition | Override) -> Iterator[Finding]:
-    """A definition compares in exactly one way, an override in one or as before."""
-    given = [key for key in COMPARISONS if getattr(rule, key) is not None]
-    if not given and isinstance(rule, Definition):
-        yield "", f"needs a comparison: one of {', '.join(COMPARISONS)}", ""
-    for key in given[1:]:
-        yield key, f"only one of {', '.join(COMPARISONS)} can be used, and there is {given[0]!r} already", ""
-    for key in (*given, "clear"):
-        number = getattr(rule, key)
-        if number is not None and not math.isfinite(number):
-            yield key, f"must be a finite number, not {number}", ""
-
-
-def check_numbers(rule: Rule, written: Iterable[str]) -> Iterator[Finding]:
-    """The numbers of a finished rule, reported at the keys that were ``written`` where possible."""
-    keys = set(written)
-    highest = 1.0 if rule.metric in CATALOG and rule.metric not in _MAY_PASS_ONE else 2.0
-    numbers = {rule.comparison: rule.threshold, "clear": rule.clear}
-    for key, number in numbers.items():
-        if rule.unit == "ratio" and number is not None and highest < number < math.inf:
-            yield key, f"{number:g} is out of range: {rule.metric} is a ratio from 0 to 1", f"write {number / 100:.2f}"
-    if rule.clear is None or not keys & {"clear", *COMPARISONS}:
-        return
-    at = "clear" if "clear" in keys else rule.comparison
-    if rule.comparison == "equals":
-        yield at, "'clear' has no meaning with 'equals'", "leave it out" if at == "clear" else "add clear: null"
-    elif rule.clear != rule.threshold and rule.holds(rule.clear, firing=False):
-        side = "below" if rule.comparison == "above" else "above"
-        message = f"clear ({rule.clear:g}) must not be {rule.comparison} the threshold ({rule.threshold:g})"
-        yield at, message, f"write a clear {side} {rule.threshold:g}"
 
 
 def check_where(metric: str, where: Mapping[str, str]) -> Iterator[Finding]:
@@ -117,7 +102,7 @@ def check_texts(metric: str, texts: Mapping[str, str | None]) -> Iterator[Findin
 
 def _check_placeholders(metric: str, words: Iterable[str]) -> Iterator[tuple[str, str]]:
     labels = labels_of(metric)
-    known = (*(labels or _TARGET_LABELS), *_WORDS)
+    known = (*(labels or TARGET_LABELS), *_WORDS)
     for word in words:
         if word in known or (labels is None and _NAME.fullmatch(word)):
             continue
@@ -129,9 +114,40 @@ def _check_placeholders(metric: str, words: Iterable[str]) -> Iterator[tuple[str
 def labels_of(metric: str) -> tuple[str, ...] | None:
     """The labels of a metric of ours, with those of the target; None for another exporter's."""
     known = CATALOG.get(metric)
-    return None if known is None else (*known.labels, *_TARGET_LABELS)
+    return None if known is None else (*known.labels, *TARGET_LABELS)
 
 
-def matchers(where: Mapping[str, str]) -> tuple[Matcher, ...]:
-    """The checked ``where`` as matchers, sorted by label."""
-    return tuple(parse_matcher(label, where[label]) for label in sorted(where))
+def check_labels(metric: str, labels: Mapping[str, str]) -> Iterator[Finding]:
+    """Labels that the alert gets: none that the series or the alert has anyway."""
+    if len(labels) > _MOST_LABELS:
+        yield "labels", f"are more than {_MOST_LABELS}", ""
+    for label, text in labels.items():
+        if not _NAME.fullmatch(label):
+            yield f"labels.{label}", f"{label[:100]!r} is not a label's name", ""
+        elif label in _OWN_LABELS or label in (labels_of(metric) or ()):
+            yield f"labels.{label}", "is a label that the alert has already", ""
+        if not text or "{{" in text or len(text) > _LONGEST_TEXT:
+            yield f"labels.{label}", "must be plain text: what changes would make a new alert each time", ""
+
+
+def check_muting(rule: Rule, others: Mapping[str, Sequence[Rule]]) -> Iterator[Finding]:
+    """Rules that say more of the same series; ``others`` are all rules by name."""
+    for name in rule.muted_by:
+        found = others.get(name, ())
+        if name == rule.alert:
+            yield "muted_by", "a rule cannot mute itself", ""
+        elif name not in others:
+            yield "muted_by", f"there is no rule {name[:100]!r}", nearest(name, others)
+        elif any(shared_labels(rule, other) is None for other in found):
+            message = f"nothing is known of the labels that {rule.alert} and {name} share"
+            yield "muted_by", message, "both need a metric of gpuwarden, or the same one"
+
+
+def shared_labels(rule: Rule, other: Rule) -> tuple[str, ...] | None:
+    """The labels by which a series of one is the same thing as a series of the other; None where nobody knows."""
+    mine, theirs = (_identity_labels(one) for one in (rule, other))
+    return None if mine is None or theirs is None else tuple(sorted(set(mine) & set(theirs)))
+
+
+def _identity_labels(rule: Rule) -> tuple[str, ...] | None:
+    return TARGET_LABELS if rule.comparison == "absent" else labels_of(rule.metric)

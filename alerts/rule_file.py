@@ -7,53 +7,72 @@ changes a rule that was defined before it, in the shipped rules or in an earlier
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from alerts.notify.notification import Comparison, Severity
 from gpuwarden.documents import Document, DocumentError, Mistake, Path, key_text, nearest
 from gpuwarden.structure import structure_data
 from gpuwarden.units import Duration, Unit
 
-COMPARISONS: tuple[Comparison, ...] = ("above", "below", "equals")
-NOT_BUILT = ("absent", "within", "over", "predict", "quantile", "expr")
-"""Words of the language that this version does not judge yet."""
+COMPARISONS: tuple[Comparison, ...] = ("above", "below", "equals", "absent", "within", "older")
+
+WhenGone = Literal["hold", "end"]
+"""What becomes of a firing alert whose target answers without its series."""
 
 _AT_ONCE = Duration(0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Definition:
-    """The keys of an ``alert`` entry."""
+class Terms:
+    """The keys that say which series are judged, and against what."""
 
-    alert: str
-    metric: str
-    unit: Unit | None = None
     where: Mapping[str, str] = field(default_factory=dict[str, str])
+    over: Mapping[str, Duration] | None = None
+    predict: Duration | None = None
+    quantile: float | None = None
+    least_count: float | None = None
     above: float | None = None
     below: float | None = None
     equals: float | None = None
+    absent: bool | None = None
+    within: Duration | None = None
+    older: Duration | None = None
     clear: float | None = None
-    for_: Duration = _AT_ONCE
-    keep_firing_for: Duration = _AT_ONCE
-    severity: Severity
-    summary: str
-    action: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Override:
-    """The keys of an ``override`` entry; None means "as it was", except for ``clear``: see ``clears``."""
+class Definition(Terms):
+    """The keys of an ``alert`` entry."""
+
+    alert: str
+    enabled: bool = True
+    metric: str = ""
+    expr: str = ""
+    unit: Unit | None = None
+    for_: Duration = _AT_ONCE
+    keep_firing_for: Duration = _AT_ONCE
+    when_gone: WhenGone = "hold"
+    severity: Severity
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    muted_by: tuple[str, ...] = ()
+    summary: str
+    action: str = ""
+    why: str = ""
+    skip_when: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Override(Terms):
+    """The keys of an ``override`` entry; None means "as it was", except for ``clear``: see ``Entry.clears``."""
 
     override: str
-    enabled: bool = True
-    where: Mapping[str, str] = field(default_factory=dict[str, str])
-    above: float | None = None
-    below: float | None = None
-    equals: float | None = None
-    clear: float | None = None
+    enabled: bool | None = None
     for_: Duration | None = None
     keep_firing_for: Duration | None = None
+    when_gone: WhenGone | None = None
     severity: Severity | None = None
+    labels: Mapping[str, str] | None = None
+    muted_by: tuple[str, ...] | None = None
     summary: str | None = None
     action: str | None = None
 
@@ -112,19 +131,15 @@ def _entry(document: Document, path: Path, item: Any, mistakes: list[Mistake]) -
     if ("alert" in keys) is ("override" in keys):
         mistakes.append(document.mistake(path, "needs either 'alert' (a new rule) or 'override' (changes to one)"))
         return Entry(document, path, None, defines, frozenset({"alert"}))
-    not_built = [key for key in NOT_BUILT if key in keys]
-    wrong = [document.mistake((*path, key), "is not supported by this version") for key in not_built]
     kind = Override if "override" in keys else Definition
     content: Definition | Override | None = None
-    rest = {key: value for key, value in keys.items() if key not in not_built}
+    faulty: frozenset[str] = frozenset()
     try:
-        content = structure_data(kind, rest, document.locate, path)
+        content = structure_data(kind, keys, document.locate, path)
     except DocumentError as error:
-        needless = key_text((*path, "metric")) if "expr" in not_built else ""
-        wrong.extend(item for item in error.mistakes if item.key != needless)
-        content = _without(kind, rest, _keys_at_fault(error, path), document, path)
-    mistakes.extend(wrong)
-    faulty = _keys_at_fault(DocumentError(wrong), path)
+        mistakes.extend(error.mistakes)
+        faulty = _keys_at_fault(error, path)
+        content = _without(kind, keys, faulty, document, path)
     return Entry(document, path, content, defines, faulty, "clear" in keys)
 
 

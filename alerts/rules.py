@@ -9,23 +9,15 @@ All mistakes of all files are reported together; a rule with a mistake causes no
 """
 
 import pathlib
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from alerts.matchers import Matcher, contradict
-from alerts.notify.notification import Comparison
-from alerts.rule import Rule
-from alerts.rule_checks import (
-    Finding,
-    check_comparison,
-    check_definition,
-    check_numbers,
-    check_texts,
-    check_where,
-    matchers,
-)
-from alerts.rule_file import COMPARISONS, Definition, Entry, Override, entries
-from gpuwarden.catalog import CATALOG
+from alerts.rule import TARGET_LABELS, Rule
+from alerts.rule_checks import check_definition, check_labels, check_muting, check_texts, check_where
+from alerts.rule_file import Definition, Entry, Override, Terms, entries
+from alerts.rule_numbers import Finding, check_comparison, check_kept, check_numbers, check_window
+from alerts.rule_terms import change, comparison_of, define, matchers
 from gpuwarden.documents import Document, DocumentError, Mistake, nearest, read
 
 __all__ = ["SHIPPED", "Rule", "load_rules", "rules_of"]
@@ -34,6 +26,14 @@ SHIPPED = pathlib.Path(__file__).with_name("rules.yml")
 
 _MOST_PARTS = 100
 """Rules into which overrides may split one alert."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A rule on some of its alert's series; one that is switched off can be switched on again further down."""
+
+    rule: Rule
+    enabled: bool
 
 
 def load_rules(shipped: pathlib.Path | None, files: Sequence[pathlib.Path]) -> tuple[Rule, ...]:
@@ -63,7 +63,7 @@ def rules_of(documents: Iterable[Document]) -> tuple[Rule, ...]:
 
 def _build(documents: Iterable[Document], mistakes: list[Mistake]) -> tuple[Rule, ...]:
     unread = bool(mistakes)
-    rules: dict[str, list[Rule]] = {}
+    rules: dict[str, list[Part]] = {}
     defined: dict[str, Entry] = {}
     for document in documents:
         for entry in entries(document, mistakes):
@@ -75,9 +75,11 @@ def _build(documents: Iterable[Document], mistakes: list[Mistake]) -> tuple[Rule
                 mistakes.append(_twice(entry, first))
             if entry.content:
                 mistakes.extend(_define(entry, entry.content, {} if first is not entry else rules))
+    if not mistakes:
+        mistakes.extend(_check_all(rules, defined))
     if mistakes:
         raise DocumentError(mistakes)
-    return tuple(rule for parts in rules.values() for rule in parts)
+    return tuple(part.rule for parts in rules.values() for part in parts if part.enabled)
 
 
 def _twice(entry: Entry, first: Entry) -> Mistake:
@@ -85,49 +87,32 @@ def _twice(entry: Entry, first: Entry) -> Mistake:
     return entry.mistake("alert", f"{entry.defines} is already defined in {first.place}", hint)
 
 
-def _define(entry: Entry, content: Definition, rules: dict[str, list[Rule]]) -> list[Mistake]:
+def _define(entry: Entry, content: Definition, parts: dict[str, list[Part]]) -> list[Mistake]:
     findings = list(check_definition(content))
-    known = not any(key in {"metric", "unit"} for key, _, _ in findings)
+    unknown = {"metric", "unit", "expr"} & {key for key, _, _ in findings}
     findings.extend(check_comparison(content))
-    compared = _comparison(content)
-    if known:
+    compared = comparison_of(content) or content.expr
+    if not unknown:
+        findings.extend(check_window(content, content.metric))
         findings.extend(check_where(content.metric, content.where))
         findings.extend(check_texts(content.metric, {"summary": content.summary, "action": content.action}))
-    if known and compared:
-        findings.extend(check_numbers(_rule(content, compared, ()), (compared[0], "clear")))
+        findings.extend(check_labels(content.metric, content.labels))
+    if not unknown and compared:
+        findings.extend(check_numbers(define(content, {}), (*_written(content), "clear")))
     if entry.faulty:
         findings = [finding for finding in findings if finding[0]]
     elif compared and not findings:
-        rules[content.alert] = [_rule(content, compared, matchers(content.where))]
+        parts[content.alert] = [Part(define(content, content.where), content.enabled)]
     return _at(entry, findings)
 
 
-def _rule(content: Definition, compared: tuple[Comparison, float], where: tuple[Matcher, ...]) -> Rule:
-    comparison, threshold = compared
-    known = CATALOG.get(content.metric)
-    return Rule(
-        alert=content.alert,
-        metric=content.metric,
-        unit=known.unit if known else content.unit or "count",
-        comparison=comparison,
-        threshold=threshold,
-        clear=content.clear,
-        for_=content.for_,
-        keep_firing_for=content.keep_firing_for,
-        severity=content.severity,
-        summary=content.summary,
-        action=content.action,
-        where=where,
-    )
-
-
-def _comparison(content: Definition | Override) -> tuple[Comparison, float] | None:
-    numbers = {"above": content.above, "below": content.below, "equals": content.equals}
-    return next(((key, number) for key in COMPARISONS if (number := numbers[key]) is not None), None)
+def _written(terms: Terms) -> tuple[str, ...]:
+    comparison = comparison_of(terms)
+    return (comparison[0],) if comparison else ()
 
 
 def _override(
-    entry: Entry, content: Override, rules: dict[str, list[Rule]], defined: dict[str, Entry], *, unread: bool
+    entry: Entry, content: Override, rules: dict[str, list[Part]], defined: dict[str, Entry], *, unread: bool
 ) -> list[Mistake]:
     name = content.override
     if name not in defined:
@@ -136,60 +121,68 @@ def _override(
     parts = rules.get(name, [])
     if not parts:
         return []
-    metric = parts[0].metric
-    findings = [*check_comparison(content), *check_where(metric, content.where)]
-    findings.extend(check_texts(metric, {"summary": content.summary, "action": content.action}))
+    findings = list(_check_override(parts[0].rule, content))
     if not findings and not entry.faulty:
         scope = matchers(content.where)
-        changed = [_changed(rule, content, clears=entry.clears) for rule in parts]
+        changed = [_changed(part, content, clears=entry.clears) for part in parts]
         findings.extend(_check_changed(changed, parts, content, scope, clears=entry.clears))
-        rules[name] = list(_split(parts, changed, scope, enabled=content.enabled))
+        rules[name] = list(_split(parts, changed, scope))
         if len(rules[name]) > _MOST_PARTS:
             findings.append(("where", f"splits {name} into more than {_MOST_PARTS} rules", "use fewer overrides"))
             rules[name] = []
     return _at(entry, findings)
 
 
-def _changed(rule: Rule, content: Override, *, clears: bool) -> Rule:
-    comparison, threshold = _comparison(content) or (rule.comparison, rule.threshold)
-    return replace(
-        rule,
-        comparison=comparison,
-        threshold=threshold,
-        clear=content.clear if clears else rule.clear,
-        for_=rule.for_ if content.for_ is None else content.for_,
-        keep_firing_for=rule.keep_firing_for if content.keep_firing_for is None else content.keep_firing_for,
-        severity=content.severity or rule.severity,
-        summary=rule.summary if content.summary is None else content.summary,
-        action=rule.action if content.action is None else content.action,
-    )
+def _check_override(rule: Rule, content: Override) -> Iterator[Finding]:
+    yield from check_comparison(content)
+    yield from check_kept(rule, content)
+    yield from check_window(content, rule.metric)
+    yield from check_texts(rule.metric, {"summary": content.summary, "action": content.action})
+    yield from check_labels(rule.metric, content.labels or {})
+    if rule.expr and content.where:
+        yield "where", f"{rule.alert} is an expression, of which no series can be told apart", "leave it out"
+    elif rule.comparison == "absent" and set(content.where) - set(TARGET_LABELS):
+        yield "where", f"{rule.alert} judges targets, so only job and instance can tell them apart", ""
+    else:
+        yield from check_where(rule.metric, content.where)
+
+
+def _changed(part: Part, content: Override, *, clears: bool) -> Part:
+    enabled = part.enabled if content.enabled is None else content.enabled
+    return Part(change(part.rule, content, clears=clears), enabled)
 
 
 def _check_changed(
-    changed: Sequence[Rule], parts: Sequence[Rule], content: Override, scope: tuple[Matcher, ...], *, clears: bool
+    changed: Sequence[Part], parts: Sequence[Part], content: Override, scope: tuple[Matcher, ...], *, clears: bool
 ) -> Iterator[Finding]:
-    touched = [new for new, old in zip(changed, parts, strict=True) if not contradict((*old.where, *scope))]
+    touched = [new for new, old in zip(changed, parts, strict=True) if not contradict((*old.rule.where, *scope))]
     if not touched:
         yield "where", "no series of the rule can satisfy this", ""
-    comparison = _comparison(content)
-    written = [*([comparison[0]] if comparison else []), *(["clear"] if clears else [])]
-    if content.enabled:
-        yield from dict.fromkeys(finding for rule in touched for finding in check_numbers(rule, written))
+    written = [*_written(content), *(["clear"] if clears else [])]
+    for part in touched:
+        if part.enabled:
+            yield from check_numbers(part.rule, written)
 
 
-def _split(
-    parts: Sequence[Rule], changed: Sequence[Rule], scope: tuple[Matcher, ...], *, enabled: bool
-) -> Iterator[Rule]:
-    for old, new in zip(parts, changed, strict=True):
+def _split(parts: Sequence[Part], changed: Sequence[Part], scope: tuple[Matcher, ...]) -> Iterator[Part]:
+    for part, new in zip(parts, changed, strict=True):
+        old = part.rule
         inside = (*old.where, *(matcher for matcher in scope if matcher not in old.where))
         if contradict(inside):
-            yield old
+            yield part
             continue
         if set(inside) != set(old.where):
-            yield replace(old, unless=(*old.unless, scope))
-        if enabled:
-            yield replace(new, where=inside)
+            yield Part(replace(old, unless=(*old.unless, scope)), part.enabled)
+        yield Part(replace(new.rule, where=inside), new.enabled)
+
+
+def _check_all(rules: Mapping[str, Sequence[Part]], defined: Mapping[str, Entry]) -> Iterator[Mistake]:
+    """What can only be said once all rules are known."""
+    by_name = {name: [part.rule for part in parts] for name, parts in rules.items()}
+    for name, found in by_name.items():
+        findings = dict.fromkeys(finding for rule in found for finding in check_muting(rule, by_name))
+        yield from _at(defined[name], findings)
 
 
 def _at(entry: Entry, findings: Iterable[Finding]) -> list[Mistake]:
-    return [entry.mistake(key, message, hint) for key, message, hint in findings]
+    return [entry.mistake(key, message, hint) for key, message, hint in dict.fromkeys(findings)]

@@ -28,7 +28,7 @@ class Step:
 
 def rules_for(rules: Iterable[Rule], *metrics: str) -> tuple[Rule, ...]:
     """The rules that judge one of these metrics."""
-    return tuple(rule for rule in rules if rule.metric in metrics)
+    return tuple(rule for rule in rules if rule.metric in metrics and rule.compares_last_value)
 
 
 def strongest(rules: Iterable[Rule]) -> tuple[Rule, ...]:

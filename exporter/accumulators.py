@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
-from exporter.snapshot import PEAK_WINDOW_SECONDS
+from gpuwarden.catalog import PEAK_WINDOW_SECONDS
 
 _PEAKS = {
     "memory_used_bytes": "memory_used_peak_bytes",

@@ -13,8 +13,8 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 from exporter.latency.observations import Observed
-from exporter.snapshot import PEAK_WINDOW_SECONDS, Snapshot
-from gpuwarden.catalog import CATALOG, EXPORTER_ROWS, GPU_ROWS, HOST_ROWS, Metric
+from exporter.snapshot import Snapshot
+from gpuwarden.catalog import CATALOG, EXPORTER_ROWS, GPU_ROWS, HOST_ROWS, PEAK_WINDOW_SECONDS, Metric
 
 Labels = tuple[str, ...]
 Sample = tuple[Labels, float]

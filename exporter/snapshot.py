@@ -9,9 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-PEAK_WINDOW_SECONDS = 60
-"""The peaks of a reading are over this long a time before it."""
-
 _NOTHING: Mapping[str, float] = MappingProxyType({})
 _NO_TUPLES: Mapping[tuple[str, ...], float] = MappingProxyType({})
 

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from alerts.clean_text import one_line
+from alerts.history import series_names
 from alerts.judge import Change
 from alerts.notify.notification import Holder, Notification, Reason
 from alerts.placeholders import substitute
@@ -39,7 +40,7 @@ _REASONS: Mapping[str, Reason] = {"fired": "first", "resolved": "resolved"}
 
 def wanted_metrics(rules: Iterable[Rule]) -> frozenset[str]:
     """The names that a scrape must keep for these rules and their mails."""
-    return EVIDENCE_METRICS | {rule.metric for rule in rules}
+    return EVIDENCE_METRICS.union(*(series_names(rule.metric, rule.window) for rule in rules if rule.metric))
 
 
 def random_id() -> str:

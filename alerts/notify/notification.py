@@ -7,7 +7,7 @@ from alerts.series import LabelSet
 from gpuwarden.units import Unit
 
 Severity = Literal["critical", "warning", "info"]
-Comparison = Literal["above", "below", "equals"]
+Comparison = Literal["above", "below", "equals", "absent", "within", "older"]
 Reason = Literal["first", "resolved"]
 """Why a notification exists; the same word stands in the log, the metric label and the mail header."""
 

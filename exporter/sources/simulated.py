@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from exporter.snapshot import PEAK_WINDOW_SECONDS, Gpu, GpuProcess, Host
+from exporter.snapshot import Gpu, GpuProcess, Host
 from exporter.sources.scenario import Curve, SimulatedGpu, curve, value_at
+from gpuwarden.catalog import PEAK_WINDOW_SECONDS
 
 GIB = float(2**30)
 _RESERVED_BYTES = 0.25 * GIB

@@ -10,12 +10,12 @@ import hashlib
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from exporter.snapshot import PEAK_WINDOW_SECONDS
 from exporter.status.alert_markup import alerts
 from exporter.status.card_markup import card
 from exporter.status.markup import Html, own, tag
 from exporter.status.model import Level, Model, Status
 from exporter.status.parts import bar, facts, foreign, note, opened, table
+from gpuwarden.catalog import PEAK_WINDOW_SECONDS
 
 RELOAD_SECONDS = 5
 """Without JavaScript."""

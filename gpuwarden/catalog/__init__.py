@@ -4,6 +4,7 @@ Exporter, rules, dashboards and the reference pages read this one table; a name 
 The name is the one on the text page: counters end in ``_total``, descriptions in ``_info``.
 """
 
+from gpuwarden.catalog.card_holders import PEAK_WINDOW_SECONDS, PEAKS
 from gpuwarden.catalog.cards import GPU_ROWS
 from gpuwarden.catalog.host import HOST_ROWS
 from gpuwarden.catalog.models import MODEL_ROWS
@@ -18,6 +19,8 @@ __all__ = [
     "HOST_ROWS",
     "MODEL_ROWS",
     "OUR_PREFIXES",
+    "PEAKS",
+    "PEAK_WINDOW_SECONDS",
     "SCRAPE_ROWS",
     "Kind",
     "Metric",

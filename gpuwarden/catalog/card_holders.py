@@ -3,6 +3,9 @@
 from gpuwarden.catalog.card_row import of_card
 from gpuwarden.catalog.row import Metric
 
+PEAK_WINDOW_SECONDS = 60
+"""The peaks of a reading are over this long a time before it."""
+
 _PROCESS = ("pid", "process", "user", "container", "workload")
 _MIG = "in MIG mode"
 

@@ -1,0 +1,144 @@
+"""Whether what a rule compares fits together: comparison, window, metric and numbers. Yields (key, message, hint).
+
+A counter only grows, so it is compared through ``increase`` or ``rate``, or as it is where a level is meant; a gauge
+through the other functions. A peak, and a maximum over a window, stay for the whole window after one spike: a ``for``
+that is not shorter would then wait in vain for a second one, so it is refused.
+"""
+
+import math
+from collections.abc import Iterable, Iterator
+
+from alerts.notify.notification import Comparison
+from alerts.rule import Rule
+from alerts.rule_file import COMPARISONS, Definition, Override, Terms
+from alerts.windows import FUNCTIONS, Over, Predict, Quantile
+from gpuwarden.catalog import CATALOG, PEAK_WINDOW_SECONDS, PEAKS
+from gpuwarden.documents import nearest
+from gpuwarden.units import format_duration
+
+Finding = tuple[str, str, str]
+
+SHORTEST_WINDOW = 10.0
+_PERCENT = 100
+_MAY_PASS_ONE = frozenset({"gpu_workload_memory_budget_used_ratio"})
+_PEAKS = frozenset(row.name for row in PEAKS)
+_FAMILIES: tuple[frozenset[Comparison], ...] = (
+    frozenset({"above", "below", "equals"}),
+    frozenset({"within", "older"}),
+    frozenset({"absent"}),
+)
+_GROWTH = ("increase", "rate")
+
+
+def check_comparison(rule: Terms) -> Iterator[Finding]:
+    """A definition compares in exactly one way, an override in one or as before."""
+    given = [key for key in COMPARISONS if getattr(rule, key) is not None]
+    if not given and isinstance(rule, Definition) and not rule.expr:
+        yield "", f"needs a comparison: one of {', '.join(COMPARISONS)}", ""
+    for key in given[1:]:
+        yield key, f"only one of {', '.join(COMPARISONS)} can be used, and there is {given[0]!r} already", ""
+    if rule.absent is False:
+        yield "absent", "can only be true", "leave it out"
+    for key in (*given, "clear", "quantile", "least_count"):
+        number = getattr(rule, key)
+        if number is not None and not math.isfinite(number):
+            yield key, f"must be a finite number, not {number}", ""
+    for key in ("within", "older"):
+        if getattr(rule, key) == 0:
+            yield key, "must be longer than nothing", "write 10m"
+
+
+def check_window(rule: Terms, metric: str) -> Iterator[Finding]:
+    """A window of one kind, with a function that suits the metric."""
+    row = CATALOG.get(metric)
+    kind = row.kind if row else ""
+    if isinstance(rule, Definition):
+        yield from _check_quantile(rule, kind)
+    yield from _check_over(rule, "counter" if rule.quantile is not None else kind)
+    if rule.predict is not None:
+        if rule.over or rule.quantile is not None:
+            yield "predict", "cannot be used with 'over' or 'quantile'", ""
+        if kind not in {"", "gauge"}:
+            yield "predict", f"{metric} is a {kind}, and only a gauge is predicted", ""
+        if rule.predict < SHORTEST_WINDOW:
+            yield "predict", f"must be at least {format_duration(SHORTEST_WINDOW)}", ""
+    if rule.quantile is not None and not 0 < rule.quantile < 1:
+        hint = f"write {rule.quantile / _PERCENT:g}" if 1 <= rule.quantile < _PERCENT else ""
+        yield "quantile", "must be between 0 and 1", hint
+
+
+def _check_quantile(rule: Definition, kind: str) -> Iterator[Finding]:
+    if kind == "histogram" and rule.quantile is None and not rule.absent:
+        yield "metric", f"{rule.metric} is a histogram: a rule reads a quantile of it", "add quantile: 0.9"
+    if kind not in {"", "histogram"} and rule.quantile is not None:
+        yield "quantile", f"{rule.metric} is not a histogram", "leave it out"
+    if rule.quantile is not None and not rule.over:
+        yield "quantile", "needs a window", "add over: {increase: 10m}"
+    if rule.least_count is not None and rule.quantile is None:
+        yield "least_count", "has a meaning only with 'quantile'", ""
+
+
+def _check_over(rule: Terms, kind: str) -> Iterator[Finding]:
+    if rule.over is None:
+        return
+    if len(rule.over) != 1:
+        yield "over", "holds one function with its window", "write {max: 10m}"
+        return
+    ((name, length),) = rule.over.items()
+    if name not in FUNCTIONS:
+        yield f"over.{name}", "is not a function", nearest(name, FUNCTIONS) or f"known here: {', '.join(FUNCTIONS)}"
+        return
+    if length < SHORTEST_WINDOW:
+        yield f"over.{name}", f"must be at least {format_duration(SHORTEST_WINDOW)}", ""
+    if rule.quantile is not None and name != "increase":
+        yield f"over.{name}", "a quantile is of a histogram's increase", "write {increase: 10m}"
+    elif kind == "counter" and name not in _GROWTH:
+        yield f"over.{name}", "the metric is a counter, which only grows", "write increase or rate"
+    elif kind == "gauge" and name in _GROWTH:
+        yield f"over.{name}", "the metric is a gauge, which rises and falls", "write max, min or avg"
+
+
+def check_kept(rule: Rule, change: Override) -> Iterator[Finding]:
+    """An override changes numbers, not what kind of rule it is."""
+    family = next(family for family in _FAMILIES if rule.comparison in family)
+    for key in COMPARISONS:
+        if getattr(change, key) is not None and key not in family:
+            yield key, f"{rule.alert} compares with {rule.comparison!r}", ""
+    kinds = {"over": (Over, Quantile), "predict": (Predict,), "quantile": (Quantile,), "least_count": (Quantile,)}
+    for key, kind in kinds.items():
+        if getattr(change, key) is not None and not isinstance(rule.window, kind):
+            yield key, f"{rule.alert} is a rule without {key!r}", ""
+
+
+def check_numbers(rule: Rule, written: Iterable[str]) -> Iterator[Finding]:
+    """The numbers of a finished rule, reported at the keys that were ``written`` where possible."""
+    keys = set(written)
+    highest = 1.0 if rule.metric in CATALOG and rule.metric not in _MAY_PASS_ONE else 2.0
+    numbers = {rule.comparison: rule.threshold, "clear": rule.clear}
+    for key, number in numbers.items():
+        if rule.unit == "ratio" and number is not None and highest < number < math.inf:
+            yield key, f"{number:g} is out of range: {rule.metric} is a ratio from 0 to 1", f"write {number / 100:.2f}"
+    yield from _check_clear(rule, keys)
+    yield from _check_patience(rule)
+
+
+def _check_clear(rule: Rule, keys: set[str]) -> Iterator[Finding]:
+    if rule.clear is None or not keys & {"clear", *COMPARISONS}:
+        return
+    at = "clear" if "clear" in keys else rule.comparison
+    if rule.comparison not in {"above", "below"}:
+        message = f"'clear' has no meaning with {rule.comparison!r}"
+        yield at, message, "leave it out" if at == "clear" else "add clear: null"
+    elif rule.clear != rule.threshold and rule.holds(rule.clear, firing=False):
+        side = "below" if rule.comparison == "above" else "above"
+        message = f"clear ({rule.clear:g}) must not be {rule.comparison} the threshold ({rule.threshold:g})"
+        yield at, message, f"write a clear {side} {rule.threshold:g}"
+
+
+def _check_patience(rule: Rule) -> Iterator[Finding]:
+    length = PEAK_WINDOW_SECONDS if rule.metric in _PEAKS else 0.0
+    if isinstance(rule.window, Over) and rule.window.function in {"max", "min"}:
+        length = max(length, rule.window.length)
+    if length and rule.for_ >= length:
+        message = f"must be shorter than {format_duration(length)}: one spike lasts that long in the window"
+        yield "for", message, "leave it out"
