@@ -124,7 +124,7 @@ def _increase(samples: Samples, now: float, length: float) -> float:
 
 
 def _to_start(to_start: float, between: float, to_zero: float) -> float:
-    """How far a counter goes on before its first sample: up to the window's start where that is close, else half a step.
+    """How far a counter goes on before its first sample: to the window's start where that is close, else half a step.
 
     But not beyond where it would have been zero.
     """
