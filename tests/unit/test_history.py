@@ -71,7 +71,7 @@ def test_a_restart_does_not_end_what_looks_back():
     watch = Watch(full_soon())
     watch.rise(6)
     again = Watch(full_soon(), watch.states, watch.now)
-    assert [again.round(g0=0.8), again.round(g0=0.8)] == [["held_unknown"], ["held_unknown"]]
+    assert [again.round(g0=0.8) for _ in range(3)] == [["held_unknown"]] * 3
     assert again.round(g0=0.8) == ["condition_ended"]
 
 
