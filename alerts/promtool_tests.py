@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from alerts.prometheus_expressions import exported
 from alerts.prometheus_texts import HEADER
 from alerts.rule import Rule
 from alerts.rule_test import Expectation, RuleTest, Series
@@ -23,9 +24,6 @@ from alerts.series_text import series_text
 from gpuwarden.units import format_duration
 
 RULE_FILE = "gpuwarden.rules.yml"
-
-_ALERT_LABELS = frozenset({"alertname", "alertstate", "severity"})
-"""What the alert needs for itself; the generated rules keep a series' own as ``exported_...``."""
 
 _ONE_LINE = 100_000
 """Characters: texts are not folded."""
@@ -89,7 +87,7 @@ def _shown(test: RuleTest, fires: Fires, rules: Sequence[Rule]) -> Mapping[str, 
 def _labels(alert: str, labels: LabelSet, rules: Iterable[Rule]) -> dict[str, str]:
     own = dict(labels)
     rule = next(rule for rule in rules if rule.alert == alert and (rule.expr or rule.covers(own)))
-    series = {f"exported_{name}" if name in _ALERT_LABELS else name: value for name, value in labels}
+    series = {exported(rule, name): value for name, value in labels} if not rule.expr else own
     return {**series, **dict(rule.labels), "severity": rule.severity}
 
 

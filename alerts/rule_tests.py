@@ -49,7 +49,7 @@ def run(test: RuleTest, rules: Sequence[Rule]) -> Fires:
     """Judge step after step what the test's series say."""
     named = {one.alert for one in test.firing}
     watched = [rule for rule in rules if rule.alert in named and not rule.expr]
-    history, states = History(since=_LONG_BEFORE), dict[AlertKey, State]()
+    history, states = History(watched_since=_LONG_BEFORE), dict[AlertKey, State]()
     fires: dict[AlertKey, list[bool]] = {}
     for step, now in enumerate(test.times):
         scrapes = _scrapes(test.series, step, now)

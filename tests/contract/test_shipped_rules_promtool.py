@@ -35,9 +35,10 @@ def test_prometheus_judges_the_shipped_rules_alike(file):
 
 MINE = """
 rules:
-  - {alert: Full, metric: gpu_memory_used_ratio, above: 0.9, severity: critical, summary: s}
-  - {override: Full, where: {gpu: "1"}, severity: warning}
+  - {alert: Full, metric: gpu_memory_used_ratio, above: 0.9, severity: critical, labels: {team: a}, summary: s}
+  - {override: Full, where: {gpu: "1"}, severity: warning, labels: {team: b}}
   - {alert: Twice, metric: gpu_ecc_errors_total, above: 2, severity: info, summary: s}
+  - {alert: Sum, expr: "sum by (instance) (gpu_memory_used_ratio) > 1.8", severity: info, labels: {team: c}, summary: s}
 """
 CASE = """
 interval: 15s
@@ -51,22 +52,29 @@ tests:
     firing:
       Full{gpu="0"}: 1m..2m15s, 3m..
       Twice: 45s..
+      Sum{instance="test:9400"}: 1m..2m, 3m..
 """
 
 
-def mine(case, text=MINE):
-    rules = rules_of([parse(text, "rules.yml")])
+def mine(case):
+    rules = rules_of([parse(MINE, "rules.yml")])
     return rule_tests(parse(case, "t.yml", as_written=True), rules, with_expr=True), rules
 
 
-def test_labels_and_parts_reach_promtool():
+def test_labels_parts_and_expressions_reach_promtool():
     """A test passes here and fails under promtool for want of a label, although Prometheus judges alike."""
     assert said_of(*mine(CASE)) == ""
 
 
 @pytest.mark.parametrize(
     ("right", "wrong"),
-    [("2m15s", "2m30s"), (" 45s..", " 1m.."), (", 3m..", ""), ("Twice: 45s..", "Twice: never")],
+    [
+        ("2m15s", "2m30s"),
+        (" 45s..", " 1m.."),
+        (", 3m..", ""),
+        ("Twice: 45s..", "Twice: never"),
+        ("1m..2m, 3", "1m15s..2m, 3"),
+    ],
 )
 def test_promtool_refuses_what_is_wrong(right, wrong):
     """Promtool says yes to everything, and nobody notices."""
