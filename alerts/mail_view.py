@@ -6,12 +6,14 @@ The templates place these strings and decide nothing.
 from dataclasses import dataclass
 
 from alerts.clean_text import one_line
-from alerts.notify.notification import Holder, Notification
-from gpuwarden.units import format_timestamp, format_value
+from alerts.mail_facts import facts_of
+from alerts.notify.notification import Graver, Holder, Notification, Severity
+from gpuwarden.units import format_value
 
 _TEXT_LIMIT = 400
 _LABEL_LIMIT = 200
 _LABELS_SHOWN = 20
+_NAME_LIMIT = 60
 _HOLDERS_SHOWN = 10
 SUBJECT_LIMIT = 160
 
@@ -53,63 +55,31 @@ def view_of(notification: Notification) -> MailView:
     summary = one_line(notification.summary, _TEXT_LIMIT) or one_line(notification.alertname, _TEXT_LIMIT)
     host = one_line(notification.host, _LABEL_LIMIT) or "unknown host"
     return MailView(
-        subject=_subject(badge, summary, host, simulated=notification.simulated),
+        subject=_subject(badge, summary, host, notification),
         badge=badge,
         colour=_COLOURS["resolved" if resolved else notification.severity],
         summary=summary,
         action=one_line(notification.action, 2 * _TEXT_LIMIT),
         host=host,
         simulated=notification.simulated,
-        facts=tuple(
-            (name, text)
-            for name, text in (_resolved_facts(notification) if resolved else _firing_facts(notification))
-            if text
-        ),
+        facts=facts_of(notification),
         labels=_labels(notification),
         holders=tuple(_holder_row(holder) for holder in _largest(notification)),
         more_holders=_more_holders(notification),
     )
 
 
-def _subject(badge: str, summary: str, host: str, *, simulated: bool) -> str:
-    marks = f"[SIMULATED] [{badge}]" if simulated else f"[{badge}]"
+def _subject(badge: str, summary: str, host: str, notification: Notification) -> str:
+    marks = f"[SIMULATED] [{badge}]" if notification.simulated else f"[{badge}]"
     story = summary if host in summary else f"{summary} on {host}"
-    return one_line(f"{marks} {story}", SUBJECT_LIMIT)
+    fell = _fell(notification.graver, notification.severity) if notification.graver else ""
+    return one_line(f"{one_line(f'{marks} {story}', SUBJECT_LIMIT - len(fell))}{fell}", SUBJECT_LIMIT)
 
 
-def _firing_facts(notification: Notification) -> tuple[tuple[str, str], ...]:
-    lasted = max(0.0, notification.at - notification.started_at)
-    since = f"{format_timestamp(notification.started_at)} ({format_value(lasted, 'seconds')} before this mail)"
-    return (
-        ("Value", _value(notification)),
-        ("Threshold", _threshold(notification)),
-        ("Since", since),
-        ("Decided", format_timestamp(notification.at)),
-    )
-
-
-def _resolved_facts(notification: Notification) -> tuple[tuple[str, str], ...]:
-    lasted = max(0.0, notification.at - notification.started_at)
-    return (
-        ("Value now", _value(notification)),
-        ("Threshold", _threshold(notification)),
-        ("Lasted", format_value(lasted, "seconds")),
-        ("From", format_timestamp(notification.started_at)),
-        ("Until", format_timestamp(notification.at)),
-    )
-
-
-def _value(notification: Notification) -> str:
-    if notification.value is None:
-        return "no reading" if notification.metric else ""
-    return format_value(notification.value, notification.unit)
-
-
-def _threshold(notification: Notification) -> str:
-    if not notification.metric:
-        return ""
-    word = "" if notification.comparison == "equals" else f"{notification.comparison} "
-    return f"{word}{format_value(notification.threshold, notification.unit)}"
+def _fell(graver: Graver, severity: Severity) -> str:
+    if graver.severity == severity:
+        return f", {one_line(graver.alertname, _NAME_LIMIT)} is over"
+    return f", no longer {graver.severity}"
 
 
 def _labels(notification: Notification) -> tuple[tuple[str, str], ...]:

@@ -6,7 +6,8 @@ from types import MappingProxyType
 import pytest
 
 from alerts.judge import Change, judge
-from alerts.notify.due import EVIDENCE_METRICS, MOST_HOLDERS, notifications, random_id, wanted_metrics
+from alerts.notify.due import notifications, random_id, wanted_metrics
+from alerts.notify.page_facts import EVIDENCE_METRICS, MOST_HOLDERS
 from alerts.rule import Rule
 from alerts.rules import SHIPPED, load_rules
 from alerts.series import Sample, Scrape, label_set

@@ -15,7 +15,7 @@ from alerts.compose_mail import compose
 from alerts.evidence import prometheus
 from alerts.evidence.prometheus import EvidenceError, PrometheusEvidence, parse_answer, query_of
 from alerts.mail_settings import MailSettings
-from alerts.notify.due import with_evidence
+from alerts.notify.evidence import with_evidence
 from alerts.posted_identity import find_rule
 from alerts.promql import quote
 from alerts.rules import SHIPPED, load_rules
