@@ -3,6 +3,7 @@
 The templates place these strings and decide nothing.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from alerts.clean_text import one_line
@@ -13,6 +14,9 @@ from gpuwarden.units import format_value
 _TEXT_LIMIT = 400
 _LABEL_LIMIT = 200
 _LABELS_SHOWN = 20
+_SUGGESTION_LINES, _DEEPEST = 10, 8
+_TAKEN_WHOLE = frozenset({"gpu_memory_used_ratio", "gpu_memory_used_peak_ratio"})
+"""Of a card's memory, which some servers take almost whole when they start."""
 _NAME_LIMIT = 60
 _HOLDERS_SHOWN = 10
 SUBJECT_LIMIT = 160
@@ -33,7 +37,10 @@ class HolderRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailView:
-    """``facts`` are (name, text) in the order of reading; ``more_holders`` is one sentence or empty."""
+    """``facts`` are (name, text) in the order of reading; ``more_holders`` is one sentence or empty.
+
+    ``normal`` introduces ``suggestion``, the lines of a YAML text, which may be none.
+    """
 
     subject: str
     badge: str
@@ -46,6 +53,8 @@ class MailView:
     labels: tuple[tuple[str, str], ...]
     holders: tuple[HolderRow, ...]
     more_holders: str
+    normal: str
+    suggestion: tuple[str, ...]
 
 
 def view_of(notification: Notification) -> MailView:
@@ -66,6 +75,8 @@ def view_of(notification: Notification) -> MailView:
         labels=_labels(notification),
         holders=tuple(_holder_row(holder) for holder in _largest(notification)),
         more_holders=_more_holders(notification),
+        normal=_normal(notification),
+        suggestion=tuple(_suggestion(notification)),
     )
 
 
@@ -106,3 +117,14 @@ def _more_holders(notification: Notification) -> str:
     rest = sorted(notification.holders, key=lambda holder: -holder.memory_bytes)[_HOLDERS_SHOWN:]
     held = format_value(sum(holder.memory_bytes for holder in rest), "bytes")
     return f"and {len(rest)} more, holding {held}" if rest else ""
+
+
+def _normal(notification: Notification) -> str:
+    example = " (vLLM, for one, takes 90 % of a card by design)" if notification.metric in _TAKEN_WHOLE else ""
+    return f"If this is normal here{example}, put this into your rules file (alerter.rules, or --rules):"
+
+
+def _suggestion(notification: Notification) -> Iterator[str]:
+    for line in notification.suggestion.split("\n")[:_SUGGESTION_LINES] if notification.suggestion else ():
+        text = one_line(line, _TEXT_LIMIT)
+        yield f"{' ' * min(len(line) - len(line.lstrip(' ')), _DEEPEST)}{text}"

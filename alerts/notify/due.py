@@ -25,6 +25,7 @@ from alerts.reading_words import reading_words
 from alerts.rule import Rule
 from alerts.series import Scrape
 from alerts.state import State
+from alerts.suggestion import suggestion
 from gpuwarden.units import format_value
 
 
@@ -132,6 +133,7 @@ def _notification(change: Change, rule: Rule, scrape: Scrape | None, reason: Rea
         reading=reading_words(rule),
         graver=_graver(over),
         gone=change.reason == "series_gone",
+        suggestion="" if reason == "resolved" else suggestion(rule, change.key.labels, change.value),
     )
 
 

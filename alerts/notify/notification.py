@@ -44,8 +44,8 @@ class Notification:
     first). A lowered one has the ``incident`` that it ends, that of ``graver``. Times are Unix seconds: ``at`` of the
     decision, ``started_at`` of the condition's first reading. ``labels`` are the series' with the rule's own. ``value``
     is the reading that decided, None where there is none, and ``reading`` says what it is, see ``reading_words``;
-    ``gone`` is an end without one, because the target answers without the series. ``host`` is the host's name, else the
-    instance.
+    ``gone`` is an end without one, because the target answers without the series. ``suggestion`` is an override of the
+    rule for this series, as YAML, where one can be given. ``host`` is the host's name, else the instance.
     """
 
     id: str
@@ -71,3 +71,4 @@ class Notification:
     reading: str = ""
     graver: Graver | None = None
     gone: bool = False
+    suggestion: str = ""
