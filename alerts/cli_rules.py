@@ -1,30 +1,19 @@
 """``gpuwarden rules``: what a file says and whether it is right, without starting anything."""
 
-import os
 import pathlib
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import click
 
+from alerts import cli_rule_tests
 from alerts.matchers import Matcher
 from alerts.prometheus_rules import rule_file
+from alerts.promtool_tests import without_annotations
 from alerts.rule import Rule
 from alerts.rules import SHIPPED, load_rules
-from alerts.settings import AlerterSettings
-from gpuwarden import settings
-from gpuwarden.documents import DocumentError
-from gpuwarden.options import config_option
+from alerts.rules_in_force import FILE, mistakes_to_stderr, parts_in_force, rules_options
 from gpuwarden.units import format_duration, format_value
 
-_FILE = click.Path(path_type=pathlib.Path)
-_FILES = click.option(
-    "--rules",
-    "files",
-    multiple=True,
-    metavar="FILE",
-    help="Rules on top of the shipped ones, in place of those that the settings name; may be repeated.",
-)
 _COLUMNS = ("ALERT", "FIRES WHEN", "CLEARS", "FOR", "KEEPS", "SEVERITY")
 
 
@@ -33,18 +22,20 @@ def rules() -> None:
     """Look at alert rules."""
 
 
+rules.add_command(cli_rule_tests.test)
+
+
 @rules.command()
-@click.argument("files", nargs=-1, type=_FILE)
+@click.argument("files", nargs=-1, type=FILE)
 def check(files: tuple[pathlib.Path, ...]) -> None:
     """Check rules FILES on top of the shipped rules; exit status 2 when there is a mistake."""
-    with _mistakes_to_stderr():
+    with mistakes_to_stderr():
         found = load_rules(SHIPPED, files)
     click.echo(f"ok: {len(found)} rules")
 
 
 @rules.command("list")
-@config_option
-@_FILES
+@rules_options
 def list_(config: pathlib.Path | None, files: tuple[str, ...]) -> None:
     """Show the rules that are in force."""
     rows = [_COLUMNS, *(_row(rule) for rule in _in_force(config, files))]
@@ -54,30 +45,28 @@ def list_(config: pathlib.Path | None, files: tuple[str, ...]) -> None:
 
 
 @rules.command()
-@config_option
-@_FILES
-def prometheus(config: pathlib.Path | None, files: tuple[str, ...]) -> None:
-    """Print the rules that are in force as a Prometheus rule file."""
-    click.echo(rule_file(_in_force(config, files)), nl=False)
+@rules_options
+@click.option("--tests", type=FILE, metavar="FILE", help="Print a file of rule tests for promtool instead.")
+@click.option("--no-annotations", is_flag=True, help="Leave the texts out, as promtool's tests need it.")
+def prometheus(
+    config: pathlib.Path | None, files: tuple[str, ...], tests: pathlib.Path | None, *, no_annotations: bool
+) -> None:
+    """Print the rules that are in force as a Prometheus rule file.
+
+    A test that is printed by --tests expects the rules of --no-annotations beside it as gpuwarden.rules.yml.
+    """
+    parts = parts_in_force(config, files)
+    in_force = tuple(part.rule for part in parts if part.enabled)
+    if tests:
+        (found,) = cli_rule_tests.tests_of([tests], parts, with_expr=True)
+        text = cli_rule_tests.promtool_text(found, in_force)
+    else:
+        text = rule_file(in_force)
+    click.echo(without_annotations(text) if no_annotations and not tests else text, nl=False)
 
 
 def _in_force(config: pathlib.Path | None, files: Sequence[str]) -> tuple[Rule, ...]:
-    """What the alerter would judge by with the same settings and flags."""
-    flags = {"rules": [*files] or None}
-    with _mistakes_to_stderr():
-        loaded = settings.load("alerter", AlerterSettings, config=config, environ=os.environ, flags=flags)
-        return load_rules(SHIPPED, loaded.values.rule_files)
-
-
-@contextmanager
-def _mistakes_to_stderr() -> Generator[None]:
-    """Print each mistake of a file and end with exit status 2."""
-    try:
-        yield
-    except DocumentError as error:
-        for mistake in error.mistakes:
-            click.echo(str(mistake), err=True)
-        raise click.exceptions.Exit(2) from error
+    return tuple(part.rule for part in parts_in_force(config, files) if part.enabled)
 
 
 def _row(rule: Rule) -> tuple[str, ...]:

@@ -83,7 +83,7 @@ def step(
         return _pending(rule, value, _watched_only(state, now, max_gap), now)
     watched = _watched_only(state, now, max_gap)
     if value is None and gone and rule.ends_when_gone:
-        return _ended(rule, replace(watched, unknown_since=None), now, "series_gone", at_once=unwatched)
+        return _ended(rule, replace(watched, seen_at=now, unknown_since=None), now, "series_gone", at_once=unwatched)
     return _firing(rule, value, watched, now, unwatched=unwatched)
 
 

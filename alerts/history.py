@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from alerts.rule import Rule
-from alerts.series import LabelSet, Scrape
+from alerts.series import LabelSet, Sample, Scrape
 from alerts.windows import Predict, Quantile, Samples, Window, span
 
 MOST_SAMPLES = 240
@@ -53,35 +53,44 @@ class _Track:
     since: float
     rings: dict[LabelSet, _Ring] = field(default_factory=dict[LabelSet, _Ring])
 
+    def add(self, samples: Iterable[Sample], now: float, slot: float) -> None:
+        for sample in samples:
+            ring = self.rings.get(sample.labels)
+            if ring is None:
+                if len(self.rings) >= MOST_SERIES:
+                    continue
+                ring = self.rings[sample.labels] = _Ring()
+            ring.add(now, sample.value, slot)
+
+    def drop_before(self, start: float) -> None:
+        for labels, ring in [*self.rings.items()]:
+            ring.drop_before(start)
+            if not ring.times:
+                del self.rings[labels]
+
 
 class History:
-    """The tracks of the rules that are followed."""
+    """The tracks of the rules that are followed.
 
-    def __init__(self) -> None:
+    ``watched_since`` (Unix seconds) is when the watching began, where that was before the first round.
+    """
+
+    def __init__(self, watched_since: float | None = None) -> None:
+        self._watched_since = watched_since
         self._tracks: dict[TrackKey, _Track] = {}
         self._at: float | None = None
 
     def take(self, rules: Iterable[Rule], scrapes: Sequence[Scrape], now: float, *, max_gap: float) -> None:
         """Keep what ``rules`` look back on; ``now`` in Unix seconds, ``max_gap`` about two rounds, in seconds."""
+        begun = now if self._at is not None or self._watched_since is None else self._watched_since
         watched = self._at is not None and 0 <= now - self._at <= max_gap
         self._at = now
         keys = tracks_of(rules)
-        self._tracks = {key: self._tracks[key] if watched and key in self._tracks else _Track(now) for key in keys}
+        self._tracks = {key: self._tracks[key] if watched and key in self._tracks else _Track(begun) for key in keys}
         for (metric, window), track in self._tracks.items():
-            slot, start = slot_of(window), now - span(window)
-            for scrape in scrapes:
-                for sample in scrape.samples.get(metric, ()):
-                    ring = track.rings.get(sample.labels)
-                    if ring is None:
-                        if len(track.rings) >= MOST_SERIES:
-                            continue
-                        ring = track.rings[sample.labels] = _Ring()
-                    ring.add(now, sample.value, slot)
-            for labels in [*track.rings]:
-                ring = track.rings[labels]
-                ring.drop_before(start)
-                if not ring.times:
-                    del track.rings[labels]
+            samples = (sample for scrape in scrapes for sample in scrape.samples.get(metric, ()))
+            track.add(samples, now, slot_of(window))
+            track.drop_before(now - span(window))
 
     def watched(self, metric: str, window: Window) -> bool:
         """Whether the window was watched for long enough to prove something."""

@@ -20,7 +20,7 @@ from alerts.rule_numbers import Finding, check_comparison, check_kept, check_num
 from alerts.rule_terms import change, comparison_of, define, matchers
 from gpuwarden.documents import Document, DocumentError, Mistake, nearest, read
 
-__all__ = ["SHIPPED", "Rule", "load_rules", "rules_of"]
+__all__ = ["SHIPPED", "Part", "Rule", "load_parts", "load_rules", "rules_of"]
 
 SHIPPED = pathlib.Path(__file__).with_name("rules.yml")
 
@@ -37,7 +37,16 @@ class Part:
 
 
 def load_rules(shipped: pathlib.Path | None, files: Sequence[pathlib.Path]) -> tuple[Rule, ...]:
-    """Read the shipped rules, where there are any, and the user's files on top.
+    """Read the shipped rules, where there are any, and the user's files on top; what is switched off is left out.
+
+    Raises:
+        DocumentError: with every mistake of every file.
+    """
+    return tuple(part.rule for part in load_parts(shipped, files) if part.enabled)
+
+
+def load_parts(shipped: pathlib.Path | None, files: Sequence[pathlib.Path]) -> tuple[Part, ...]:
+    """As ``load_rules``, with what is switched off, for those who explain rules.
 
     Raises:
         DocumentError: with every mistake of every file.
@@ -58,10 +67,10 @@ def rules_of(documents: Iterable[Document]) -> tuple[Rule, ...]:
     Raises:
         DocumentError: with every mistake of every document.
     """
-    return _build(documents, [])
+    return tuple(part.rule for part in _build(documents, []) if part.enabled)
 
 
-def _build(documents: Iterable[Document], mistakes: list[Mistake]) -> tuple[Rule, ...]:
+def _build(documents: Iterable[Document], mistakes: list[Mistake]) -> tuple[Part, ...]:
     unread = bool(mistakes)
     rules: dict[str, list[Part]] = {}
     defined: dict[str, Entry] = {}
@@ -79,7 +88,7 @@ def _build(documents: Iterable[Document], mistakes: list[Mistake]) -> tuple[Rule
         mistakes.extend(_check_all(rules, defined))
     if mistakes:
         raise DocumentError(mistakes)
-    return tuple(part.rule for parts in rules.values() for part in parts if part.enabled)
+    return tuple(part for parts in rules.values() for part in parts)
 
 
 def _twice(entry: Entry, first: Entry) -> Mistake:

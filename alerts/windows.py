@@ -25,6 +25,9 @@ _PREDICTED_FROM = 4
 _FEWEST = 2
 """Samples that a difference or a line needs."""
 
+_CLOSE = 1.1
+"""Steps between samples; an end of the window that is nearer than that is one to which the series goes on."""
+
 
 @dataclass(frozen=True, slots=True)
 class Over:
@@ -113,15 +116,19 @@ def _increase(samples: Samples, now: float, length: float) -> float:
         before = value
     sampled = times[-1] - times[0]
     between = sampled / (len(values) - 1)
-    to_start, to_end = times[0] - (now - length), now - times[-1]
-    # Samples close to an end of the window: the series goes on up to it. Else it began or ended half a step away.
-    threshold = between * 1.1
-    to_start = between / 2 if to_start >= threshold else to_start
-    to_end = between / 2 if to_end >= threshold else to_end
-    if grown > 0 and values[0] >= 0:
-        # A counter never was below zero.
-        to_start = min(to_start, sampled * (values[0] / grown))
+    to_zero = sampled * (values[0] / grown) if grown > 0 and values[0] >= 0 else math.inf
+    to_start = _to_start(times[0] - (now - length), between, to_zero)
+    to_end = now - times[-1]
+    to_end = between / 2 if to_end >= between * _CLOSE else to_end
     return grown * ((sampled + to_start + to_end) / sampled)
+
+
+def _to_start(to_start: float, between: float, to_zero: float) -> float:
+    """How far a counter goes on before its first sample: to the window's start where that is close, else half a step.
+
+    But not beyond where it would have been zero.
+    """
+    return min(between / 2 if to_start >= between * _CLOSE else to_start, to_zero)
 
 
 def _line_at(samples: Samples, now: float, ahead: float) -> float:

@@ -69,6 +69,7 @@ class Gpu:
     clock_hertz: Mapping[str, float] = field(default_factory=_none)
     clock_max_hertz: Mapping[str, float] = field(default_factory=_none)
     fan_speed_ratio: Mapping[str, float] = field(default_factory=_none)
+    fan_stopped: Mapping[str, float] = field(default_factory=_none)
     throttled: Mapping[str, float] = field(default_factory=_none)
     throttle_seconds_total: Mapping[str, float] = field(default_factory=_none)
     xid_errors_total: Mapping[tuple[str, ...], float] = field(default_factory=_no_tuples)
@@ -85,6 +86,7 @@ class Gpu:
     pcie_transmitted_bytes_total: float | None = None
     pcie_replays_total: float | None = None
     pcie_link_width_ratio: float | None = None
+    pcie_link_width_working_ratio: float | None = None
     pcie_link_generation: float | None = None
     nvlink_received_bytes_total: float | None = None
     nvlink_transmitted_bytes_total: float | None = None

@@ -84,8 +84,8 @@ def nearest(word: str, words: Iterable[str]) -> str:
     return f"did you mean {found[0]!r}?" if found else ""
 
 
-def read(path: pathlib.Path) -> Document:
-    """Read and parse a file.
+def read(path: pathlib.Path, *, as_written: bool = False) -> Document:
+    """Read and parse a file; see ``parse``.
 
     Raises:
         DocumentError: it cannot be read, is not UTF-8 or not the YAML that ``parse`` takes.
@@ -96,18 +96,20 @@ def read(path: pathlib.Path) -> Document:
         raise DocumentError([Mistake(str(path), None, "", f"cannot be read: {error.strerror}")]) from error
     except UnicodeDecodeError as error:
         raise DocumentError([Mistake(str(path), None, "", f"is not UTF-8 text: {error.reason}")]) from error
-    return parse(text, str(path))
+    return parse(text, str(path), as_written=as_written)
 
 
-def parse(text: str, file: str) -> Document:
+def parse(text: str, file: str, *, as_written: bool = False) -> Document:
     """Parse one YAML document; an empty one is an empty mapping.
+
+    ``as_written`` leaves every scalar the text that stands there: ``0x5`` is not 5, and ``no`` is not false.
 
     Raises:
         DocumentError: YAML syntax, a key given twice, an alias within itself, or more than 100,000 values.
     """
     try:
         _refuse_unreadable(text, file)
-        loader = yaml.SafeLoader(text)
+        loader = yaml.BaseLoader(text) if as_written else yaml.SafeLoader(text)
         node = loader.get_single_node()
         lines = _index(node, file)
         data: Any = loader.construct_document(node) if node else None  # pyright: ignore[reportUnknownMemberType] -- stubs

@@ -119,6 +119,7 @@ class SimulatedCard:
             "energy_joules_total": self._power(0.5) * elapsed,
             "energy_integrated": 0,
             "fan_speed_ratio": {"0": min(1.0, max(0.0, (temperature - 40) / 45))},
+            "fan_stopped": {"0": 0.0},
             "throttled": {"sw_thermal": float(self.at("throttled", elapsed) > 0), "sw_power_cap": 0.0},
             "throttle_seconds_total": {"sw_thermal": elapsed * 0.1, "sw_power_cap": 0.0},
         }
@@ -148,6 +149,7 @@ def _links(elapsed: float, utilization: float) -> dict[str, Any]:
         "pcie_transmitted_bytes_total": 0.9e9 * elapsed,
         "pcie_replays_total": 0,
         "pcie_link_width_ratio": 1.0,
+        "pcie_link_width_working_ratio": 1.0,
         "pcie_link_generation": 4 if utilization else 1,
         "nvlink_received_bytes_total": 0,
         "nvlink_transmitted_bytes_total": 0,

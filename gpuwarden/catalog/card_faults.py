@@ -94,6 +94,13 @@ LINKS: tuple[Metric, ...] = (
         by="DeviceGetCurrPcieLinkWidth, DeviceGetMaxPcieLinkWidth",
     ),
     of_card(
+        "pcie_link_width_working_ratio",
+        "ratio",
+        "gpu_pcie_link_width_ratio while the card works; an idle one may narrow its link.",
+        by="the link's width where utilization is above 0",
+        cards="all but in MIG mode",
+    ),
+    of_card(
         "pcie_link_generation",
         "count",
         "PCIe generation in use; falls when the card idles.",

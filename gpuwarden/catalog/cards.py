@@ -160,6 +160,14 @@ _HEAT_AND_POWER = (
         cards="with fans of their own",
     ),
     of_card(
+        "fan_stopped",
+        "bool",
+        "1 while a fan is asked to stand still although the core is at 70 degrees or more.",
+        "fan",
+        by="the speed asked for and the temperature",
+        cards="with fans of their own",
+    ),
+    of_card(
         "throttled",
         "bool",
         "1 while the clock is held down for this reason.",

@@ -124,7 +124,7 @@ class Stack:
         files = ("--config.file=alertmanager.yml", f"--storage.path={self.home / 'alertmanager'}")
         return running(self.home, "prometheus-alertmanager", *files, listen, alone)
 
-    def prometheus(self, target):
+    def prometheus(self, target, *flags):
         write(self.home / "gpuwarden.rules.yml", rule_file(load_rules(SHIPPED, [self.quick])))
         am = {"static_configs": [{"targets": [f"127.0.0.1:{self.ports['alertmanager']}"]}]}
         document = {
@@ -136,7 +136,8 @@ class Stack:
         write(self.home / "prometheus.yml", yaml.safe_dump(document))
         listen = f"--web.listen-address=127.0.0.1:{self.ports['prometheus']}"
         files = ("--config.file=prometheus.yml", f"--storage.tsdb.path={self.home / 'prometheus'}")
-        return running(self.home, "prometheus", *files, listen, "--rules.alert.resend-delay=1s", "--log.level=warn")
+        often = flags or ("--rules.alert.resend-delay=1s",)
+        return running(self.home, "prometheus", *files, listen, "--log.level=warn", *often)
 
     def alerts(self, state):
         """The cards whose memory alert Alertmanager holds in this state."""

@@ -95,7 +95,8 @@ def test_an_override_of_the_memory_limit_moves_line_and_colour(tmp_path):
 
 def test_a_rule_that_is_switched_off_leaves_no_colour(tmp_path):
     """The wall would shout about what the user has said is fine."""
-    made = board(rules(tmp_path, "  - override: GpuMemoryAlmostFull\n    enabled: false\n"))
+    own = "".join(f"  - override: {name}\n    enabled: false\n" for name in ("GpuMemoryAlmostFull", "GpuMemoryHigh"))
+    made = board(rules(tmp_path, own))
 
     assert pairs(chart_of(made, MEMORY)["fieldConfig"]["defaults"]["thresholds"]) == [(None, "transparent")]
     assert "0.9" not in json.dumps(tile_of(made, MEMORY)["fieldConfig"]["overrides"])
@@ -174,6 +175,7 @@ def test_a_card_with_its_own_limit_has_its_own_query_and_steps(tmp_path):
     assert all((f'{MEMORY} unless {MEMORY}{{gpu="1"}}' in text) is (limit == 0.9) for text, limit in limits.items())
     assert [step[0] for step in pairs(chart_of(made, MEMORY)["fieldConfig"]["defaults"]["thresholds"])] == [
         None,
+        0.8,
         0.9,
         0.97,
     ]

@@ -135,6 +135,31 @@ def test_hold_times():
     assert (again.keep_since, again.unknown_since, again.value) == (NOW + 180, None, 0.5)
 
 
+@pytest.mark.parametrize("state", [PENDING, RIPE, FIRING, HELD, EXPIRED])
+@pytest.mark.parametrize("ends", [True, False])
+def test_a_series_that_is_gone_ends_where_the_rule_says_so(state, ends):
+    """An alert about a disk that was unmounted stays for ever, or one about a lost card ends as if all were well."""
+    judged = rule(keep_firing_for=240.0, ends_when_gone=ends)
+    outcome = step(judged, None, state, NOW, max_gap=MAX_GAP, gone=True)
+    unknown = "pending_unknown" if state.phase == "pending" else "held_unknown"
+    if not ends or state.phase == "pending":
+        assert (outcome.reason, outcome.transition) == (unknown, None)
+    elif state is EXPIRED:
+        assert (outcome.reason, outcome.transition, outcome.state) == ("series_gone", "resolved", None)
+    else:
+        assert (outcome.reason, outcome.transition) == ("held", None)
+
+
+def test_a_gone_series_is_held_as_long_as_the_rule_says():
+    """The hold of a series that is gone begins anew each round."""
+    judged, state, reasons = rule(keep_firing_for=120.0, ends_when_gone=True), FIRING, []
+    for minute in range(4):
+        outcome = step(judged, None, state, NOW + minute * MINUTE, max_gap=MAX_GAP, gone=True)
+        state = outcome.state
+        reasons.append(outcome.reason)
+    assert reasons == ["held", "held", "series_gone", "no_reading"]
+
+
 def test_firing_without_keep_resolves_at_once():
     """An alert without ``keep_firing_for`` lingers."""
     assert step(rule(), 0.5, FIRING, NOW, max_gap=MAX_GAP).reason == "condition_ended"

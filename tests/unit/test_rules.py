@@ -74,18 +74,25 @@ def test_every_key_reaches_the_rule():
 def test_shipped_rules():
     """The rules that everybody starts with are missing, or a card's memory passes 90 % without a mail."""
     rules = {rule.alert: rule for rule in load_rules(SHIPPED, [])}
-    assert set(rules) == {
-        "GpuMemoryAlmostFull",
-        "GpuTemperatureMarginLow",
-        "GpuLost",
-        "TargetDown",
-        "HostMemoryAlmostFull",
-        "HostFilesystemAlmostFull",
-    }
+    assert {"GpuLost", "GpuMissing", "TargetDown", "NoGpuSeen", "GpuMemoryAlmostFull"} <= set(rules)
     memory = rules["GpuMemoryAlmostFull"]
     assert (memory.comparison, memory.threshold, memory.clear, memory.for_) == ("above", 0.9, 0.85, 60.0)
     assert memory.keep_firing_for == 300.0
-    assert all(rule.summary and rule.action and rule.for_ for rule in rules.values())
+    at_once = {rule.alert for rule in rules.values() if not rule.for_}
+    assert at_once == {"GpuXidHardware", "GpuXidDriver", "GpuXidApplication", "GpuMemoryPeak"}
+
+
+@pytest.mark.parametrize("rule", load_rules(SHIPPED, []), ids=lambda rule: rule.alert)
+def test_a_shipped_rule_says_what_to_do_and_when_it_is_not_wanted(rule):
+    """Somebody who gets its mail at night, or reads of it, does not learn what it is good for."""
+    assert all((rule.summary, rule.action, rule.why, rule.skip_when))
+
+
+def test_every_number_of_a_shipped_rule_has_its_reason():
+    """Nobody can tell which of the numbers may be changed, and what would be lost."""
+    numbers = re.compile(r"    (above|below|clear|for|keep_firing_for|over|predict|quantile|within|older):")
+    lines = SHIPPED.read_text("utf-8").splitlines()
+    assert [line for line in lines if numbers.match(line) and "  # " not in line] == []
 
 
 def test_override_replaces_only_its_keys():
@@ -187,7 +194,7 @@ def test_check_command_succeeds(tmp_path):
     file = tmp_path / "mine.yml"
     file.write_text(BASE, encoding="utf-8")
     result = CliRunner().invoke(rules_command, ["check", str(file)])
-    assert (result.exit_code, result.stdout, result.stderr) == (0, "ok: 7 rules\n", "")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "ok: 37 rules\n", "")
 
 
 def test_check_command_fails_with_status_2():

@@ -8,7 +8,7 @@ which reaches 1 at the same moment. A card whose memory is the host's answers "n
 series: version 1 is not tried then, since on such cards it has been seen to answer with the host's figures.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -18,6 +18,8 @@ from exporter.sources.nvml.ranges import celsius, flag, joules, megahertz, perce
 from exporter.sources.nvml.support import Field, Support, Value
 
 _MAX_FANS = 16
+_HOT_CELSIUS = 70.0
+"""Fans that rest on a cool card turn again at 50 to 60 degrees."""
 
 THROTTLE_REASONS = {
     "sw_power_cap": 0x04,
@@ -194,4 +196,15 @@ def attributes(values: Iterable[Value]) -> dict[str, Any]:
     limit = found.get("temperature_limit_celsius", {}).get("slowdown")
     if limit is not None and "temperature_celsius" in found:
         found.setdefault("temperature_margin_celsius", limit - found["temperature_celsius"])
-    return found
+    return found | _conclusions(found)
+
+
+def _conclusions(found: Mapping[str, Any]) -> dict[str, Any]:
+    """What means something only beside another reading: a fan's rest by the heat, a link's width by the work."""
+    made: dict[str, Any] = {}
+    if "fan_speed_ratio" in found and "temperature_celsius" in found:
+        hot = found["temperature_celsius"] >= _HOT_CELSIUS
+        made["fan_stopped"] = {fan: float(hot and speed == 0) for fan, speed in found["fan_speed_ratio"].items()}
+    if "pcie_link_width_ratio" in found and found.get("utilization_ratio", 0) > 0:
+        made["pcie_link_width_working_ratio"] = found["pcie_link_width_ratio"]
+    return made

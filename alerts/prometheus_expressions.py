@@ -1,0 +1,149 @@
+"""A rule's condition in PromQL, so that Prometheus judges it as ``evaluator`` does.
+
+The expression has up to three parts, joined by ``or``. READING is what the rule compares, ALL the same of every series
+of the metric, FIRING what of this rule fires since the last evaluation, under the labels of its series:
+
+1. ``READING > threshold``: the condition.
+2. ``ALL > clear and FIRING``: hysteresis, on the full identity of a series, since two hosts both have a GPU 0.
+3. ``FIRING * NaN unless ALL >= -Inf and on (job, instance) up``: unknown is not resolved. While a firing alert's series
+   is missing (a stale marker: its target failed, its card vanished) or is not a number, it is held, and its value is
+   NaN: the last number would be a lie. ``up`` lasts as long as a target is configured, so what watched a machine that
+   was taken away ends with it. A rule that ends when its series is gone asks for ``up == 0`` here.
+
+FIRING is ``ALERTS``, which Prometheus writes for each alert at each evaluation and ends with a stale marker. It carries
+the alert's own labels too; they are taken off. A metric with a label of the same name (``severity`` of
+gpu_ecc_errors_total) would lose it to the alert's, so that one is called ``exported_severity`` throughout.
+
+What a window makes of a series counts only while the series itself is there: ``increase(m[10m]) and m``. A range
+function goes on for a whole window after its series has ended, and would hold or end alerts on what nobody reads.
+
+A rule on ``up``, which every scrape of any job writes, means the job ``gpuwarden`` unless its ``where`` names a job:
+the same targets as without Prometheus. So does one on what is absent.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from alerts.history import series_names
+from alerts.matchers import Matcher, Operator
+from alerts.promql import quote, selected, selector
+from alerts.rule import Rule
+from alerts.rule_checks import labels_of
+from alerts.scrape import JOB
+from alerts.windows import Over, Predict, Window, span
+from gpuwarden.catalog import SCRAPE_ROWS
+from gpuwarden.units import format_duration
+
+ALERT_LABELS = ("alertname", "alertstate", "severity")
+"""What ALERTS has besides the series' labels and those that a rule adds."""
+
+_OPERATORS = {"above": ">", "below": "<", "equals": "==", "within": "<", "older": ">"}
+_INVERSE: dict[Operator, Operator] = {"=": "!=", "!=": "=", "=~": "!~", "!~": "=~"}
+_BY_SCRAPER = frozenset(row.name for row in SCRAPE_ROWS)
+_TARGET = "on (job, instance)"
+
+
+def expression(rule: Rule) -> str:
+    """The rule's condition in PromQL; see the top of this file."""
+    if rule.expr:
+        return rule.expr
+    if rule.comparison == "absent":
+        return _absence(rule)
+    operator, firing, everything = _OPERATORS[rule.comparison], _firing(rule), _reading(rule, (), ())
+    parts = [f"{_reading(rule, _where(rule), rule.unless)} {operator} {number_text(rule.threshold)}"]
+    if rule.clear is not None and rule.clear != rule.threshold:
+        parts.append(f"({everything} {operator} {number_text(rule.clear)}\n  and {_without_own_labels(rule, firing)})")
+    if rule.metric not in _BY_SCRAPER:
+        silent = "up == 0" if rule.ends_when_gone else "up"
+        held = f"{_without_own_labels(rule, f'{firing} * NaN')}\n  unless {everything} >= -Inf"
+        parts.append(f"({held}\n  and {_TARGET} {silent})")
+    return "\nor\n".join(parts)
+
+
+def exported(rule: Rule, label: str) -> str:
+    """What a label of the rule's series is called in its alerts."""
+    return f"exported_{label}" if label in _taken(rule) else label
+
+
+def number_text(value: float) -> str:
+    """A number as PromQL reads it back."""
+    return repr(value).removesuffix(".0")
+
+
+def _absence(rule: Rule) -> str:
+    """Targets that answer without the series; unknown while they do not answer."""
+    targets = _series("up", _where(rule), rule.unless)
+    name = series_names(rule.metric, rule.window)[-1]
+    held = f"{_without_own_labels(rule, f'{_firing(rule)} * NaN')}\n  unless {_TARGET} up == 1"
+    return f"{targets} == 1\n  unless {_TARGET} {selector(name, rule.sought)}\nor\n({held}\n  and {_TARGET} up)"
+
+
+def _where(rule: Rule) -> tuple[Matcher, ...]:
+    """The rule's matchers, and the job of what every scrape writes."""
+    by_scraper = rule.metric in _BY_SCRAPER or rule.comparison == "absent"
+    if by_scraper and all(matcher.label != "job" for matcher in rule.where):
+        return (*rule.where, Matcher("job", "=", JOB))
+    return rule.where
+
+
+def _reading(rule: Rule, where: Sequence[Matcher], unless: Sequence[Sequence[Matcher]]) -> str:
+    """What the rule compares, of the series that satisfy ``where`` and none of the groups."""
+    series = _series(series_names(rule.metric, rule.window)[-1], where, unless)
+    if rule.window:
+        return _freed(rule, f"({_seen_through(rule.metric, rule.window, where)} and {series})")
+    freed = _freed(rule, series)
+    return f"(time() - {freed})" if rule.comparison in {"within", "older"} else freed
+
+
+def _seen_through(metric: str, window: Window, where: Iterable[Matcher]) -> str:
+    range_ = f"[{format_duration(span(window))}]"
+    if isinstance(window, Over):
+        function = window.function if window.function in {"increase", "rate"} else f"{window.function}_over_time"
+        return f"{function}({selector(metric, where)}{range_})"
+    if isinstance(window, Predict):
+        return f"predict_linear({selector(metric, where)}{range_}, {number_text(window.ahead)})"
+    buckets, count = (selector(name, where) for name in series_names(metric, window))
+    enough = f"increase({count}{range_}) >= {number_text(window.least_count)}"
+    return f"histogram_quantile({number_text(window.quantile)}, increase({buckets}{range_})) and {enough}"
+
+
+def _freed(rule: Rule, series: str) -> str:
+    """The series, with other names for those of their labels that the alert needs for itself."""
+    taken = _taken(rule)
+    for label in taken:
+        series = f'label_replace({series}, "exported_{label}", "$1", {quote(label)}, "(.+)")'
+    return f"max without ({', '.join(taken)}) ({series})" if taken else series
+
+
+def _firing(rule: Rule) -> str:
+    """The series for which this rule, and not another of the same name, fired at the last evaluation."""
+    mine = (Matcher("alertname", "=", rule.alert), Matcher("alertstate", "=", "firing"))
+    where = (*mine, *_renamed(rule, rule.where))
+    return _series("ALERTS", where, [_renamed(rule, group) for group in rule.unless])
+
+
+def _without_own_labels(rule: Rule, alerts: str) -> str:
+    """Under the labels of their series."""
+    own = (*ALERT_LABELS, *(name for name, _ in rule.labels))
+    return f"max without ({', '.join(own)}) ({alerts})"
+
+
+def _series(name: str, where: Iterable[Matcher], unless: Iterable[Sequence[Matcher]]) -> str:
+    """A selector; a group of one matcher is turned round, a longer one is taken away."""
+    groups = [tuple(group) for group in unless]
+    turned = (
+        Matcher(group[0].label, _INVERSE[group[0].operator], group[0].value) for group in groups if len(group) == 1
+    )
+    base = (*where, *turned)
+    others = [selector(name, (*base, *group)) for group in groups if len(group) > 1]
+    return selected([selector(name, base), *others])
+
+
+def _taken(rule: Rule) -> tuple[str, ...]:
+    """Labels of the metric that the alert needs for itself; of another exporter's metric, what it may well have."""
+    own = (*ALERT_LABELS, *(name for name, _ in rule.labels))
+    labels = labels_of(rule.metric) or ("severity", *(name for name, _ in rule.labels))
+    return tuple(label for label in own if label in labels)
+
+
+def _renamed(rule: Rule, matchers: Iterable[Matcher]) -> tuple[Matcher, ...]:
+    return tuple(Matcher(exported(rule, found.label), found.operator, found.value) for found in matchers)
