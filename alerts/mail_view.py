@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from alerts.clean_text import one_line
 from alerts.mail_facts import facts_of
-from alerts.notify.notification import Graver, Holder, Notification, Severity
+from alerts.notify.notification import Graver, Holder, Notification
 from gpuwarden.units import format_value
 
 _TEXT_LIMIT = 400
@@ -83,14 +83,15 @@ def view_of(notification: Notification) -> MailView:
 def _subject(badge: str, summary: str, host: str, notification: Notification) -> str:
     marks = f"[SIMULATED] [{badge}]" if notification.simulated else f"[{badge}]"
     story = summary if host in summary else f"{summary} on {host}"
-    fell = _fell(notification.graver, notification.severity) if notification.graver else ""
+    fell = _fell(notification.graver, notification) if notification.graver else ""
     return one_line(f"{one_line(f'{marks} {story}', SUBJECT_LIMIT - len(fell))}{fell}", SUBJECT_LIMIT)
 
 
-def _fell(graver: Graver, severity: Severity) -> str:
-    if graver.severity == severity:
-        return f", {one_line(graver.alertname, _NAME_LIMIT)} is over"
-    return f", no longer {graver.severity}"
+def _fell(graver: Graver, notification: Notification) -> str:
+    """The same number lower down, or another thing that was hidden until now."""
+    if graver.severity != notification.severity and graver.metric == notification.metric:
+        return f", no longer {graver.severity}"
+    return f", {one_line(graver.alertname, _NAME_LIMIT)} is over"
 
 
 def _labels(notification: Notification) -> tuple[tuple[str, str], ...]:

@@ -138,7 +138,9 @@ def _notification(change: Change, rule: Rule, scrape: Scrape | None, reason: Rea
 
 
 def _graver(over: Past | None) -> Graver | None:
-    return over and Graver(over.key.alertname, over.rule.severity, over.state.active_at, over.ended_at)
+    if over is None:
+        return None
+    return Graver(over.rule.alert, over.rule.severity, over.state.active_at, over.ended_at, over.rule.metric)
 
 
 def texts(rule: Rule, value: float | None, host: str, labels: Mapping[str, str]) -> tuple[str, str]:

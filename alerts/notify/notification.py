@@ -34,6 +34,7 @@ class Graver:
     severity: Severity
     started_at: float
     ended_at: float
+    metric: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -70,7 +70,7 @@ LOWERED = replace(
     threshold=0.8,
     value=0.84,
     summary="GPU 2 memory is 84.0 % full",
-    graver=Graver("GpuMemoryAlmostFull", "critical", 1_780_000_000.0, 1_780_000_700.0),
+    graver=Graver("GpuMemoryAlmostFull", "critical", 1_780_000_000.0, 1_780_000_700.0, FIRING.metric),
     suggestion=FIRING.suggestion.replace("0.97", "0.85").replace("GpuMemoryAlmostFull", "GpuMemoryHigh"),
 )
 

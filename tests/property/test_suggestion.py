@@ -3,7 +3,7 @@
 import math
 from dataclasses import replace
 
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from alerts.rule_checks import labels_of
@@ -43,7 +43,10 @@ def alerts(draw, texts):
     names = labels_of(rule.metric) or tuple(draw(st.lists(NAMES, unique=True)))
     if rule.comparison == "absent":
         names = ("job", "instance")
-    return rule, label_set({name: draw(texts) for name in names}), draw(VALUES)
+    labels = {name: draw(texts) for name in names}
+    labels |= {matcher.label: matcher.value for matcher in rule.where if matcher.operator == "="}
+    assume(rule.covers(labels))
+    return rule, label_set(labels), draw(VALUES)
 
 
 def loaded(text):
@@ -71,7 +74,8 @@ def test_it_loads_and_the_rule_does_not_hold_any_more(alert):
         assert math.isfinite(found.threshold)
         assert found.unit != "ratio" or 0 < found.threshold < 1
     if not rule.expr:
-        elsewhere = label_set({name: f"{label}x" for name, label in labels})
+        asked = {matcher.label for matcher in rule.where}
+        elsewhere = label_set({name: label if name in asked else f"{label}x" for name, label in labels})
         same = [found for found in rules if found.alert == rule.alert and found.covers(dict(elsewhere))]
         assert [replace(found, unless=()) for found in same] == [rule]
 
