@@ -12,7 +12,7 @@ from alerts.series import Scrape
 
 
 def with_evidence(notification: Notification, scrape: Scrape, rule: Rule | None) -> Notification:
-    """Put in what is true now: holders, host, the mark of simulation and, when resolved, the value.
+    """Put in what is true now: holders, host, the mark of simulation and, when resolved or lowered, the value.
 
     ``scrape`` holds what is known of the alert's target; ``rule`` is the alert's, for the texts to name the host. The
     series' last value is the alert's number only where the rule compares just that: where it has no ``reading``.
@@ -21,10 +21,11 @@ def with_evidence(notification: Notification, scrape: Scrape, rule: Rule | None)
     host = host_of(scrape) or notification.host
     value, gone = notification.value, False
     resolved = notification.reason == "resolved"
-    if value is None and resolved and not notification.reading:
+    outdated = (resolved and value is None) or notification.reason == "lowered"
+    if outdated and not notification.reading:
         read = _readings(scrape, notification)
-        value = read[0] if len(read) == 1 and not math.isnan(read[0]) else None
-        gone = not read and rule is not None and rule.ends_when_gone
+        value = read[0] if len(read) == 1 and not math.isnan(read[0]) else value
+        gone = resolved and not read and rule is not None and rule.ends_when_gone
     known = replace(
         notification,
         host=host,

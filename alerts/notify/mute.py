@@ -10,16 +10,19 @@ that lost its ``muted_by`` come out of the next round by themselves. What one ch
 =======================  ======================  =================================
 alert                    muted                   not muted
 =======================  ======================  =================================
-fires, untold            nothing (``muted``)     first, or lowered (1)
-fires, told              nothing                 nothing, or lowered (1)
-ended, told              resolved (2)            resolved, unless (1) ends it
+fires, untold            nothing (``muted``)     first, or lowered (1, 2)
+fires, told              nothing                 nothing, or lowered (1, 2)
+ended, told              resolved (3)            resolved, unless (1) ends it
 ended, untold            nothing (``untold``)    nothing (``untold``)
 =======================  ======================  =================================
 
 1. Lowered takes the place of the RESOLVED of an alert that muted this one and was told: the card is less full, not
    well. Of several that ended it is the gravest, the others end by themselves; of several alerts that are left the
    gravest lowers it, the others are told as first where they were not told yet.
-2. It was announced, so its end is too, however the ladder stands.
+2. While its condition is read as true. One that is only held (``keep_firing_for``) or unknown says nothing new: a card
+   that is empty again is RESOLVED, though the lesser alert is held for longer than the grave one. It speaks once its
+   condition is true again, and if it ends before that nobody was told.
+3. It was announced, so its end is too, however the ladder stands.
 
 Whether an alert ended silently (its rule or target was taken away) or is still pending makes no difference to it: it
 does not fire, so it mutes nobody, and it has no RESOLVED to replace.
@@ -28,7 +31,8 @@ Behind Alertmanager all this is Alertmanager's (``inhibit_rules`` of its generat
 mutes is not posted. When the grave one ends it posts that as resolved, and the lesser one as firing within its next
 ``group_interval``. That is two mails, where the alerter as its own judge sends one; the second is told as lowered, in
 the thread of the first, if that ended less than ``LATELY_SECONDS`` ago. A lesser alert that was told before the grave
-one fired is not posted again, so there nobody says that it holds; its own RESOLVED comes when it ends.
+one fired is not posted again, so there nobody says that it holds; its own RESOLVED comes when it ends. And Alertmanager
+does not say of an alert that it is only held, so (2) does not apply: the mail asks Prometheus for the value now.
 """
 
 from collections import defaultdict
@@ -87,7 +91,7 @@ def judged_here(changes: Sequence[Change]) -> list[Verdict]:
     ended = _Alerts(change for change in changes if change.transition == "resolved" and _was_told(change))
     lowered: dict[AlertKey, Change] = {}
     """By the alert that is over, the one that is left."""
-    for change in sorted((one for one in changes if _fires(one)), key=_rank):
+    for change in sorted((one for one in changes if _fires(one) and _holds(one)), key=_rank):
         if not firing.muting(change):
             over = min(ended.muting(change), key=_rank, default=None)
             if over and over.key not in lowered:
@@ -124,7 +128,7 @@ def _verdict(change: Change, *, muted: bool, replaced: bool) -> Verdict:
         return SILENT
     if muted:
         return Verdict(suppressed="muted" if change.transition else None)
-    return Verdict("first")
+    return Verdict("first") if _holds(change) else SILENT
 
 
 def _posted(change: Change, lately: Iterable[Past]) -> Verdict:
@@ -135,6 +139,10 @@ def _posted(change: Change, lately: Iterable[Past]) -> Verdict:
 
 def _fires(change: Change) -> bool:
     return change.rule is not None and change.state is not None and change.state.phase == "firing"
+
+
+def _holds(change: Change) -> bool:
+    return change.state is not None and change.state.keep_since is None and change.state.unknown_since is None
 
 
 def _was_told(change: Change) -> bool:

@@ -141,6 +141,18 @@ def test_a_mute_holds_while_the_graver_one_is_unknown_or_held():
     assert [card.read(None), card.read(0.85), card.read(0.85)] == [[], [], []]
 
 
+def test_a_card_that_is_empty_again_is_resolved_though_the_lesser_one_is_held_for_longer():
+    """The usual end of a job would be a WARNING about a card that is 10 % full."""
+    card = Card(rules("{override: Warning, keep_firing_for: 1m}", "{override: Info, keep_firing_for: 1m}"))
+    card.read(0.95)
+    assert card.read(0.1) == [("resolved", "Critical")]
+    assert [card.read(0.1), card.read(None)] == [[], []]
+    assert card.read(0.85) == [("first", "Warning")]
+    for _ in range(6):
+        assert card.read(0.1) == []
+    assert card.read(0.1) == [("resolved", "Warning")]
+
+
 def test_two_that_end_at_once_and_one_that_is_left():
     """One of two incidents would never end, or both would end in the same mail."""
     card = Card()
