@@ -5,15 +5,24 @@ is grouped here (``group_by: ["..."]`` makes each alert a group of its own) and 
 change, or a post that failed with 5xx, waits for the next ``group_interval``. A post after ``repeat_interval`` is what
 the alerter calls a repeat. The Watchdog is posted more often, since its silence means that the way is broken.
 
+What a rule is ``muted_by`` inhibits it (``inhibit_rules``), on the labels that both have, as ``notify.mute`` does where
+the alerter judges. An override may mute some series of an alert only, so each part of a rule says which alerts it
+means; where its series are those that are not in a group of several matchers, that takes a rule for each of them.
+
 Every key stands in Alertmanager 0.22 and later.
 """
 
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import yaml
 
+from alerts.matchers import Matcher, Operator
 from alerts.prometheus_texts import HEADER
 from alerts.promql import WATCHDOG
+from alerts.rule import Rule
+from alerts.rule_checks import shared_labels
 from gpuwarden.units import format_duration
 
 DEFAULT_WEBHOOK = "http://alerter:9401/webhook"
@@ -26,12 +35,20 @@ _WATCHDOG_CHANGE_SECONDS = 30.0
 _WATCHDOG_REPEAT_SECONDS = 60.0
 
 
-def alertmanager_config(webhook_url: str, secret_file: str | None, *, repeat_interval: float = _REPEAT_SECONDS) -> str:
-    """The configuration as YAML; the same arguments give the same text.
+_INVERSE: dict[Operator, Operator] = {"=": "!=", "!=": "=", "=~": "!~", "!~": "=~"}
+_ALERT_LABELS = ("alertname", "alertstate", "severity")
+"""Labels that the alert needs for itself: the series' are called ``exported_...`` there."""
+
+
+def alertmanager_config(
+    webhook_url: str, secret_file: str | None, rules: Sequence[Rule] = (), *, repeat_interval: float = _REPEAT_SECONDS
+) -> str:
+    """The configuration for these rules as YAML; the same arguments give the same text.
 
     ``secret_file`` is the path, as Alertmanager sees it, of the secret that the webhook asks for (a bearer token); None
     sends none. ``repeat_interval`` is in seconds.
     """
+    inhibit_rules = list(_inhibit_rules(rules))
     config = {
         "route": {
             "receiver": RECEIVER,
@@ -47,6 +64,7 @@ def alertmanager_config(webhook_url: str, secret_file: str | None, *, repeat_int
                 }
             ],
         },
+        **({"inhibit_rules": inhibit_rules} if inhibit_rules else {}),
         "receivers": [{"name": RECEIVER, "webhook_configs": [_webhook(webhook_url, secret_file)]}],
     }
     return HEADER + yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
@@ -57,3 +75,44 @@ def _webhook(url: str, secret_file: str | None) -> dict[str, Any]:
     if secret_file is not None:
         webhook["http_config"] = {"authorization": {"type": "Bearer", "credentials_file": secret_file}}
     return webhook
+
+
+def _inhibit_rules(rules: Sequence[Rule]) -> Iterator[dict[str, Any]]:
+    named = {rule.alert: rule for rule in reversed(rules)}
+    for alert in dict.fromkeys(rule.alert for rule in rules):
+        parts = [rule for rule in rules if rule.alert == alert]
+        whole = len({part.muted_by for part in parts}) == 1
+        for part in parts[:1] if whole else parts:
+            for name in part.muted_by:
+                shared = shared_labels(part, named[name]) if name in named else None
+                for matchers in [()] if whole else _scopes(part):
+                    if shared is not None:
+                        yield _inhibit_rule(name, alert, matchers, shared)
+
+
+def _inhibit_rule(source: str, target: str, matchers: Iterable[Matcher], shared: Iterable[str]) -> dict[str, Any]:
+    return {
+        "source_matchers": [f"alertname={_quoted(source)}"],
+        "target_matchers": [f"alertname={_quoted(target)}", *map(_printed, matchers)],
+        "equal": sorted(map(_exported, shared)),
+    }
+
+
+def _scopes(rule: Rule) -> Iterator[tuple[Matcher, ...]]:
+    """Matchers that together select the series of the rule: of each group of ``unless`` one matcher fails."""
+    for turned in itertools.product(*rule.unless):
+        outside = (Matcher(found.label, _INVERSE[found.operator], found.value) for found in turned)
+        yield tuple(dict.fromkeys((*rule.where, *outside)))
+
+
+def _printed(matcher: Matcher) -> str:
+    return f"{_exported(matcher.label)}{matcher.operator}{_quoted(matcher.value)}"
+
+
+def _quoted(text: str) -> str:
+    """As Alertmanager reads it: it knows no other escapes."""
+    return '"' + text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n") + '"'
+
+
+def _exported(label: str) -> str:
+    return f"exported_{label}" if label in _ALERT_LABELS else label

@@ -74,7 +74,7 @@ def _marks(notification: Notification) -> Iterator[str]:
     yield text_header("X-Gpuwarden-Incident", notification.incident, 60)[0]
     if notification.simulated:
         yield token_header("X-Gpuwarden-Simulated", "yes")
-    if notification.severity == "critical" and notification.reason != "resolved":
+    if notification.severity == "critical" and notification.reason == "first":
         yield token_header("Importance", "high")
 
 

@@ -57,6 +57,10 @@ def _lines(notification: Notification) -> Iterator[str]:
     yield one_line(notification.action, _TEXT_LIMIT)
     yield ""
     yield f"value: {notification.value}, threshold: {notification.comparison} {notification.threshold}"
+    yield from [f"the value is: {one_line(notification.reading, _TEXT_LIMIT)}"] if notification.reading else []
+    if graver := notification.graver:
+        name = one_line(graver.alertname, _TEXT_LIMIT)
+        yield f"the {graver.severity} alert {name} is over: from {graver.started_at} to {graver.ended_at}"
     yield f"since: {notification.started_at}, decided: {notification.at} (seconds since 1970)"
     named = (("rule", notification.alertname), ("metric", notification.metric), *notification.labels[:_LABELS_SHOWN])
     yield from (one_line(f"{name}: {value}", _TEXT_LIMIT) for name, value in named)

@@ -8,11 +8,12 @@ did not happen: the next round, or the next try of the sender, decides it again 
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from alerts.clean_text import one_line
 from alerts.judge import Change
 from alerts.notify.due import notifications, random_id
+from alerts.notify.mute import SUPPRESSED, Suppressed, Verdict, judged_here
 from alerts.rule import Rule
 from alerts.series import Scrape
 from alerts.state import AlertKey, State
@@ -39,22 +40,32 @@ class Decisions:
         """Set whenever there is something new to compose."""
         self.counted: Counter[str] = Counter()
         """Notifications by reason since the start."""
+        self.suppressed: Counter[Suppressed] = Counter()
+        """What fired or ended and is told nobody, by reason since the start."""
         self._store = store
         self._recipients = recipients
         self._simulated = simulated
 
-    async def commit(self, changes: Sequence[Change], scrapes: Sequence[Scrape] = ()) -> None:
-        """Write down what was decided; ``scrapes`` are what it was decided on.
+    async def commit(
+        self,
+        changes: Sequence[Change],
+        scrapes: Sequence[Scrape] = (),
+        weigh: Callable[[Sequence[Change]], Sequence[Verdict]] = judged_here,
+    ) -> None:
+        """Write down what was decided; ``scrapes`` are what it was decided on, ``weigh`` says what each change tells.
 
         Raises:
             StoreUnavailableError: nothing was decided.
         """
-        told, changes = notifications(changes, scrapes, self._recipients, random_id, simulated=self._simulated)
+        verdicts = weigh(changes)
+        told, changes = notifications(
+            changes, scrapes, self._recipients, random_id, simulated=self._simulated, verdicts=verdicts
+        )
         written = {change.key: change.state for change in changes if change.state != change.previous}
         if written or told:
             await self._store.call(self._store.commit_round, written, told)
-        for change in changes:
-            self._keep(change)
+        for change, verdict in zip(changes, verdicts, strict=True):
+            self._keep(change, verdict)
         if told:
             self.counted.update(notification.reason for notification in told)
             self.told.set()
@@ -63,20 +74,27 @@ class Decisions:
         """Find out whether a decision could be written now; raises StoreUnavailableError where it could not."""
         await self._store.call(self._store.probe)
 
-    def _keep(self, change: Change) -> None:
+    def _keep(self, change: Change, verdict: Verdict) -> None:
         if change.state is None:
             self.states.pop(change.key, None)
         else:
             self.states[change.key] = change.state
         ended_silently = change.state is None and change.previous is not None and change.transition is None
-        if change.transition or (ended_silently and change.previous and change.previous.phase == "firing"):
-            _log_change(change)
+        if verdict.suppressed:
+            self.suppressed[verdict.suppressed] += 1
+        if change.transition or verdict.tells or (ended_silently and _was_firing(change)):
+            _log_change(change, verdict)
 
 
-def _log_change(change: Change) -> None:
+def _was_firing(change: Change) -> bool:
+    return change.previous is not None and change.previous.phase == "firing"
+
+
+def _log_change(change: Change, verdict: Verdict) -> None:
     labels = ", ".join(
         f"{one_line(name, _LONGEST_WORD)}={one_line(value, _LONGEST_WORD)!r}"
         for name, value in change.key.labels[:_LABELS_LOGGED]
     )
-    name, word = one_line(change.key.alertname, _LONGEST_WORD), change.transition or "dropped"
-    _log.info("%s %s (%s): %s, value %s", name, word, change.reason, labels, change.value)
+    name, word = one_line(change.key.alertname, _LONGEST_WORD), change.transition or verdict.tells or "dropped"
+    told = f"; {verdict.suppressed}: {SUPPRESSED[verdict.suppressed]}" if verdict.suppressed else ""
+    _log.info("%s %s (%s): %s, value %s%s", name, word, change.reason, labels, change.value, told)

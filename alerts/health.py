@@ -23,6 +23,7 @@ class Health:
     last_round_at: float | None
     round_duration: float
     decided: Mapping[str, int]
+    suppressed: Mapping[str, int]
     outbox: Mapping[str, int]
     oldest_waiting_at: float | None
     attempts: Mapping[str, int]
@@ -55,6 +56,7 @@ def _values(short: str, health: Health) -> Values:
     }
     counted = {
         "notifications_total": ("reason", health.decided),
+        "notifications_suppressed_total": ("reason", health.suppressed),
         "outbox_messages": ("state", health.outbox),
         "attempts_total": ("outcome", health.attempts),
     }

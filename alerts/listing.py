@@ -21,7 +21,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from alerts.clean_text import one_line
-from alerts.notify.due import LONGEST_LABEL, texts
+from alerts.notify.due import texts
+from alerts.notify.page_facts import LONGEST_LABEL
 from alerts.posted_identity import find_rule
 from alerts.rounds import Rounds
 from alerts.rule import Rule
@@ -64,6 +65,7 @@ def listing(
 
 def _alert(key: AlertKey, state: State, rule: Rule | None) -> dict[str, Any]:
     labels = _harmless(key.labels[:_MOST_LABELS])
+    shown = _as_posted(labels, rule)
     value = None if math.isnan(state.value) else state.value
     summary, action = texts(rule, value, state.host or labels.get("instance", ""), labels) if rule else ("", "")
     annotations = {
@@ -72,8 +74,7 @@ def _alert(key: AlertKey, state: State, rule: Rule | None) -> dict[str, Any]:
         "simulated": "yes" if state.simulated else "",
     }
     return {
-        # A rule's severity is not part of the identity; what nobody has a rule for carries its own.
-        "labels": {**labels, "alertname": one_line(key.alertname, LONGEST_LABEL), **_severity(rule)},
+        "labels": {**shown, "alertname": one_line(key.alertname, LONGEST_LABEL)},
         "annotations": {name: text for name, text in annotations.items() if text},
         "state": state.phase,
         "activeAt": _moment(state.active_at),
@@ -85,8 +86,15 @@ def _harmless(labels: Iterable[tuple[str, str]]) -> dict[str, str]:
     return {one_line(name, LONGEST_LABEL): one_line(value, LONGEST_LABEL) for name, value in labels}
 
 
-def _severity(rule: Rule | None) -> dict[str, str]:
-    return {"severity": rule.severity} if rule else {}
+def _as_posted(labels: dict[str, str], rule: Rule | None) -> dict[str, str]:
+    """With the rule's labels, which are not part of the identity, as Prometheus has them.
+
+    What nobody has a rule for carries its own.
+    """
+    if rule is None:
+        return labels
+    series = {("exported_severity" if name == "severity" else name): text for name, text in labels.items()}
+    return {**series, **_harmless(rule.labels), "severity": rule.severity}
 
 
 def _rank(key: AlertKey, rule: Rule | None) -> int:

@@ -3,15 +3,21 @@
 The templates place these strings and decide nothing.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from alerts.clean_text import one_line
-from alerts.notify.notification import Holder, Notification
-from gpuwarden.units import format_timestamp, format_value
+from alerts.mail_facts import facts_of
+from alerts.notify.notification import Graver, Holder, Notification
+from gpuwarden.units import format_value
 
 _TEXT_LIMIT = 400
 _LABEL_LIMIT = 200
 _LABELS_SHOWN = 20
+_SUGGESTION_LINES, _DEEPEST = 10, 8
+_TAKEN_WHOLE = frozenset({"gpu_memory_used_ratio", "gpu_memory_used_peak_ratio"})
+"""Of a card's memory, which some servers take almost whole when they start."""
+_NAME_LIMIT = 60
 _HOLDERS_SHOWN = 10
 SUBJECT_LIMIT = 160
 
@@ -31,7 +37,10 @@ class HolderRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailView:
-    """``facts`` are (name, text) in the order of reading; ``more_holders`` is one sentence or empty."""
+    """``facts`` are (name, text) in the order of reading; ``more_holders`` is one sentence or empty.
+
+    ``normal`` introduces ``suggestion``, the lines of a YAML text, which may be none.
+    """
 
     subject: str
     badge: str
@@ -44,6 +53,8 @@ class MailView:
     labels: tuple[tuple[str, str], ...]
     holders: tuple[HolderRow, ...]
     more_holders: str
+    normal: str
+    suggestion: tuple[str, ...]
 
 
 def view_of(notification: Notification) -> MailView:
@@ -53,63 +64,34 @@ def view_of(notification: Notification) -> MailView:
     summary = one_line(notification.summary, _TEXT_LIMIT) or one_line(notification.alertname, _TEXT_LIMIT)
     host = one_line(notification.host, _LABEL_LIMIT) or "unknown host"
     return MailView(
-        subject=_subject(badge, summary, host, simulated=notification.simulated),
+        subject=_subject(badge, summary, host, notification),
         badge=badge,
         colour=_COLOURS["resolved" if resolved else notification.severity],
         summary=summary,
         action=one_line(notification.action, 2 * _TEXT_LIMIT),
         host=host,
         simulated=notification.simulated,
-        facts=tuple(
-            (name, text)
-            for name, text in (_resolved_facts(notification) if resolved else _firing_facts(notification))
-            if text
-        ),
+        facts=facts_of(notification),
         labels=_labels(notification),
         holders=tuple(_holder_row(holder) for holder in _largest(notification)),
         more_holders=_more_holders(notification),
+        normal=_normal(notification),
+        suggestion=tuple(_suggestion(notification)),
     )
 
 
-def _subject(badge: str, summary: str, host: str, *, simulated: bool) -> str:
-    marks = f"[SIMULATED] [{badge}]" if simulated else f"[{badge}]"
+def _subject(badge: str, summary: str, host: str, notification: Notification) -> str:
+    marks = f"[SIMULATED] [{badge}]" if notification.simulated else f"[{badge}]"
     story = summary if host in summary else f"{summary} on {host}"
-    return one_line(f"{marks} {story}", SUBJECT_LIMIT)
+    fell = _fell(notification.graver, notification) if notification.graver else ""
+    return one_line(f"{one_line(f'{marks} {story}', SUBJECT_LIMIT - len(fell))}{fell}", SUBJECT_LIMIT)
 
 
-def _firing_facts(notification: Notification) -> tuple[tuple[str, str], ...]:
-    lasted = max(0.0, notification.at - notification.started_at)
-    since = f"{format_timestamp(notification.started_at)} ({format_value(lasted, 'seconds')} before this mail)"
-    return (
-        ("Value", _value(notification)),
-        ("Threshold", _threshold(notification)),
-        ("Since", since),
-        ("Decided", format_timestamp(notification.at)),
-    )
-
-
-def _resolved_facts(notification: Notification) -> tuple[tuple[str, str], ...]:
-    lasted = max(0.0, notification.at - notification.started_at)
-    return (
-        ("Value now", _value(notification)),
-        ("Threshold", _threshold(notification)),
-        ("Lasted", format_value(lasted, "seconds")),
-        ("From", format_timestamp(notification.started_at)),
-        ("Until", format_timestamp(notification.at)),
-    )
-
-
-def _value(notification: Notification) -> str:
-    if notification.value is None:
-        return "no reading" if notification.metric else ""
-    return format_value(notification.value, notification.unit)
-
-
-def _threshold(notification: Notification) -> str:
-    if not notification.metric:
-        return ""
-    word = "" if notification.comparison == "equals" else f"{notification.comparison} "
-    return f"{word}{format_value(notification.threshold, notification.unit)}"
+def _fell(graver: Graver, notification: Notification) -> str:
+    """The same number lower down, or another thing that was hidden until now."""
+    if graver.severity != notification.severity and graver.metric == notification.metric:
+        return f", no longer {graver.severity}"
+    return f", {one_line(graver.alertname, _NAME_LIMIT)} is over"
 
 
 def _labels(notification: Notification) -> tuple[tuple[str, str], ...]:
@@ -136,3 +118,14 @@ def _more_holders(notification: Notification) -> str:
     rest = sorted(notification.holders, key=lambda holder: -holder.memory_bytes)[_HOLDERS_SHOWN:]
     held = format_value(sum(holder.memory_bytes for holder in rest), "bytes")
     return f"and {len(rest)} more, holding {held}" if rest else ""
+
+
+def _normal(notification: Notification) -> str:
+    example = " (vLLM, for one, takes 90 % of a card by design)" if notification.metric in _TAKEN_WHOLE else ""
+    return f"If this is normal here{example}, put this into your rules file (alerter.rules, or --rules):"
+
+
+def _suggestion(notification: Notification) -> Iterator[str]:
+    for line in notification.suggestion.split("\n")[:_SUGGESTION_LINES] if notification.suggestion else ():
+        text = one_line(line, _TEXT_LIMIT)
+        yield f"{' ' * min(len(line) - len(line.lstrip(' ')), _DEEPEST)}{text}"

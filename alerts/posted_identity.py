@@ -1,8 +1,9 @@
 """Which alert of ours a posted alert is, and by which rule it reads. Pure.
 
 The identity is that of the embedded mode, so that both remember and read the same: the alert's name and the labels of
-its series, without the rule's ``severity``. Where our rule file had to rename a label of the series
-(``exported_severity``), its own name comes back. An alert that no rule of ours knows keeps its ``severity`` in the
+its series, without the rule's ``severity`` and ``labels``; the latter go by name, since their texts may have changed
+while the alert fired. Where our rule file had to rename a label of the series (``exported_severity``), its own name
+comes back. An alert that no rule of ours knows keeps its ``severity`` in the
 identity: elsewhere one name often stands for a warning and a critical alert on the same series.
 """
 
@@ -29,8 +30,7 @@ def find_rule(rules: Sequence[Rule], alertname: str, labels: Mapping[str, str]) 
 
 def identify(alert: PostedAlert, rules: Sequence[Rule], states: Mapping[AlertKey, State]) -> tuple[AlertKey, Rule]:
     """The alert's identity and its rule, made up from the annotations where we have none of that name."""
-    own = _series_labels(alert.labels)
-    rule = find_rule(rules, alert.alertname, dict(own))
+    rule, own = _rule_and_series(rules, alert.alertname, _series_labels(alert.labels))
     severity = dict(alert.labels).get("severity", "")
     known, foreign = AlertKey(alert.alertname, own), AlertKey(alert.alertname, alert.labels)
     first, second = (known, foreign) if rule else (foreign, known)
@@ -39,6 +39,18 @@ def identify(alert: PostedAlert, rules: Sequence[Rule], states: Mapping[AlertKey
     if rule is None:
         return key, _foreign_rule(alert, severity)
     return key, replace(rule, severity=severity) if severity in _SEVERITIES else rule
+
+
+def _rule_and_series(rules: Sequence[Rule], alertname: str, labels: LabelSet) -> tuple[Rule | None, LabelSet]:
+    """The rule and the labels of its series: what a rule of this name adds is taken off before it is asked."""
+    named = [(rule, _without(labels, rule)) for rule in rules if rule.alert == alertname]
+    found = next(((rule, own) for rule, own in named if rule.covers(dict(own))), None)
+    return found or (named[0] if named else (None, labels))
+
+
+def _without(labels: LabelSet, rule: Rule) -> LabelSet:
+    added = {name for name, _ in rule.labels}
+    return tuple((name, text) for name, text in labels if name not in added)
 
 
 def _series_labels(labels: LabelSet) -> LabelSet:

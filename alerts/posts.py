@@ -4,7 +4,8 @@
 2. ``receive`` returns once everything that follows is on the disk; Alertmanager may forget it then. What cannot be
    written raises and has not happened: Alertmanager tries again after a 503.
 3. What ended within the last seconds is remembered in memory only. It keeps a late copy of a post from opening an
-   incident anew; a restart in those seconds loses that and nothing else.
+   incident anew, and tells of which graver alert a lesser one is left (``mute``); a restart in those seconds loses that
+   and nothing else.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ import time
 
 from alerts.decisions import Decisions
 from alerts.judge_post import LATE_SECONDS, Ended, judge_post
+from alerts.notify.mute import Past, ended_lately, judged_elsewhere
 from alerts.state import AlertKey
 from alerts.store import StoreUnavailableError
 from alerts.webhook import Post, parse_post
@@ -40,6 +42,7 @@ class Posts:
         """Why the last post was not taken, one line, empty while all is well."""
         self._decisions = decisions
         self._ended: dict[AlertKey, Ended] = {}
+        self._told_lately: dict[AlertKey, Past] = {}
         self._turn = asyncio.Lock()
 
     async def receive(self, body: bytes) -> None:
@@ -91,7 +94,9 @@ class Posts:
         if len(decisions.states) + opened > MOST_ALERTS:
             message = f"more than {MOST_ALERTS} alerts would fire"
             raise TooManyAlertsError(message)
-        await decisions.commit(changes)
+        told_lately = ended_lately(changes, self._told_lately, now)
+        await decisions.commit(changes, weigh=lambda found: judged_elsewhere(found, told_lately))
         self.posted_at = now
+        self._told_lately = dict(list(told_lately.items())[-MOST_ALERTS:])
         lately = {key: end for key, end in (self._ended | over).items() if now - end.ended_at < LATE_SECONDS}
         self._ended = dict(list(lately.items())[-MOST_ALERTS:])

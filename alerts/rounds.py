@@ -17,7 +17,8 @@ from alerts import scrape
 from alerts.decisions import Decisions
 from alerts.history import History
 from alerts.judge import judge
-from alerts.notify.due import IDENTITY_METRICS, wanted_metrics
+from alerts.notify.due import wanted_metrics
+from alerts.notify.page_facts import IDENTITY_METRICS
 from alerts.scrape_settings import ScrapeSettings
 from alerts.series import Sample, Scrape
 from alerts.store import StoreUnavailableError

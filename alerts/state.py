@@ -19,7 +19,11 @@ class AlertKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """Times are Unix seconds. ``incident`` is the id of the notification that opened the incident, empty before."""
+    """Times are Unix seconds.
+
+    ``incident`` is the id of the notification that told of it, empty while nobody was told; ``root`` that of the first
+    of its thread, empty where it is the same.
+    """
 
     phase: Phase
     active_at: float
@@ -34,6 +38,7 @@ class State:
     seen_at: float
     """When that was."""
     incident: str = ""
+    root: str = ""
     simulated: bool = False
     """Whether it fired on simulated readings; then its end is simulated too."""
     host: str = ""

@@ -205,13 +205,13 @@ class Store:
     def prune(self, before: float) -> int:
         """Drop notifications decided before ``before`` that every recipient has; how many.
 
-        The first of an incident that still fires stays: the mail about its end answers that one.
+        The first of an incident that still fires, and that of its thread, stay: the mail about its end answers them.
         """
         query = (
             "SELECT id FROM notifications WHERE at < ? AND id IN (SELECT notification_id FROM messages) AND id NOT IN"
             " (SELECT notification_id FROM deliveries WHERE state != 'accepted')"
         )
-        kept = {state.incident for state in self.load_states().values()}
+        kept = {name for state in self.load_states().values() for name in (state.incident, state.root)}
         with self._transaction() as db:
             dropped = [row for row in db.execute(query, (before,)).fetchall() if row[0] not in kept]
             db.executemany("DELETE FROM notifications WHERE id = ?", dropped)

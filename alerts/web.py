@@ -109,6 +109,7 @@ async def _health(service: Service) -> Health:
         last_round_at=rounds.ended_at if rounds else None,
         round_duration=rounds.duration if rounds else 0.0,
         decided=service.decisions.counted,
+        suppressed={str(reason): number for reason, number in service.decisions.suppressed.items()},
         outbox={str(state): number for state, number in outbox.items()},
         oldest_waiting_at=oldest,
         attempts={str(outcome): number for outcome, number in service.outbox.outcomes.items()},

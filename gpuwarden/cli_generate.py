@@ -79,7 +79,7 @@ def generated(rules: tuple[Rule, ...], webhook: str, webhook_secret_file: str | 
 
     return {
         "prometheus/gpuwarden.rules.yml": rule_file(rules),
-        "alertmanager/alertmanager.yml": alertmanager_config(webhook, webhook_secret_file),
+        "alertmanager/alertmanager.yml": alertmanager_config(webhook, webhook_secret_file, rules),
         **{f"grafana/dashboards/{name}": text for name, text in sorted(dashboards_of(rules).items())},
     }
 

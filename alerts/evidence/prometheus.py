@@ -15,8 +15,9 @@ from typing import Any, cast
 
 import httpx
 
-from alerts.notify.due import EVIDENCE_METRICS, with_evidence
+from alerts.notify.evidence import with_evidence
 from alerts.notify.notification import Notification
+from alerts.notify.page_facts import EVIDENCE_METRICS
 from alerts.posted_identity import find_rule
 from alerts.promql import quote
 from alerts.rule import Rule

@@ -1,41 +1,32 @@
-"""When people are told, and what: pure, from one round's changes to notifications.
+"""What people are told: pure, from one round's changes to notifications.
 
 An alert that fired is told once (reason ``first``); that it is over is told once (``resolved``) under the same
-incident. Everything else (waiting, held, unknown, a rule or target that was taken away) is silent. Names, holders and
-the mark of simulation come from the scrapes that decided, so that a mail says what was true then. Where Alertmanager
-decided there are none; ``with_evidence`` puts in afterwards what Prometheus knows. Host and mark are remembered from
-the firing to the end, which is often told when nobody can be asked any more.
-
-Texts from outside (labels of any exporter, process names) are made harmless here: control and direction characters go,
-long ones are cut.
+incident, or another alert that is left of it is told in its place (``lowered``): ``mute`` decides which. Everything
+else (waiting, held, unknown, a rule or target that was taken away) is silent. Names, holders and the mark of simulation
+come from the scrapes that decided, so that a mail says what was true then. Where Alertmanager decided there are none;
+``with_evidence`` puts in afterwards what Prometheus knows. Host and mark are remembered from the firing to the end,
+which is often told when nobody can be asked any more.
 """
 
 import base64
 import math
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from alerts.clean_text import one_line
 from alerts.history import series_names
 from alerts.judge import Change
-from alerts.notify.notification import Holder, Notification, Reason
+from alerts.notify.mute import Past, Verdict, judged_here
+from alerts.notify.notification import Graver, Notification, Reason
+from alerts.notify.page_facts import EVIDENCE_METRICS, LONGEST_LABEL, holders_of, host_of, is_simulated
 from alerts.placeholders import substitute
+from alerts.reading_words import reading_words
 from alerts.rule import Rule
 from alerts.series import Scrape
+from alerts.state import State
+from alerts.suggestion import suggestion
 from gpuwarden.units import format_value
-
-MOST_HOLDERS = 20
-LONGEST_LABEL = 200
-
-IDENTITY_METRICS = frozenset({"host_info", "gpuwarden_exporter_simulated"})
-"""What says who a target is: true of it also while it does not answer."""
-
-EVIDENCE_METRICS = IDENTITY_METRICS | {"gpu_process_memory_used_bytes"}
-"""What mails need besides the rules' own metrics."""
-
-_HOLDER_LABELS = ("pid", "process", "user", "container")
-_REASONS: Mapping[str, Reason] = {"fired": "first", "resolved": "resolved"}
 
 
 def wanted_metrics(rules: Iterable[Rule]) -> frozenset[str]:
@@ -55,47 +46,75 @@ def notifications(
     new_id: Callable[[], str],
     *,
     simulated: bool = False,
+    verdicts: Sequence[Verdict] | None = None,
 ) -> tuple[list[Notification], list[Change]]:
-    """Decide what to tell whom.
+    """Write down what is told to whom.
 
     ``scrapes`` are those that the changes were judged on; a failed one may hold the target's IDENTITY_METRICS.
-    ``simulated`` says that everything is. Returns the notifications and all changes, in order; the state of an alert
-    that fired now carries its incident, its host and the mark of simulation.
+    ``simulated`` says that everything is. ``verdicts`` say what each change tells; without them the alerter is its own
+    judge and ``changes`` are all alerts. Returns the notifications and all changes, in order; the state of an alert
+    that fired or was told now carries its incident, its host and the mark of simulation.
     """
     by_instance = {(scrape.job, scrape.instance): scrape for scrape in scrapes}
     told: list[Notification] = []
     after: list[Change] = []
-    for change in changes:
+    for change, verdict in zip(changes, judged_here(changes) if verdicts is None else verdicts, strict=True):
         kept = change
-        if change.transition and change.rule:
+        if change.rule and (change.transition or verdict.tells):
             labels = dict(change.key.labels)
             scrape = by_instance.get((labels.get("job", ""), labels.get("instance", "")))
-            identity = new_id()
-            mark = simulated or _simulated(scrape) or bool(change.previous and change.previous.simulated)
-            notification = _notification(change, change.rule, scrape, tuple(recipients), identity)
-            told.append(replace(notification, simulated=mark))
+            mark = simulated or is_simulated(scrape) or _was_simulated(change)
+            identity = new_id() if verdict.tells else ""
+            if verdict.tells:
+                notification = _notification(change, change.rule, scrape, verdict.tells, verdict.over)
+                told.append(_signed(notification, identity, recipients, simulated=mark))
             if change.state:
-                state = replace(change.state, incident=identity, simulated=mark, host=_host(scrape))
-                kept = replace(change, state=state)
+                kept = replace(change, state=_remembered(change.state, scrape, verdict.over, identity, simulated=mark))
         after.append(kept)
     return told, after
 
 
-def _notification(
-    change: Change, rule: Rule, scrape: Scrape | None, recipients: tuple[str, ...], identity: str
-) -> Notification:
+def _was_simulated(change: Change) -> bool:
+    return any(state.simulated for state in (change.previous, change.state) if state)
+
+
+def _remembered(state: State, scrape: Scrape | None, over: Past | None, identity: str, *, simulated: bool) -> State:
+    """The state of an alert that fired or is told now: one that was told before keeps its incident."""
+    known = replace(state, simulated=simulated, host=host_of(scrape) or state.host)
+    if state.incident or not identity:
+        return known
+    return replace(known, incident=identity, root=_root(over.state) if over else "")
+
+
+def _root(state: State) -> str:
+    return state.root or state.incident
+
+
+def _signed(notification: Notification, identity: str, recipients: Sequence[str], *, simulated: bool) -> Notification:
+    """With its id, which is also that of an incident that it opens."""
+    return replace(
+        notification,
+        id=identity,
+        incident=notification.incident or identity,
+        root=notification.root or identity,
+        recipients=tuple(recipients),
+        simulated=simulated,
+    )
+
+
+def _notification(change: Change, rule: Rule, scrape: Scrape | None, reason: Reason, over: Past | None) -> Notification:
     told_of = change.previous if change.transition == "resolved" else change.state
-    incident = (told_of.incident if told_of else "") or identity
-    labels = {name: one_line(value, LONGEST_LABEL) for name, value in change.key.labels}
-    host = _host(scrape) or (told_of.host if told_of else "") or labels.get("instance", "")
+    thread = over.state if over else change.previous if reason == "resolved" else None
+    labels = {name: one_line(value, LONGEST_LABEL) for name, value in (*change.key.labels, *rule.labels)}
+    host = host_of(scrape) or (told_of.host if told_of else "") or labels.get("instance", "")
     # Without a reading of its end, a resolved alert is named as it was when it fired.
-    known = told_of.value if change.value is None and told_of and change.transition == "resolved" else change.value
+    known = told_of.value if change.value is None and told_of and reason == "resolved" else change.value
     summary, action = texts(rule, known, host, labels)
     return Notification(
-        id=identity,
-        incident=incident,
-        root=incident,
-        reason=_REASONS[change.transition or "fired"],
+        id="",
+        incident=thread.incident if thread else "",
+        root=_root(thread) if thread else "",
+        reason=reason,
         at=change.at,
         started_at=told_of.active_at if told_of else change.at,
         alertname=rule.alert,
@@ -109,33 +128,19 @@ def _notification(
         summary=summary,
         action=action,
         host=host,
-        recipients=recipients,
-        holders=tuple(_holders(scrape, dict(change.key.labels).get("uuid", ""))),
+        recipients=(),
+        holders=tuple(holders_of(scrape, dict(change.key.labels).get("uuid", ""))),
+        reading=reading_words(rule),
+        graver=_graver(over),
+        gone=change.reason == "series_gone",
+        suggestion="" if reason == "resolved" else suggestion(rule, change.key.labels, change.value),
     )
 
 
-def with_evidence(notification: Notification, scrape: Scrape, rule: Rule | None) -> Notification:
-    """Put in what is true now: holders, host, the mark of simulation and, when resolved, the value.
-
-    ``scrape`` holds what is known of the alert's target; ``rule`` is the alert's, for the texts to name the host.
-    """
-    labels = dict(notification.labels)
-    host = _host(scrape) or notification.host
-    value = notification.value
-    if value is None and notification.reason == "resolved":
-        value = _reading(scrape, notification)
-    known = replace(
-        notification,
-        host=host,
-        value=value,
-        holders=tuple(_holders(scrape, labels.get("uuid", ""))),
-        simulated=notification.simulated or _simulated(scrape),
-    )
-    if rule is None or (value is None and notification.reason == "resolved"):
-        return known
-    rule = replace(rule, threshold=notification.threshold, unit=notification.unit)
-    summary, action = texts(rule, value, host, labels)
-    return replace(known, summary=summary, action=action)
+def _graver(over: Past | None) -> Graver | None:
+    if over is None:
+        return None
+    return Graver(over.rule.alert, over.rule.severity, over.state.active_at, over.ended_at, over.rule.metric)
 
 
 def texts(rule: Rule, value: float | None, host: str, labels: Mapping[str, str]) -> tuple[str, str]:
@@ -147,35 +152,3 @@ def texts(rule: Rule, value: float | None, host: str, labels: Mapping[str, str])
         "threshold": format_value(rule.threshold, rule.unit),
     }
     return substitute(rule.summary, words).strip(), substitute(rule.action, words).strip()
-
-
-def _reading(scrape: Scrape, notification: Notification) -> float | None:
-    """The one value of the alert's series; the alert may carry more labels than the series (external_labels)."""
-    own = set(notification.labels)
-    found = [
-        sample.value
-        for sample in scrape.samples.get(notification.metric, ())
-        if {(name, one_line(value, LONGEST_LABEL)) for name, value in sample.labels} <= own
-    ]
-    return found[0] if len(found) == 1 and not math.isnan(found[0]) else None
-
-
-def _host(scrape: Scrape | None) -> str:
-    for sample in scrape.samples.get("host_info", ()) if scrape else ():
-        return one_line(dict(sample.labels).get("hostname", ""), LONGEST_LABEL)
-    return ""
-
-
-def _simulated(scrape: Scrape | None) -> bool:
-    return (
-        any(sample.value == 1 for sample in scrape.samples.get("gpuwarden_exporter_simulated", ())) if scrape else False
-    )
-
-
-def _holders(scrape: Scrape | None, uuid: str) -> Iterator[Holder]:
-    samples = scrape.samples.get("gpu_process_memory_used_bytes", ()) if scrape and uuid else ()
-    held = [(sample.value, dict(sample.labels)) for sample in samples if math.isfinite(sample.value)]
-    mine = [(size, labels) for size, labels in held if labels.get("uuid") == uuid]
-    for size, labels in sorted(mine, key=lambda item: -item[0])[:MOST_HOLDERS]:
-        words = {name: one_line(labels.get(name, ""), LONGEST_LABEL) for name in _HOLDER_LABELS}
-        yield Holder(memory_bytes=size, **words)

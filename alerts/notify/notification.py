@@ -8,8 +8,11 @@ from gpuwarden.units import Unit
 
 Severity = Literal["critical", "warning", "info"]
 Comparison = Literal["above", "below", "equals", "absent", "within", "older"]
-Reason = Literal["first", "resolved"]
-"""Why a notification exists; the same word stands in the log, the metric label and the mail header."""
+Reason = Literal["first", "resolved", "lowered"]
+"""Why a notification exists; the same word stands in the log, the metric label and the mail header.
+
+Lowered: a graver alert on the same series is over, and this one is left of it.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +26,27 @@ class Holder:
     container: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Graver:
+    """The alert of which a lowered one is left; times in Unix seconds."""
+
+    alertname: str
+    severity: Severity
+    started_at: float
+    ended_at: float
+    metric: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notification:
     """One decision to tell people.
 
-    ``id`` is 20 characters of ``[a-z2-7]``; ``root`` is the id of the incident's first notification (its own id for
-    the first). Times are Unix seconds: ``at`` of the decision, ``started_at`` of the condition's first reading.
-    ``value`` is the reading that decided, None where there is none. ``host`` is the host's name, else the instance.
+    ``id`` is 20 characters of ``[a-z2-7]``; ``root`` is the id of the thread's first notification (its own id for the
+    first). A lowered one has the ``incident`` that it ends, that of ``graver``. Times are Unix seconds: ``at`` of the
+    decision, ``started_at`` of the condition's first reading. ``labels`` are the series' with the rule's own. ``value``
+    is the reading that decided, None where there is none, and ``reading`` says what it is, see ``reading_words``;
+    ``gone`` is an end without one, because the target answers without the series. ``suggestion`` is an override of the
+    rule for this series, as YAML, where one can be given. ``host`` is the host's name, else the instance.
     """
 
     id: str
@@ -52,3 +69,7 @@ class Notification:
     recipients: tuple[str, ...]
     holders: tuple[Holder, ...] = ()
     simulated: bool = False
+    reading: str = ""
+    graver: Graver | None = None
+    gone: bool = False
+    suggestion: str = ""

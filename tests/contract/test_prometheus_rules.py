@@ -264,11 +264,22 @@ def test_any_text_is_a_label_value(tmp_path):
     assert "SUCCESS" in said, said
 
 
+LADDER = r"""
+rules:
+  - {alert: Grave, metric: gpu_ecc_errors_total, above: 9, severity: critical, summary: s}
+  - {alert: Slight, metric: gpu_ecc_errors_total, above: 1, severity: warning, summary: s, muted_by: [Grave]}
+  - {override: Slight, where: {uuid: "a\"b\\c\n\x01\u663e{}", severity: "=~x|y\\d"}, muted_by: []}
+"""
+
+
 @pytest.mark.parametrize("secret_file", [None, "/run/secrets/webhook"])
-def test_alertmanager_accepts_its_configuration(tmp_path, secret_file):
+@pytest.mark.parametrize("rules", ["rules: []", LADDER])
+def test_alertmanager_accepts_its_configuration(tmp_path, secret_file, rules):
     """Alertmanager does not start with the file that was generated for it."""
-    (tmp_path / "alertmanager.yml").write_text(alertmanager_config(DEFAULT_WEBHOOK, secret_file))
+    text = alertmanager_config(DEFAULT_WEBHOOK, secret_file, rules_in(rules))
+    (tmp_path / "alertmanager.yml").write_text(text)
     command = [tool("amtool"), "check-config", "alertmanager.yml"]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     assert "1 receivers" in result.stdout
+    assert f"{2 if 'Grave' in rules else 0} inhibit rules" in result.stdout

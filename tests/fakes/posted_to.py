@@ -4,6 +4,7 @@ import itertools
 
 from alerts.judge_post import judge_post
 from alerts.notify.due import notifications
+from alerts.notify.mute import ended_lately, judged_elsewhere
 from alerts.rules import SHIPPED, load_rules
 from alerts.state import AlertKey
 from alerts.webhook import parse_post
@@ -19,7 +20,7 @@ class Box:
     """What is remembered from post to post."""
 
     def __init__(self, rules=RULES):
-        self.rules, self.states, self.ended, self.now = rules, {}, {}, NOW
+        self.rules, self.states, self.ended, self.lately, self.now = rules, {}, {}, {}, NOW
         self._ids = (f"id{number}" for number in itertools.count(1))
 
     def post(self, *alerts, after=1.0, sender="http://one:9093"):
@@ -27,7 +28,9 @@ class Box:
         self.now += after
         post = parse_post(payload(*alerts, externalURL=sender))
         changes, over = judge_post(post, self.rules, self.states, self.ended, self.now)
-        told, changes = notifications(changes, (), ["me@example.com"], lambda: next(self._ids))
+        self.lately = ended_lately(changes, self.lately, self.now)
+        verdicts = judged_elsewhere(changes, self.lately)
+        told, changes = notifications(changes, (), ["me@example.com"], lambda: next(self._ids), verdicts=verdicts)
         for change in changes:
             self.states[change.key] = change.state
         self.states = {key: state for key, state in self.states.items() if state}

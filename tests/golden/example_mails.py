@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from alerts.mail_settings import MailSettings
-from alerts.notify.notification import Holder, Notification
+from alerts.notify.notification import Graver, Holder, Notification
 
 SETTINGS = MailSettings(
     host="smtp.example.com",
@@ -40,6 +40,12 @@ FIRING = Notification(
         Holder("4711", "python3 train_gpt.py", 9.5 * 2**30, "ann", ""),
         Holder("815", "tritonserver", 1.75 * 2**30, "root", "inference"),
     ),
+    suggestion="""\
+rules:
+  - override: GpuMemoryAlmostFull
+    where: {uuid: "GPU-5f3c2a10-8c3e-4d0b-9a77-0d3f1b2c4e5f"}
+    above: 0.97 # or: enabled: false
+    clear: 0.97""",
 )
 
 RESOLVED = replace(
@@ -50,13 +56,71 @@ RESOLVED = replace(
     value=0.412,
     summary="GPU 2 memory is 41.2 % full",
     holders=FIRING.holders[1:],
+    suggestion="",
 )
+
+LOWERED = replace(
+    FIRING,
+    id="efghijklmnopqrstuvwx",
+    reason="lowered",
+    at=1_780_000_700.0,
+    started_at=1_779_999_990.0,
+    alertname="GpuMemoryHigh",
+    severity="warning",
+    threshold=0.8,
+    value=0.84,
+    summary="GPU 2 memory is 84.0 % full",
+    graver=Graver("GpuMemoryAlmostFull", "critical", 1_780_000_000.0, 1_780_000_700.0, FIRING.metric),
+    suggestion=FIRING.suggestion.replace("0.97", "0.85").replace("GpuMemoryAlmostFull", "GpuMemoryHigh"),
+)
+
+PREDICTED = replace(
+    FIRING,
+    id="fghijklmnopqrstuvwxy",
+    root="fghijklmnopqrstuvwxy",
+    severity="warning",
+    alertname="HostFilesystemFilling",
+    metric="host_filesystem_used_ratio",
+    labels=(("device", "/dev/sda1"), ("instance", "127.0.0.1:9400"), ("job", "gpuwarden"), ("mountpoint", "/data")),
+    threshold=0.99,
+    value=1.07,
+    reading="predicted in 4 h",
+    summary="File system /data on gpubox will be full within 4 h",
+    action="Delete old checkpoints, or move them.",
+    holders=(),
+    suggestion="""\
+rules:
+  - override: HostFilesystemFilling
+    where: {instance: "127.0.0.1:9400", mountpoint: "/data"}
+    enabled: false""",
+)
+
+XID = replace(
+    FIRING,
+    id="ghijklmnopqrstuvwxyz",
+    root="ghijklmnopqrstuvwxyz",
+    alertname="GpuXid",
+    metric="gpu_xid_last_timestamp_seconds",
+    unit="seconds",
+    comparison="within",
+    threshold=600.0,
+    value=65.0,
+    reading="age",
+    labels=(*FIRING.labels, ("xid", "79")),
+    summary="GPU 2 reported XID 79",
+    action="Look into the kernel log.",
+    holders=(),
+    suggestion="",
+)
+
+GONE = replace(RESOLVED, id="hijklmnopqrstuvwxyza", value=None, gone=True, holders=())
 
 CHINESE = replace(
     FIRING,
     id="cdefghijklmnopqrstuv",
     root="cdefghijklmnopqrstuv",
     severity="warning",
+    suggestion="",
     summary="显卡 2 的显存已使用 96.1 % 请尽快处理 否则下一次分配内存会失败",
     action="请停止或缩小下列进程之一。",
     host="图形工作站",
@@ -79,4 +143,13 @@ HOSTILE = replace(
     ),
 )
 
-EXAMPLES = {"firing": FIRING, "resolved": RESOLVED, "chinese": CHINESE, "hostile": HOSTILE}
+EXAMPLES = {
+    "firing": FIRING,
+    "resolved": RESOLVED,
+    "lowered": LOWERED,
+    "predicted": PREDICTED,
+    "xid": XID,
+    "gone": GONE,
+    "chinese": CHINESE,
+    "hostile": HOSTILE,
+}

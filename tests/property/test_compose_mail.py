@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from alerts.clean_text import one_line
 from alerts.compose_mail import LONGEST_MESSAGE_ID, compose
-from alerts.notify.notification import Holder
+from alerts.notify.notification import Graver, Holder
 from tests.golden.example_mails import FIRING, SETTINGS
 
 NASTY = st.text(
@@ -49,7 +49,12 @@ def notifications(draw):
         id=draw(IDS),
         root=draw(IDS),
         incident=draw(NASTY),
-        reason=draw(st.sampled_from(["first", "resolved"])),
+        reason=draw(st.sampled_from(["first", "resolved", "lowered"])),
+        reading=draw(NASTY),
+        graver=draw(st.none() | st.builds(Graver, NASTY, st.just("critical"), st.floats(), st.floats())),
+        gone=draw(st.booleans()),
+        suggestion=draw(NASTY),
+        comparison=draw(st.sampled_from(["above", "below", "equals", "absent", "within", "older"])),
         severity=draw(st.sampled_from(["critical", "warning", "info"])),
         alertname=draw(NASTY),
         labels=tuple(draw(st.lists(st.tuples(NASTY, NASTY), max_size=30))),
@@ -103,7 +108,7 @@ def test_every_mail_is_read_back_whole(notification):
     assert str(make_header(decode_header(read_raw(message.data, "Subject")))) == message.subject
     html = mail.get_body(("html",)).get_content()
     assert set(re.findall(r"<([a-z0-9]+)", html)) <= {
-        *("html", "head", "meta", "title", "body", "table", "tr", "td", "th", "div", "b", "br"),
+        *("html", "head", "meta", "title", "body", "table", "tr", "td", "th", "div", "b", "br", "pre"),
     }
 
 

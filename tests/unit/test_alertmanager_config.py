@@ -1,6 +1,8 @@
 import yaml
 
 from alerts.alertmanager_config import DEFAULT_WEBHOOK, alertmanager_config
+from alerts.rules import rules_of
+from gpuwarden.documents import parse
 from gpuwarden.units import parse_duration
 
 
@@ -36,3 +38,43 @@ def test_the_repeat_interval_is_the_users():
     """Everyone gets a reminder every four hours, whether they want it or not."""
     config = yaml.safe_load(alertmanager_config(DEFAULT_WEBHOOK, None, repeat_interval=86_400.0))
     assert config["route"]["repeat_interval"] == "1d"
+
+
+LADDER = """
+rules:
+  - {alert: Grave, metric: gpu_ecc_errors_total, above: 9, severity: critical, summary: s}
+  - {alert: Slight, metric: gpu_ecc_errors_total, above: 1, severity: warning, summary: s, muted_by: [Grave]}
+  - {alert: Hot, metric: gpu_temperature_celsius, above: 90, severity: info, summary: s, muted_by: [Grave, Slight]}
+"""
+
+
+def inhibitions(*overrides):
+    documents = [parse(LADDER, "ladder.yml"), *(parse(f"rules: [{text}]", "own.yml") for text in overrides)]
+    config = yaml.safe_load(alertmanager_config(DEFAULT_WEBHOOK, None, rules_of(documents)))
+    return [(one["source_matchers"], one["target_matchers"], one["equal"]) for one in config.get("inhibit_rules", [])]
+
+
+def test_what_mutes_a_rule_inhibits_it_on_the_same_series():
+    """Where Prometheus judges, one full card is two mails, or one full card hides another."""
+    card = ["gpu", "instance", "job", "uuid"]
+    assert inhibitions() == [
+        (['alertname="Grave"'], ['alertname="Slight"'], ["exported_severity", *card]),
+        (['alertname="Grave"'], ['alertname="Hot"'], card),
+        (['alertname="Slight"'], ['alertname="Hot"'], card),
+    ]
+    assert "inhibit_rules" not in yaml.safe_load(alertmanager_config(DEFAULT_WEBHOOK, None))
+
+
+def test_an_override_that_takes_the_mute_from_one_card_takes_it_only_there():
+    """The warning about one card would go on being hidden, though its owner asked for it."""
+    found = inhibitions('{override: Slight, where: {gpu: "1", severity: "=~a.*"}, muted_by: []}')
+    assert [target for _, target, _ in found][:2] == [
+        ['alertname="Slight"', 'gpu!="1"'],
+        ['alertname="Slight"', 'exported_severity!~"a.*"'],
+    ]
+
+
+def test_labels_are_quoted_as_alertmanager_reads_them():
+    """A label with a quote in it would be a configuration with which Alertmanager does not start."""
+    found = inhibitions(r"""{override: Hot, where: {uuid: "a\"\\\n"}, muted_by: []}""")
+    assert [target[1:] for _, target, _ in found][1:] == [[r'uuid!="a\"\\\n"']] * 2

@@ -6,10 +6,13 @@ from types import MappingProxyType
 import pytest
 
 from alerts.judge import Change, judge
-from alerts.notify.due import EVIDENCE_METRICS, MOST_HOLDERS, notifications, random_id, wanted_metrics
+from alerts.mail_view import view_of
+from alerts.notify.due import notifications, random_id, wanted_metrics
+from alerts.notify.page_facts import EVIDENCE_METRICS, MOST_HOLDERS
 from alerts.rule import Rule
-from alerts.rules import SHIPPED, load_rules
+from alerts.rules import SHIPPED, load_rules, rules_of
 from alerts.series import Sample, Scrape, label_set
+from gpuwarden.documents import parse
 
 NOW = 1_800_000_000.0
 RULES = {rule.alert: rule for rule in load_rules(SHIPPED, [])}
@@ -152,3 +155,37 @@ def test_random_id():
     ids = {random_id() for _ in range(1000)}
     assert len(ids) == 1000
     assert all(re.fullmatch(r"[a-z2-7]{20}", item) for item in ids)
+
+
+def test_a_series_that_is_gone_for_good_is_said_to_be_gone():
+    """The mail about a disk that was unmounted would say that it has no reading, as of a machine in trouble."""
+    rule = replace(RULES["GpuMemoryAlmostFull"], ends_when_gone=True)
+    _, changes = told(rule, [full()])
+    (resolved,), _ = told(rule, [page()], states_of(changes))
+    assert (resolved.reason, resolved.value, resolved.gone) == ("resolved", None, True)
+    assert ("Value now", "no longer reported") in view_of(resolved).facts
+
+
+def test_the_first_mail_holds_the_override_and_the_last_one_does_not():
+    """Nobody would know how to switch off what is normal, or they would switch it off when it is over."""
+    (first,), changes = told(RULES["GpuMemoryAlmostFull"], [full()])
+    assert first.suggestion.splitlines() == [
+        "rules:",
+        "  - override: GpuMemoryAlmostFull",
+        '    where: {uuid: "GPU-a"}',
+        "    above: 0.94 # or: enabled: false",
+        "    clear: 0.94",
+    ]
+    (resolved,), _ = told(RULES["GpuMemoryAlmostFull"], [full(0.5)], states_of(changes))
+    assert resolved.suggestion == ""
+
+
+def test_what_is_missing_is_said_without_numbers():
+    """The mail would say "Value yes, Threshold absent yes"."""
+    text = 'rules: [{alert: A, metric: gpu_info, where: {gpu: "0"}, absent: true, severity: info, summary: s}]'
+    (rule,) = rules_of([parse(text, "own.yml")])
+    (first,), changes = told(rule, [page()])
+    assert view_of(first).facts[0] == ("Missing", 'gpu_info{gpu="0"}')
+    assert {"Value", "Threshold"}.isdisjoint(dict(view_of(first).facts))
+    (resolved,), _ = told(rule, [page(gpu_info=[(CARD, 1.0)])], states_of(changes))
+    assert view_of(resolved).facts[0] == ("Published", 'gpu_info{gpu="0"}')

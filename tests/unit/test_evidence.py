@@ -15,7 +15,8 @@ from alerts.compose_mail import compose
 from alerts.evidence import prometheus
 from alerts.evidence.prometheus import EvidenceError, PrometheusEvidence, parse_answer, query_of
 from alerts.mail_settings import MailSettings
-from alerts.notify.due import with_evidence
+from alerts.mail_view import view_of
+from alerts.notify.evidence import with_evidence
 from alerts.posted_identity import find_rule
 from alerts.promql import quote
 from alerts.rules import SHIPPED, load_rules
@@ -109,6 +110,34 @@ def test_a_resolved_mail_gets_the_value_now():
         (found,) = enriched(f"{url}/", OVER)
 
     assert (found.value, found.summary) == (0.5, "GPU 0 memory is 50.0 % full")
+
+
+def test_a_lowered_mail_gets_the_value_now():
+    """Alertmanager posts what it held back with the value of long ago: a card that is empty would be called full."""
+    with answering(USUAL) as (url, _):
+        (found,) = enriched(url, replace(FULL, reason="lowered"))
+
+    assert (found.value, found.summary) == (0.5, "GPU 0 memory is 50.0 % full")
+
+
+def test_what_a_window_says_is_not_asked_of_the_series():
+    """The last value of a counter would stand in the mail as its increase."""
+    with answering(USUAL) as (url, _):
+        (found,) = enriched(url, replace(OVER, reading="highest of the last 10 min"))
+
+    assert found.value is None
+    assert "Value now" not in dict(view_of(found).facts)
+
+
+@pytest.mark.parametrize(("ends", "said"), [(True, "no longer reported"), (False, "no reading")])
+def test_a_series_that_ended_for_good_is_said_to_be_gone(ends, said):
+    """The all-clear of a disk that was unmounted would read like that of a machine in trouble."""
+    labels = tuple(sorted((*OWN.items(), ("mountpoint", "/mnt"))))
+    over = replace(OVER, metric="host_filesystem_used_ratio", labels=labels)
+    scrape = Scrape("", OWN["job"], OWN["instance"], at=0.0)
+    found = with_evidence(over, scrape, replace(find_rule(RULES, OVER.alertname, OWN), ends_when_gone=ends))
+
+    assert dict(view_of(found).facts)["Value now"] == said
 
 
 def test_labels_that_prometheus_adds_to_alerts_do_not_hide_the_value():

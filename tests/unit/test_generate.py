@@ -42,7 +42,7 @@ def test_every_reader_gets_its_file(tmp_path):
     assert result.exit_code == 0, result.output
     found = files_below(tmp_path / "out")
     assert found["prometheus/gpuwarden.rules.yml"] == rule_file(load_rules(SHIPPED, []))
-    assert found["alertmanager/alertmanager.yml"] == alertmanager_config(DEFAULT_WEBHOOK, None)
+    assert found["alertmanager/alertmanager.yml"] == alertmanager_config(DEFAULT_WEBHOOK, None, load_rules(SHIPPED, []))
     assert any(name.startswith("grafana/dashboards/") and name.endswith(".json") for name in found)
     assert result.output.splitlines() == [f"wrote {tmp_path / 'out' / name}" for name in sorted(found, key=order)]
 
@@ -138,7 +138,7 @@ def test_the_webhook_is_where_the_alerter_is(tmp_path):
     words = ["--webhook", "http://box:9401/webhook", "--webhook-secret-file", "/run/secrets/hook"]
     assert generate("--out", out, *words).exit_code == 0
     text = (out / "alertmanager" / "alertmanager.yml").read_text("utf-8")
-    assert text == alertmanager_config("http://box:9401/webhook", "/run/secrets/hook")
+    assert text == alertmanager_config("http://box:9401/webhook", "/run/secrets/hook", load_rules(SHIPPED, []))
     refused = generate("--out", out, "--webhook", "box:9401")
     assert refused.exit_code == 2
     assert "not an http or https URL" in refused.stderr

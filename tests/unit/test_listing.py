@@ -59,6 +59,20 @@ def test_an_alert_reads_as_its_rule_says_in_the_shape_of_prometheus():
     assert "96.1 %" in alert["annotations"]["summary"]
 
 
+def test_the_rules_labels_are_listed_as_prometheus_lists_them():
+    """A page that picks alerts by team would find those of a Prometheus and not ours."""
+    rule = replace(RULES[0], alert="Ecc", metric="gpu_ecc_errors_total", labels=(("team", "vision"),))
+    (alert,) = listing({AlertKey("Ecc", (("gpu", "2"), ("severity", "corrected"))): FIRING}, [rule])["data"]["alerts"]
+
+    assert alert["labels"] == {
+        "alertname": "Ecc",
+        "exported_severity": "corrected",
+        "gpu": "2",
+        "severity": rule.severity,
+        "team": "vision",
+    }
+
+
 def test_what_fires_comes_before_what_waits_and_what_is_too_much_is_counted():
     """The one alert that matters would be behind a thousand others, or the answer too large to be read."""
     waiting = {AlertKey("GpuMemoryAlmostFull", (("uuid", f"GPU-{n}"),)): PENDING for n in range(MOST_LISTED)}

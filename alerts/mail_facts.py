@@ -1,0 +1,88 @@
+"""The facts of a mail, (name, text) in the order of reading: what was read, against what, since when. Pure.
+
+A fact that nobody can know is left out: an alert of a foreign rule has no threshold, an age or a missing series has no
+value. A number that is not the series' own last value is called what it is (``reading_words``).
+"""
+
+from collections.abc import Iterable, Iterator
+
+from alerts.clean_text import one_line
+from alerts.notify.notification import Graver, Notification
+from alerts.reading_words import span_words
+from gpuwarden.units import format_timestamp, format_value
+
+_TEXT_LIMIT = 400
+_NAME_LIMIT = 200
+_AGES = {"within": "within", "older": "older than"}
+
+Fact = tuple[str, str]
+
+
+def facts_of(notification: Notification) -> tuple[Fact, ...]:
+    """The facts of the mail about ``notification``; their texts are one line each."""
+    found = _resolved(notification) if notification.reason == "resolved" else _firing(notification)
+    return tuple((name, one_line(text, _TEXT_LIMIT)) for name, text in found if text)
+
+
+def _firing(notification: Notification) -> Iterator[Fact]:
+    yield from _reading(notification, "Value")
+    if notification.graver:
+        yield "Over", _over(notification.graver)
+    yield ("Still" if notification.graver else "Since"), _since(notification)
+    yield "Decided", format_timestamp(notification.at)
+
+
+def _resolved(notification: Notification) -> Iterator[Fact]:
+    yield from _reading(notification, "Value now")
+    yield "Lasted", format_value(max(0.0, notification.at - notification.started_at), "seconds")
+    yield "From", format_timestamp(notification.started_at)
+    yield "Until", format_timestamp(notification.at)
+
+
+def _reading(notification: Notification, name: str) -> Iterable[Fact]:
+    """What was read and against what."""
+    if notification.comparison == "absent":
+        over = notification.reason == "resolved" and notification.value is not None
+        return [("Published" if over else "Missing", notification.reading or notification.metric)]
+    if notification.comparison in _AGES:
+        return [("Happened", _happened(notification)), ("Alarm", _alarm(notification))]
+    return [(name, _value(notification)), ("Threshold", _threshold(notification))]
+
+
+def _happened(notification: Notification) -> str:
+    age = notification.value
+    if age is None:
+        return ""
+    return f"{format_timestamp(notification.at - age)} ({format_value(age, 'seconds')} before this mail)"
+
+
+def _alarm(notification: Notification) -> str:
+    return f"{_AGES[notification.comparison]} {span_words(notification.threshold)}"
+
+
+def _value(notification: Notification) -> str:
+    if notification.value is not None:
+        value = format_value(notification.value, notification.unit)
+        return f"{value} ({notification.reading})" if notification.reading else value
+    if notification.gone:
+        return "no longer reported"
+    # Whether a window has a result now was not asked.
+    return "no reading" if notification.metric and not notification.reading else ""
+
+
+def _threshold(notification: Notification) -> str:
+    if not notification.metric:
+        return ""
+    word = "" if notification.comparison == "equals" else f"{notification.comparison} "
+    return f"{word}{format_value(notification.threshold, notification.unit)}"
+
+
+def _since(notification: Notification) -> str:
+    lasted = format_value(max(0.0, notification.at - notification.started_at), "seconds")
+    since = f"{format_timestamp(notification.started_at)} ({lasted} before this mail)"
+    return f"{notification.severity} since {since}" if notification.graver else since
+
+
+def _over(graver: Graver) -> str:
+    lasted = format_value(max(0.0, graver.ended_at - graver.started_at), "seconds")
+    return f"{graver.severity} after {lasted} ({one_line(graver.alertname, _NAME_LIMIT)})"

@@ -1,0 +1,207 @@
+"""Severity ladders: which change tells whom, where several rules speak of one thing. Pure, over one round's changes.
+
+A rule that is ``muted_by`` another is judged as ever, and tells nobody while an alert of the other fires on the same
+series: the one with the same values of the labels that both have (``rule_checks.shared_labels``). It fires also while
+it is held or unknown, and also while it is muted itself, so a chain of three needs no more than its neighbours.
+
+An alert was **told** if its state has an incident. Nothing else is remembered: a restart, a new rules file or a rule
+that lost its ``muted_by`` come out of the next round by themselves. What one change tells, after its round:
+
+=======================  ======================  =================================
+alert                    muted                   not muted
+=======================  ======================  =================================
+fires, untold            nothing (``muted``)     first, or lowered (1, 2)
+fires, told              nothing                 nothing, or lowered (1, 2)
+ended, told              resolved (3)            resolved, unless (1) ends it
+ended, untold            nothing (``untold``)    nothing (``untold``)
+=======================  ======================  =================================
+
+1. Lowered takes the place of the RESOLVED of an alert that muted this one and was told: the card is less full, not
+   well. Of several that ended it is the gravest, the others end by themselves; of several alerts that are left the
+   gravest lowers it, the others are told as first where they were not told yet.
+2. While its condition is read as true. One that is only held (``keep_firing_for``) or unknown says nothing new: a card
+   that is empty again is RESOLVED, though the lesser alert is held for longer than the grave one. It speaks once its
+   condition is true again, and if it ends before that nobody was told.
+3. It was announced, so its end is too, however the ladder stands.
+
+Whether an alert ended silently (its rule or target was taken away) or is still pending makes no difference to it: it
+does not fire, so it mutes nobody, and it has no RESOLVED to replace.
+
+Behind Alertmanager all this is Alertmanager's (``inhibit_rules`` of its generated configuration): an alert that it
+mutes is not posted. When the grave one ends it posts that as resolved, and the lesser one as firing within its next
+``group_interval``. That is two mails, where the alerter as its own judge sends one; the second is told as lowered, in
+the thread of the first, if that ended less than ``LATELY_SECONDS`` ago. A lesser alert that was told before the grave
+one fired is not posted again, so there nobody says that it holds; its own RESOLVED comes when it ends. And Alertmanager
+does not say of an alert that it is only held, so (2) does not apply: the mail asks Prometheus for the value now.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, Literal, Protocol, TypeVar
+
+from alerts.judge import Change
+from alerts.notify.notification import Reason, Severity
+from alerts.rule import Rule
+from alerts.rule_checks import shared_labels
+from alerts.series import LabelSet
+from alerts.state import AlertKey, State
+
+LATELY_SECONDS = 120.0
+"""Alertmanager posts the lesser alert one evaluation and one ``group_interval`` after the end of the graver one."""
+
+Suppressed = Literal["muted", "untold"]
+SUPPRESSED: Mapping[Suppressed, str] = {
+    "muted": "a graver alert fires on the same series",
+    "untold": "nobody was told that it fires",
+}
+"""Why an alert that fired or ended is not told; the word stands in the log and in the metric label."""
+
+_RANKS: Mapping[Severity, int] = {"critical": 0, "warning": 1, "info": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """An alert that was told and is over; times in Unix seconds."""
+
+    key: AlertKey
+    rule: Rule
+    state: State
+    ended_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one change tells (None: nothing), and why nothing where something fired or ended.
+
+    ``over`` is the graver alert that a lowered one takes the place of.
+    """
+
+    tells: Reason | None = None
+    suppressed: Suppressed | None = None
+    over: Past | None = None
+
+
+SILENT = Verdict()
+
+
+def judged_here(changes: Sequence[Change]) -> list[Verdict]:
+    """What each change tells, where ``changes`` are all alerts of a round."""
+    firing = _Alerts(change for change in changes if change.state and change.state.phase == "firing")
+    ended = _Alerts(change for change in changes if change.transition == "resolved" and _was_told(change))
+    lowered: dict[AlertKey, Change] = {}
+    """By the alert that is over, the one that is left."""
+    for change in sorted((one for one in changes if _fires(one) and _holds(one)), key=_rank):
+        if not firing.muting(change):
+            over = min(ended.muting(change), key=_rank, default=None)
+            if over and over.key not in lowered:
+                lowered[over.key] = change
+    ends = {change.key: key for key, change in lowered.items()}
+    past = {change.key: _past(change) for change in changes if change.key in lowered}
+    return [
+        Verdict("lowered", over=past[ends[change.key]])
+        if change.key in ends
+        else _verdict(change, muted=bool(firing.muting(change)), replaced=change.key in lowered)
+        for change in changes
+    ]
+
+
+def judged_elsewhere(changes: Sequence[Change], lately: Mapping[AlertKey, Past]) -> list[Verdict]:
+    """What each change tells, where Alertmanager mutes; ``lately`` are alerts that were told and ended."""
+    over = _Alerts(lately.values())
+    return [_posted(change, over.muting(change)) for change in changes]
+
+
+def ended_lately(changes: Iterable[Change], lately: Mapping[AlertKey, Past], now: float) -> dict[AlertKey, Past]:
+    """``lately`` after these changes, without what ended too long ago."""
+    ended = [change for change in changes if change.transition == "resolved" and _was_told(change)]
+    found = {**lately, **{change.key: _past(change) for change in ended}}
+    return {key: past for key, past in found.items() if 0 <= now - past.ended_at < LATELY_SECONDS}
+
+
+def _verdict(change: Change, *, muted: bool, replaced: bool) -> Verdict:
+    if replaced:
+        return SILENT
+    if change.transition == "resolved":
+        return Verdict("resolved") if _was_told(change) else Verdict(suppressed="untold")
+    if not _fires(change) or (_was_told(change) and change.transition is None):
+        return SILENT
+    if muted:
+        return Verdict(suppressed="muted" if change.transition else None)
+    return Verdict("first") if _holds(change) else SILENT
+
+
+def _posted(change: Change, lately: Iterable[Past]) -> Verdict:
+    verdict = _verdict(change, muted=False, replaced=False)
+    over = max(lately, key=lambda past: past.ended_at, default=None)
+    return Verdict("lowered", over=over) if over and verdict.tells == "first" else verdict
+
+
+def _fires(change: Change) -> bool:
+    return change.rule is not None and change.state is not None and change.state.phase == "firing"
+
+
+def _holds(change: Change) -> bool:
+    return change.state is not None and change.state.keep_since is None and change.state.unknown_since is None
+
+
+def _was_told(change: Change) -> bool:
+    return change.rule is not None and change.previous is not None and bool(change.previous.incident)
+
+
+def _past(change: Change) -> Past:
+    if change.rule is None or change.previous is None:
+        message = f"{change.key.alertname} has not ended"
+        raise ValueError(message)
+    return Past(change.key, change.rule, change.previous, change.at)
+
+
+def _rank(change: Change) -> tuple[int, AlertKey]:
+    return _RANKS[change.rule.severity] if change.rule else len(_RANKS), change.key
+
+
+def _picked(labels: LabelSet, names: Iterable[str]) -> tuple[str, ...]:
+    """A label that a series does not have is empty text, as for Alertmanager."""
+    found = dict(labels)
+    return tuple(found.get(name, "") for name in names)
+
+
+class _Alert(Protocol):
+    @property
+    def key(self) -> AlertKey: ...
+    @property
+    def rule(self) -> Rule | None: ...
+
+
+A = TypeVar("A", bound=_Alert)
+
+
+class _Alerts(Generic[A]):
+    """Some of the alerts, to be found by those that they mute: thousands of each, so by the labels that count."""
+
+    def __init__(self, alerts: Iterable[A]) -> None:
+        self._named: dict[str, list[A]] = defaultdict(list)
+        for alert in alerts:
+            if alert.rule:
+                self._named[alert.key.alertname].append(alert)
+        self._indexes: dict[tuple[str, tuple[str, ...]], dict[tuple[str, ...], list[A]]] = {}
+
+    def muting(self, change: Change) -> list[A]:
+        """Those of them that mute ``change``."""
+        return list(self._muting(change.key, change.rule)) if change.rule else []
+
+    def _muting(self, key: AlertKey, rule: Rule) -> Iterator[A]:
+        for name in rule.muted_by:
+            # All rules of one name have one metric, so they share the same labels with another.
+            other = self._named[name][0].rule if name in self._named else None
+            shared = shared_labels(rule, other) if other else None
+            if shared is not None:
+                yield from self._index(name, shared).get(_picked(key.labels, shared), ())
+
+    def _index(self, name: str, shared: tuple[str, ...]) -> dict[tuple[str, ...], list[A]]:
+        if (name, shared) not in self._indexes:
+            index: dict[tuple[str, ...], list[A]] = defaultdict(list)
+            for alert in self._named[name]:
+                index[_picked(alert.key.labels, shared)].append(alert)
+            self._indexes[name, shared] = index
+        return self._indexes[name, shared]
