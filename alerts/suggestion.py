@@ -57,8 +57,8 @@ def suggestion(rule: Rule, labels: LabelSet, value: float | None) -> str:
 
 
 def _where(rule: Rule, labels: Mapping[str, str]) -> dict[str, str] | None:
-    """The labels that pick the series out; None where one of them cannot be written."""
-    if CUT in labels:
+    """The labels that pick the series out; None where they do not, or where one of them cannot be written."""
+    if CUT in labels or not {"uuid", "instance"} & labels.keys():
         return None
     picked = {name: labels[name] for name in _picked(rule, labels) if labels.get(name)}
     short = sum(len(name) + len(text) for name, text in picked.items()) <= _LONGEST_WHERE
