@@ -6,13 +6,13 @@ from collections.abc import Sequence
 import click
 
 from alerts import cli_rule_tests
-from alerts.matchers import Matcher
 from alerts.prometheus_rules import rule_file
 from alerts.promtool_tests import without_annotations
+from alerts.reading_words import condition_words, number_words
 from alerts.rule import Rule
 from alerts.rules import SHIPPED, load_rules
 from alerts.rules_in_force import FILE, mistakes_to_stderr, parts_in_force, rules_options
-from gpuwarden.units import format_duration, format_value
+from gpuwarden.units import format_duration
 
 _COLUMNS = ("ALERT", "FIRES WHEN", "CLEARS", "FOR", "KEEPS", "SEVERITY")
 
@@ -72,23 +72,9 @@ def _in_force(config: pathlib.Path | None, files: Sequence[str]) -> tuple[Rule, 
 def _row(rule: Rule) -> tuple[str, ...]:
     return (
         rule.alert,
-        f"{_series(rule)} {rule.comparison} {_number(rule, rule.threshold)}",
-        "" if rule.clear is None else _number(rule, rule.clear),
+        condition_words(rule),
+        "" if rule.clear is None else number_words(rule, rule.clear),
         format_duration(rule.for_),
         format_duration(rule.keep_firing_for),
         rule.severity,
     )
-
-
-def _series(rule: Rule) -> str:
-    selector = _group(rule.where) if rule.where else ""
-    others = "".join(f" (not {_group(group)})" for group in rule.unless)
-    return f"{rule.metric}{selector}{others}"
-
-
-def _group(matchers: Sequence[Matcher]) -> str:
-    return f"{{{', '.join(map(str, matchers))}}}"
-
-
-def _number(rule: Rule, number: float) -> str:
-    return f"{number:g}" if rule.unit == "bool" else format_value(number, rule.unit)

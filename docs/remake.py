@@ -9,14 +9,15 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import Any, get_args, get_type_hints
 
-from alerts.rules import SHIPPED, load_rules
+from alerts.reading_words import condition_words, number_words
+from alerts.rules import SHIPPED, Part, load_parts
 from alerts.settings import AlerterSettings
 from exporter.dialects import dcgm
 from exporter.settings import ExporterSettings
 from gpuwarden import settings
 from gpuwarden.catalog import ALERTER_ROWS, EXPORTER_ROWS, GPU_ROWS, HOST_ROWS, MODEL_ROWS, SCRAPE_ROWS, Metric
 from gpuwarden.cli_config import shown
-from gpuwarden.units import format_duration, format_value
+from gpuwarden.units import format_duration
 
 FOLDER = pathlib.Path(__file__).parent
 _MADE = "<!-- Made by docs/remake.py from the code; do not edit. -->"
@@ -100,22 +101,31 @@ def dcgm_page() -> str:
 
 def rules_page() -> str:
     """Every shipped rule."""
-    parts = [
-        (
-            f"# Rules\n\n{_MADE}\n\n"
-            "These rules are shipped. Change them in a file of your own (`--rules FILE` or `alerter.rules`):\n\n"
-            f"```yaml\n{_OWN_FILE}```\n"
-        )
+    parts = load_parts(SHIPPED, ())
+    rules = [part.rule for part in parts]
+    rows = ((f"[{rule.alert}](#{rule.alert.lower()})", rule.severity, rule.why) for rule in rules)
+    head = (
+        f"# Rules\n\n{_MADE}\n\n"
+        "These rules are shipped. Change them in a file of your own (`--rules FILE` or `alerter.rules`):\n\n"
+        f"```yaml\n{_OWN_FILE}```\n\n{table(('rule', 'severity', 'why'), rows)}\n"
+    )
+    return "\n".join([head, *(_rule_section(part) for part in parts)])
+
+
+def _rule_section(part: Part) -> str:
+    rule = part.rule
+    facts = [
+        *([] if part.enabled else ["switched off until an override says `enabled: true`"]),
+        *([f"until past {number_words(rule, rule.clear)}"] if rule.clear is not None else []),
+        *([f"for {format_duration(rule.for_)}"] if rule.for_ else ["at once"]),
+        *([f"kept {format_duration(rule.keep_firing_for)}"] if rule.keep_firing_for else []),
+        *(["ends with its series"] if rule.ends_when_gone else []),
+        *([f"tells nobody while {' or '.join(rule.muted_by)} fires"] if rule.muted_by else []),
     ]
-    for rule in load_rules(SHIPPED, ()):
-        clear = "" if rule.clear is None else f", until past {format_value(rule.clear, rule.unit)}"
-        parts.append(
-            f"## {rule.alert}\n\n"
-            f"`{rule.metric}` {rule.comparison} {format_value(rule.threshold, rule.unit)}{clear}; "
-            f"for {format_duration(rule.for_)}, kept {format_duration(rule.keep_firing_for)}; {rule.severity}.\n\n"
-            f"> {rule.summary}\n\n{rule.action}\n"
-        )
-    return "\n".join(parts)
+    return (
+        f"## {rule.alert}\n\n`{condition_words(rule)}`; {', '.join(facts)}; {rule.severity}.\n\n"
+        f"> {rule.summary}\n\n{rule.action}\n\nWhy: {rule.why}\n\nNot wanted when: {rule.skip_when}\n"
+    )
 
 
 def settings_page() -> str:
