@@ -7,7 +7,7 @@ DEV := $(VENV)/.dev
 WORKERS ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-all test-gpu check generate bench bench-abuse bench-spikes differential soak clean
+.PHONY: help run demo test test-all test-gpu check generate bench bench-abuse bench-spikes bench-rules differential soak clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -63,6 +63,9 @@ bench-abuse: $(DEV) ## How scrapes fare while others abuse the page, measured he
 
 bench-spikes: $(DEV) ## How many one-second memory spikes a 15 s scraper sees
 	@$(BIN)/python -m tests.perf.memory_spikes
+
+bench-rules: $(DEV) ## What judging all shipped rules over 100 machines costs
+	@$(BIN)/python -m tests.perf.rule_evaluation
 
 differential: $(DEV) ## Whether 10,000 random rules fire in the same minutes here and in Prometheus 2 and 3
 	@$(BIN)/python -m tests.perf.rules_differential

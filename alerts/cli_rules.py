@@ -1,19 +1,23 @@
 """``gpuwarden rules``: what a file says and whether it is right, without starting anything."""
 
 import pathlib
-from collections.abc import Sequence
+import textwrap
 
 import click
 
 from alerts import cli_rule_tests
-from alerts.matchers import Matcher
+from alerts.explain import Fact, condition, facts, number
+from alerts.override_text import override_text
 from alerts.prometheus_rules import rule_file
 from alerts.promtool_tests import without_annotations
 from alerts.rule import Rule
 from alerts.rules import SHIPPED, load_rules
 from alerts.rules_in_force import FILE, mistakes_to_stderr, parts_in_force, rules_options
-from gpuwarden.units import format_duration, format_value
+from gpuwarden.documents import nearest
+from gpuwarden.errors import UserInputError
+from gpuwarden.units import format_duration
 
+_TOPIC, _WIDTH = 19, 90
 _COLUMNS = ("ALERT", "FIRES WHEN", "CLEARS", "FOR", "KEEPS", "SEVERITY")
 
 
@@ -38,10 +42,15 @@ def check(files: tuple[pathlib.Path, ...]) -> None:
 @rules_options
 def list_(config: pathlib.Path | None, files: tuple[str, ...]) -> None:
     """Show the rules that are in force."""
-    rows = [_COLUMNS, *(_row(rule) for rule in _in_force(config, files))]
+    parts = parts_in_force(config, files)
+    on = [part.rule for part in parts if part.enabled]
+    rows = [_COLUMNS, *map(_row, on)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    off = dict.fromkeys(part.rule.alert for part in parts if not part.enabled)
+    if silent := [name for name in off if all(rule.alert != name for rule in on)]:
+        click.echo(f"\nSwitched off: {', '.join(silent)}")
 
 
 @rules.command()
@@ -65,30 +74,40 @@ def prometheus(
     click.echo(without_annotations(text) if no_annotations and not tests else text, nl=False)
 
 
-def _in_force(config: pathlib.Path | None, files: Sequence[str]) -> tuple[Rule, ...]:
-    return tuple(part.rule for part in parts_in_force(config, files) if part.enabled)
-
-
 def _row(rule: Rule) -> tuple[str, ...]:
     return (
         rule.alert,
-        f"{_series(rule)} {rule.comparison} {_number(rule, rule.threshold)}",
-        "" if rule.clear is None else _number(rule, rule.clear),
+        condition(rule),
+        "" if rule.clear is None else number(rule, rule.clear),
         format_duration(rule.for_),
         format_duration(rule.keep_firing_for),
         rule.severity,
     )
 
 
-def _series(rule: Rule) -> str:
-    selector = _group(rule.where) if rule.where else ""
-    others = "".join(f" (not {_group(group)})" for group in rule.unless)
-    return f"{rule.metric}{selector}{others}"
+@rules.command()
+@click.argument("name")
+@rules_options
+def explain(name: str, config: pathlib.Path | None, files: tuple[str, ...]) -> None:
+    """Say in words what the rule NAME does, as it is in force, and how to change it."""
+    parts = parts_in_force(config, files)
+    found = [part for part in parts if part.rule.alert == name]
+    if not found:
+        hint = nearest(name, (part.rule.alert for part in parts))
+        raise UnknownRuleError(f"there is no rule {name[:100]!r}" + (f" ({hint})" if hint else ""))
+    for part in found:
+        click.echo(name)
+        for fact in facts(part.rule, enabled=part.enabled):
+            click.echo(_wrapped(fact))
+        click.echo(f"\nTo change it, in a file of yours:\n\n{override_text(part.rule, enabled=part.enabled)}")
 
 
-def _group(matchers: Sequence[Matcher]) -> str:
-    return f"{{{', '.join(map(str, matchers))}}}"
+class UnknownRuleError(UserInputError):
+    """There is no rule of this name."""
 
 
-def _number(rule: Rule, number: float) -> str:
-    return f"{number:g}" if rule.unit == "bool" else format_value(number, rule.unit)
+def _wrapped(fact: Fact) -> str:
+    """A fact as a paragraph beside its topic."""
+    indent = " " * _TOPIC
+    lines = textwrap.wrap(" ".join(fact.text.split()), _WIDTH, break_long_words=False, break_on_hyphens=False)
+    return f"  {fact.topic.ljust(_TOPIC - 2)}" + f"\n{indent}".join(lines)

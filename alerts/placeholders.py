@@ -3,6 +3,13 @@
 import re
 from collections.abc import Mapping
 
+MEANINGS = {
+    "value": "what was read last, with its unit",
+    "threshold": "the rule's number, with its unit",
+    "host": "the machine's name, or its address where nobody knows the name",
+}
+"""Of the names that are not labels."""
+
 _PLACEHOLDER = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 
 

@@ -11,7 +11,7 @@ from typing import get_args
 
 from alerts.expressions import ExpressionError
 from alerts.matchers import parse_matcher
-from alerts.placeholders import is_closed, placeholders
+from alerts.placeholders import MEANINGS, is_closed, placeholders
 from alerts.promql import unbalanced
 from alerts.rule import TARGET_LABELS, Rule
 from alerts.rule_file import COMPARISONS, Definition
@@ -22,7 +22,6 @@ from gpuwarden.units import Unit
 
 _NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{0,99}")
 _METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
-_WORDS = ("value", "threshold", "host")
 _OWN_LABELS = ("alertname", "alertstate", "severity", "__name__", "le", *TARGET_LABELS)
 _MOST_LABELS = 10
 _NOT_WITH_EXPR = ("where", "over", "predict", "quantile", "least_count", *COMPARISONS, "clear", "when_gone")
@@ -43,6 +42,8 @@ def check_definition(rule: Definition) -> Iterator[Finding]:
         yield from _check_foreign(rule)
     elif known.kind == "info" and not rule.absent:
         yield "metric", f"{rule.metric} is a description and has no value to compare", ""
+    elif known.kind == "histogram" and rule.absent:
+        yield "metric", f"{rule.metric} is a histogram, and no series has just its name", ""
     elif rule.unit not in {None, known.unit}:
         yield "unit", f"{rule.metric} is in {known.unit}, not {rule.unit}", "leave it out"
     age = next((key for key in ("within", "older") if getattr(rule, key) is not None), None)
@@ -57,6 +58,8 @@ def _check_expression(rule: Definition) -> Iterator[Finding]:
     for key in _NOT_WITH_EXPR:
         if getattr(rule, key) != getattr(plain, key):
             yield key, "has no meaning with 'expr'", "write it into the expression"
+    if not rule.expr.strip():
+        yield "expr", "must not be empty", ""
     if wrong := unbalanced(rule.expr):
         yield "expr", wrong, ""
 
@@ -86,8 +89,8 @@ def check_where(metric: str, where: Mapping[str, str]) -> Iterator[Finding]:
             yield f"where.{label}", str(error), error.hint
 
 
-def check_texts(metric: str, texts: Mapping[str, str | None]) -> Iterator[Finding]:
-    """Placeholders that will have a value; a summary that says something."""
+def check_texts(labels: Sequence[str] | None, texts: Mapping[str, str | None]) -> Iterator[Finding]:
+    """Placeholders that will have a value; a summary that says something. ``labels`` are the alert's, where known."""
     for key, text in texts.items():
         if text is None:
             continue
@@ -97,12 +100,11 @@ def check_texts(metric: str, texts: Mapping[str, str | None]) -> Iterator[Findin
             yield key, f"is longer than {_LONGEST_TEXT} characters", ""
         if not is_closed(text):
             yield key, "has '{{' and '}}' that do not belong together", "write {{ value }}"
-        yield from ((key, message, hint) for message, hint in _check_placeholders(metric, placeholders(text)))
+        yield from ((key, message, hint) for message, hint in _check_placeholders(labels, placeholders(text)))
 
 
-def _check_placeholders(metric: str, words: Iterable[str]) -> Iterator[tuple[str, str]]:
-    labels = labels_of(metric)
-    known = (*(labels or TARGET_LABELS), *_WORDS)
+def _check_placeholders(labels: Sequence[str] | None, words: Iterable[str]) -> Iterator[tuple[str, str]]:
+    known = (*(labels or TARGET_LABELS), *MEANINGS)
     for word in words:
         if word in known or (labels is None and _NAME.fullmatch(word)):
             continue
@@ -126,8 +128,11 @@ def check_labels(metric: str, labels: Mapping[str, str]) -> Iterator[Finding]:
             yield f"labels.{label}", f"{label[:100]!r} is not a label's name", ""
         elif label in _OWN_LABELS or label in (labels_of(metric) or ()):
             yield f"labels.{label}", "is a label that the alert has already", ""
-        if not text or "{{" in text or len(text) > _LONGEST_TEXT:
-            yield f"labels.{label}", "must be plain text: what changes would make a new alert each time", ""
+        if not text or len(text) > _LONGEST_TEXT:
+            yield f"labels.{label}", f"must have 1 to {_LONGEST_TEXT} characters", ""
+        if "{{" in text:
+            message = "must be plain text, without {{ }}: what changes would make a new alert each time"
+            yield f"labels.{label}", message, ""
 
 
 def check_muting(rule: Rule, others: Mapping[str, Sequence[Rule]]) -> Iterator[Finding]:
@@ -138,9 +143,21 @@ def check_muting(rule: Rule, others: Mapping[str, Sequence[Rule]]) -> Iterator[F
             yield "muted_by", "a rule cannot mute itself", ""
         elif name not in others:
             yield "muted_by", f"there is no rule {name[:100]!r}", nearest(name, others)
+        elif rule.alert in _silencers(name, others):
+            yield "muted_by", f"{name[:100]} is muted by {rule.alert} in turn, so both could be silent at once", ""
         elif any(shared_labels(rule, other) is None for other in found):
             message = f"nothing is known of the labels that {rule.alert} and {name} share"
             yield "muted_by", message, "both need a metric of gpuwarden, or the same one"
+
+
+def _silencers(name: str, rules: Mapping[str, Sequence[Rule]]) -> set[str]:
+    """Every rule that mutes this one, or one that does."""
+    found: set[str] = set()
+    new = {name}
+    while new:
+        new = {muting for one in new for rule in rules.get(one, ()) for muting in rule.muted_by} - found
+        found |= new
+    return found
 
 
 def shared_labels(rule: Rule, other: Rule) -> tuple[str, ...] | None:

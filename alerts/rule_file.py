@@ -24,20 +24,35 @@ _AT_ONCE = Duration(0.0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """The keys that say which series are judged, and against what."""
+    """The keys that say which series are judged, and against what. The docstrings stand in the reference page."""
 
     where: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Which series: label and text. `"0"` equals, `"!0"` differs, `"=~0|1"` and `"!~0|1"` are expressions. In an
+    override: which of the rule's series it changes. With `absent`, `job` and `instance` pick targets, other labels what
+    is sought."""
     over: Mapping[str, Duration] | None = None
+    """What is compared instead of the last value, as `{max: 10m}`: of a gauge `max`, `min` or `avg`, of a counter
+    `increase` or `rate` (per second)."""
     predict: Duration | None = None
+    """Compare what a gauge would be after this time, by a straight line through the last quarter of it."""
     quantile: float | None = None
+    """Of a histogram, with `over: {increase: 10m}`: compare what this share of its observations stayed below."""
     least_count: float | None = None
+    """Observations that a quantile needs to say anything; 10 where nothing is written."""
     above: float | None = None
+    """Fires above this number, in the metric's unit: 0.9 of a ratio is 90 %."""
     below: float | None = None
+    """Fires below this number."""
     equals: float | None = None
+    """Fires at this number; of what is yes or no, 1 or 0."""
     absent: bool | None = None
+    """`true`: fires for each target that answers without such a series."""
     within: Duration | None = None
+    """Fires while a time stamp is younger than this."""
     older: Duration | None = None
+    """Fires while a time stamp is older than this."""
     clear: float | None = None
+    """With `above` or `below`: what fires ends only past this number. `null` in an override takes it away."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,20 +60,35 @@ class Definition(Terms):
     """The keys of an ``alert`` entry."""
 
     alert: str
+    """A new rule's name."""
     enabled: bool = True
+    """`false`: judged only where an override says `enabled: true`. In an override: switches off, or on."""
     metric: str = ""
+    """The series that is judged."""
     expr: str = ""
+    """In place of a metric and comparison: any PromQL, judged by Prometheus only."""
     unit: Unit | None = None
+    """The unit of another exporter's metric."""
     for_: Duration = _AT_ONCE
+    """How long it must be true before the alert fires."""
     keep_firing_for: Duration = _AT_ONCE
+    """How long it must be false before the alert ends."""
     when_gone: WhenGone = "hold"
+    """What a firing alert does when its target answers without the series: `hold`, or `end`."""
     severity: Severity
+    """`critical`, `warning` or `info`."""
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    """What the alert carries besides its series' labels, for routing."""
     muted_by: tuple[str, ...] = ()
+    """Rules that say more: while one of them fires on the same thing, this one tells nobody."""
     summary: str
+    """One sentence, the subject of the mail. `{{ value }}` and the like are filled in."""
     action: str = ""
+    """What to do about it, in one or two sentences."""
     why: str = ""
+    """Why the rule exists; for this page and `rules explain`."""
     skip_when: str = ""
+    """When somebody would not want it; likewise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +96,7 @@ class Override(Terms):
     """The keys of an ``override`` entry; None means "as it was", except for ``clear``: see ``Entry.clears``."""
 
     override: str
+    """The name of the rule that is changed; what is not written stays as it was."""
     enabled: bool | None = None
     for_: Duration | None = None
     keep_firing_for: Duration | None = None

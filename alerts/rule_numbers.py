@@ -19,8 +19,11 @@ from gpuwarden.units import format_duration
 Finding = tuple[str, str, str]
 
 SHORTEST_WINDOW = 10.0
+LONGEST_WINDOW = 30 * 86_400.0
+"""A window proves nothing until it was watched whole."""
+
 _PERCENT = 100
-_MAY_PASS_ONE = frozenset({"gpu_workload_memory_budget_used_ratio"})
+_MAY_PASS_ONE = frozenset({"gpu_workload_memory_budget_used_ratio", "process_cpu_seconds_total"})
 _PEAKS = frozenset(row.name for row in PEAKS)
 _FAMILIES: tuple[frozenset[Comparison], ...] = (
     frozenset({"above", "below", "equals"}),
@@ -60,8 +63,9 @@ def check_window(rule: Terms, metric: str) -> Iterator[Finding]:
             yield "predict", "cannot be used with 'over' or 'quantile'", ""
         if kind not in {"", "gauge"}:
             yield "predict", f"{metric} is a {kind}, and only a gauge is predicted", ""
-        if rule.predict < SHORTEST_WINDOW:
-            yield "predict", f"must be at least {format_duration(SHORTEST_WINDOW)}", ""
+        yield from _check_length("predict", rule.predict)
+    if rule.least_count is not None and rule.least_count <= 0:
+        yield "least_count", "must be more than nothing", "write 10"
     if rule.quantile is not None and not 0 < rule.quantile < 1:
         hint = f"write {rule.quantile / _PERCENT:g}" if 1 <= rule.quantile < _PERCENT else ""
         yield "quantile", "must be between 0 and 1", hint
@@ -75,7 +79,7 @@ def _check_quantile(rule: Definition, kind: str) -> Iterator[Finding]:
     if rule.quantile is not None and not rule.over:
         yield "quantile", "needs a window", "add over: {increase: 10m}"
     if rule.least_count is not None and rule.quantile is None:
-        yield "least_count", "has a meaning only with 'quantile'", ""
+        yield "least_count", "has a meaning only with 'quantile'", "leave it out"
 
 
 def _check_over(rule: Terms, kind: str) -> Iterator[Finding]:
@@ -88,8 +92,7 @@ def _check_over(rule: Terms, kind: str) -> Iterator[Finding]:
     if name not in FUNCTIONS:
         yield f"over.{name}", "is not a function", nearest(name, FUNCTIONS) or f"known here: {', '.join(FUNCTIONS)}"
         return
-    if length < SHORTEST_WINDOW:
-        yield f"over.{name}", f"must be at least {format_duration(SHORTEST_WINDOW)}", ""
+    yield from _check_length(f"over.{name}", length)
     if rule.quantile is not None and name != "increase":
         yield f"over.{name}", "a quantile is of a histogram's increase", "write {increase: 10m}"
     elif kind == "counter" and name not in _GROWTH:
@@ -98,16 +101,41 @@ def _check_over(rule: Terms, kind: str) -> Iterator[Finding]:
         yield f"over.{name}", "the metric is a gauge, which rises and falls", "write max, min or avg"
 
 
+def _check_length(key: str, length: float) -> Iterator[Finding]:
+    if not SHORTEST_WINDOW <= length <= LONGEST_WINDOW:
+        bounds = f"{format_duration(SHORTEST_WINDOW)} and {format_duration(LONGEST_WINDOW)}"
+        yield key, f"must be between {bounds}", ""
+
+
+def check_together(rule: Definition) -> Iterator[Finding]:
+    """An age and an absence are read from a series as it is now."""
+    comparison = next((key for key in ("within", "older", "absent") if getattr(rule, key) is not None), None)
+    if comparison is None:
+        return
+    for key in ("over", "predict", "quantile", "least_count"):
+        if getattr(rule, key) is not None:
+            yield key, f"has no meaning with {comparison!r}", "leave it out"
+    if comparison == "absent" and rule.when_gone != "hold":
+        yield "when_gone", "has no meaning with 'absent': a target that answers always says which", "leave it out"
+
+
 def check_kept(rule: Rule, change: Override) -> Iterator[Finding]:
     """An override changes numbers, not what kind of rule it is."""
+    if rule.expr:
+        for key in (*COMPARISONS, "clear", "over", "predict", "quantile", "least_count", "when_gone"):
+            if getattr(change, key) is not None:
+                yield key, f"{rule.alert} is an expression, so this has no meaning", "leave it out"
+        return
     family = next(family for family in _FAMILIES if rule.comparison in family)
     for key in COMPARISONS:
         if getattr(change, key) is not None and key not in family:
-            yield key, f"{rule.alert} compares with {rule.comparison!r}", ""
+            yield key, f"{rule.alert} compares with {rule.comparison!r}", f"write one of {', '.join(sorted(family))}"
     kinds = {"over": (Over, Quantile), "predict": (Predict,), "quantile": (Quantile,), "least_count": (Quantile,)}
     for key, kind in kinds.items():
         if getattr(change, key) is not None and not isinstance(rule.window, kind):
-            yield key, f"{rule.alert} is a rule without {key!r}", ""
+            yield key, f"{rule.alert} is a rule without {key!r}", "leave it out"
+    if isinstance(rule.window, Quantile) and len(change.over or {}) == 1 and "increase" not in (change.over or {}):
+        yield "over", f"{rule.alert} is a quantile, which is of a histogram's increase", "write {increase: 10m}"
 
 
 def check_numbers(rule: Rule, written: Iterable[str]) -> Iterator[Finding]:
@@ -117,9 +145,10 @@ def check_numbers(rule: Rule, written: Iterable[str]) -> Iterator[Finding]:
     numbers = {rule.comparison: rule.threshold, "clear": rule.clear}
     for key, number in numbers.items():
         if rule.unit == "ratio" and number is not None and highest < number < math.inf:
-            yield key, f"{number:g} is out of range: {rule.metric} is a ratio from 0 to 1", f"write {number / 100:.2f}"
+            subject = f"the rate of {rule.metric}" if isinstance(rule.window, Over) else rule.metric
+            yield key, f"{number:g} is out of range: {subject} is a ratio from 0 to 1", f"write {number / 100:.2f}"
     yield from _check_clear(rule, keys)
-    yield from _check_patience(rule)
+    yield from _check_patience(rule, keys)
 
 
 def _check_clear(rule: Rule, keys: set[str]) -> Iterator[Finding]:
@@ -135,10 +164,15 @@ def _check_clear(rule: Rule, keys: set[str]) -> Iterator[Finding]:
         yield at, message, f"write a clear {side} {rule.threshold:g}"
 
 
-def _check_patience(rule: Rule) -> Iterator[Finding]:
+def _check_patience(rule: Rule, keys: set[str]) -> Iterator[Finding]:
     length = PEAK_WINDOW_SECONDS if rule.metric in _PEAKS else 0.0
     if isinstance(rule.window, Over) and rule.window.function in {"max", "min"}:
         length = max(length, rule.window.length)
     if length and rule.for_ >= length:
+        if "over" in keys and "for" not in keys:
+            waited = format_duration(rule.for_)
+            message = f"must be longer than 'for' ({waited}): one spike lasts that long in the window"
+            yield "over", message, "write a shorter 'for' too"
+            return
         message = f"must be shorter than {format_duration(length)}: one spike lasts that long in the window"
         yield "for", message, "leave it out"

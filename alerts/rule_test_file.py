@@ -10,8 +10,9 @@
           GpuLost: never
 
 1. ``interval`` lies between two scrapes, each of which is followed by a judgement; the first is at minute 0.
-2. A series is a name with labels and its values (``rule_test_values``). One without job or instance has those of
-   ``TARGET``. The test is as long as its longest series; a shorter one goes on with its last value.
+2. A series is a name with labels and its values (``rule_test_values``). One without job or instance has the job
+   ``gpuwarden`` and the instance ``test:9400``. The test is as long as its longest series; a shorter one goes on with
+   its last value.
 3. ``up`` is 1 for each target, unless the test has a series ``up`` for it. While that is 0 nothing else is read there.
 4. A time stamp is in seconds from minute 0 on: 300 is five minutes after the start, -60 a minute before it.
 5. ``firing`` says for each alert it names when it fires, at every step of the test: ``never``, or spans such as

@@ -1,12 +1,4 @@
-"""The values of a series in a rule test: one sample after another, as promtool writes them.
-
-==================  ================================================================================
-``0.5``, ``-1e3``   one sample; ``Inf``, ``-Inf`` and ``NaN`` are numbers too
-``0.5x2``           a sample and the same 2 times more: three samples
-``1+2x3``, ``9-1x3``  the first number, then 3 times more by so much larger or smaller: four samples
-``_``, ``_x3``      no sample, once or 3 times: the target answered without the series
-``stale``           the same as ``_``: a scrape that misses a series says so
-==================  ================================================================================
+"""The values of a series in a rule test: one sample after another, as promtool writes them: see ``NOTATION``.
 
 Only ``_`` and ``stale`` mean another thing to promtool, which bridges a sample that is merely missing for five minutes.
 Where scrapes write the series, as here, Prometheus learns at once that one is gone; so ``written`` puts ``stale``.
@@ -18,6 +10,15 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from gpuwarden.errors import UserInputError
+
+NOTATION = {
+    "`0.5`, `-1e3`, `Inf`, `NaN`": "one sample",
+    "`0.5x2`": "a sample, and the same 2 times more: three samples",
+    "`1+2x3`, `9-1x3`": "a sample, and 3 times more one that is by so much larger or smaller: four samples",
+    "`_`, `_x3`": "no sample, once or 3 times: the target answered without the series",
+    "`stale`": "as `_`",
+}
+"""How values are written, and what is meant; Markdown for the reference page."""
 
 MOST_VALUES = 10_000
 """Of one series."""

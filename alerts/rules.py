@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 
 from alerts.matchers import Matcher, contradict
 from alerts.rule import TARGET_LABELS, Rule
-from alerts.rule_checks import check_definition, check_labels, check_muting, check_texts, check_where
+from alerts.rule_checks import check_definition, check_labels, check_muting, check_texts, check_where, labels_of
 from alerts.rule_file import Definition, Entry, Override, Terms, entries
-from alerts.rule_numbers import Finding, check_comparison, check_kept, check_numbers, check_window
+from alerts.rule_numbers import Finding, check_comparison, check_kept, check_numbers, check_together, check_window
 from alerts.rule_terms import change, comparison_of, define, matchers
 from gpuwarden.documents import Document, DocumentError, Mistake, nearest, read
 
@@ -74,10 +74,13 @@ def _build(documents: Iterable[Document], mistakes: list[Mistake]) -> tuple[Part
     unread = bool(mistakes)
     rules: dict[str, list[Part]] = {}
     defined: dict[str, Entry] = {}
+    muting: dict[str, Entry] = {}
     for document in documents:
         for entry in entries(document, mistakes):
             if isinstance(entry.content, Override):
                 mistakes.extend(_override(entry, entry.content, rules, defined, unread=unread))
+                if entry.content.muted_by is not None:
+                    muting[entry.content.override] = entry
                 continue
             first = defined.setdefault(entry.defines, entry) if entry.defines else entry
             if first is not entry:
@@ -85,7 +88,7 @@ def _build(documents: Iterable[Document], mistakes: list[Mistake]) -> tuple[Part
             if entry.content:
                 mistakes.extend(_define(entry, entry.content, {} if first is not entry else rules))
     if not mistakes:
-        mistakes.extend(_check_all(rules, defined))
+        mistakes.extend(_check_all(rules, {**defined, **muting}))
     if mistakes:
         raise DocumentError(mistakes)
     return tuple(part for parts in rules.values() for part in parts)
@@ -100,11 +103,12 @@ def _define(entry: Entry, content: Definition, parts: dict[str, list[Part]]) -> 
     findings = list(check_definition(content))
     unknown = {"metric", "unit", "expr"} & {key for key, _, _ in findings}
     findings.extend(check_comparison(content))
+    findings.extend(check_together(content))
     compared = comparison_of(content) or content.expr
     if not unknown:
         findings.extend(check_window(content, content.metric))
         findings.extend(check_where(content.metric, content.where))
-        findings.extend(check_texts(content.metric, {"summary": content.summary, "action": content.action}))
+        findings.extend(check_texts(_labels(content), {"summary": content.summary, "action": content.action}))
         findings.extend(check_labels(content.metric, content.labels))
     if not unknown and compared:
         findings.extend(check_numbers(define(content, {}), (*_written(content), "clear")))
@@ -113,6 +117,10 @@ def _define(entry: Entry, content: Definition, parts: dict[str, list[Part]]) -> 
     elif compared and not findings:
         parts[content.alert] = [Part(define(content, content.where), content.enabled)]
     return _at(entry, findings)
+
+
+def _labels(content: Definition) -> Sequence[str] | None:
+    return TARGET_LABELS if content.absent else labels_of(content.metric)
 
 
 def _written(terms: Terms) -> tuple[str, ...]:
@@ -146,7 +154,8 @@ def _check_override(rule: Rule, content: Override) -> Iterator[Finding]:
     yield from check_comparison(content)
     yield from check_kept(rule, content)
     yield from check_window(content, rule.metric)
-    yield from check_texts(rule.metric, {"summary": content.summary, "action": content.action})
+    labels = TARGET_LABELS if rule.comparison == "absent" else labels_of(rule.metric)
+    yield from check_texts(labels, {"summary": content.summary, "action": content.action})
     yield from check_labels(rule.metric, content.labels or {})
     if rule.expr and content.where:
         yield "where", f"{rule.alert} is an expression, of which no series can be told apart", "leave it out"
@@ -167,7 +176,8 @@ def _check_changed(
     touched = [new for new, old in zip(changed, parts, strict=True) if not contradict((*old.rule.where, *scope))]
     if not touched:
         yield "where", "no series of the rule can satisfy this", ""
-    written = [*_written(content), *(["clear"] if clears else [])]
+    changes = {"clear": clears, "over": content.over, "for": content.for_ is not None}
+    written = [*_written(content), *(key for key, is_written in changes.items() if is_written)]
     for part in touched:
         if part.enabled:
             yield from check_numbers(part.rule, written)
@@ -185,12 +195,12 @@ def _split(parts: Sequence[Part], changed: Sequence[Part], scope: tuple[Matcher,
         yield Part(replace(new.rule, where=inside), new.enabled)
 
 
-def _check_all(rules: Mapping[str, Sequence[Part]], defined: Mapping[str, Entry]) -> Iterator[Mistake]:
-    """What can only be said once all rules are known."""
+def _check_all(rules: Mapping[str, Sequence[Part]], muting: Mapping[str, Entry]) -> Iterator[Mistake]:
+    """What can only be said once all rules are known; ``muting`` are the entries that say last what mutes a rule."""
     by_name = {name: [part.rule for part in parts] for name, parts in rules.items()}
     for name, found in by_name.items():
         findings = dict.fromkeys(finding for rule in found for finding in check_muting(rule, by_name))
-        yield from _at(defined[name], findings)
+        yield from _at(muting[name], findings)
 
 
 def _at(entry: Entry, findings: Iterable[Finding]) -> list[Mistake]:

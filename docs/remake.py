@@ -1,41 +1,22 @@
 """Makes the reference pages from the code: ``python docs/remake.py`` writes them, ``--check`` names the stale ones."""
 
-import ast
 import dataclasses
-import inspect
-import itertools
 import pathlib
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, get_args, get_type_hints
 
-from alerts.rules import SHIPPED, load_rules
+from reference import MADE, docstring, table
+from rules_page import rules_page
+
 from alerts.settings import AlerterSettings
 from exporter.dialects import dcgm
 from exporter.settings import ExporterSettings
 from gpuwarden import settings
 from gpuwarden.catalog import ALERTER_ROWS, EXPORTER_ROWS, GPU_ROWS, HOST_ROWS, MODEL_ROWS, SCRAPE_ROWS, Metric
 from gpuwarden.cli_config import shown
-from gpuwarden.units import format_duration, format_value
 
 FOLDER = pathlib.Path(__file__).parent
-_MADE = "<!-- Made by docs/remake.py from the code; do not edit. -->"
-
-_OWN_FILE = """\
-rules:
-  - override: GpuMemoryAlmostFull
-    where: {gpu: "1"}   # only this card; without it, all
-    above: 0.97
-  - override: HostFilesystemAlmostFull
-    enabled: false
-"""
-
-
-def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """A Markdown table."""
-    head = list(head)
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
 
 
 def metrics_page() -> str:
@@ -50,7 +31,7 @@ def metrics_page() -> str:
     )
     parts = [
         (
-            f"# Metrics\n\n{_MADE}\n\n"
+            f"# Metrics\n\n{MADE}\n\n"
             "A series that a card or host does not support is absent: never 0, never NaN.\n"
             "Which rows a real card supplies depends on the driver and the card; `--demo` supplies every row.\n"
             "NVML's calls are written without `nvml`; a field is an id of `nvmlDeviceGetFieldValues`.\n"
@@ -95,34 +76,14 @@ def dcgm_page() -> str:
     """Every field of the DCGM dialect."""
     rows = ((f"`{row.name}`", row.kind, row.help) for row in dcgm.ROWS)
     labels = ", ".join(f"`{label}`" for label in dcgm.LABELS)
-    return f"# DCGM's names\n\n{_MADE}\n\n{_DCGM.format(labels=labels)}\n{table(('name', 'type', 'meaning'), rows)}\n"
-
-
-def rules_page() -> str:
-    """Every shipped rule."""
-    parts = [
-        (
-            f"# Rules\n\n{_MADE}\n\n"
-            "These rules are shipped. Change them in a file of your own (`--rules FILE` or `alerter.rules`):\n\n"
-            f"```yaml\n{_OWN_FILE}```\n"
-        )
-    ]
-    for rule in load_rules(SHIPPED, ()):
-        clear = "" if rule.clear is None else f", until past {format_value(rule.clear, rule.unit)}"
-        parts.append(
-            f"## {rule.alert}\n\n"
-            f"`{rule.metric}` {rule.comparison} {format_value(rule.threshold, rule.unit)}{clear}; "
-            f"for {format_duration(rule.for_)}, kept {format_duration(rule.keep_firing_for)}; {rule.severity}.\n\n"
-            f"> {rule.summary}\n\n{rule.action}\n"
-        )
-    return "\n".join(parts)
+    return f"# DCGM's names\n\n{MADE}\n\n{_DCGM.format(labels=labels)}\n{table(('name', 'type', 'meaning'), rows)}\n"
 
 
 def settings_page() -> str:
     """Every key of the settings file."""
     parts = [
         (
-            f"# Settings\n\n{_MADE}\n\n"
+            f"# Settings\n\n{MADE}\n\n"
             "Layers, the later wins: default, file, environment variable, flag. The file is the first found of\n"
             "`--config FILE`, `./gpuwarden.yml`, `~/.config/gpuwarden/gpuwarden.yml`, `/etc/gpuwarden/gpuwarden.yml`.\n"
             "`gpuwarden config` shows what is in force and where it was written.\n"
@@ -140,7 +101,7 @@ def _setting_rows(section: str, defaults: Any) -> Iterator[tuple[str, str, str]]
         for key in path:
             holder, name = value, settings.keys_of(type(value))[str(key)]
             value = getattr(value, name)
-        yield f"`{'.'.join(map(str, (section, *path)))}`", f"`{shown(value, kind)}`", _docstring(type(holder), name)
+        yield f"`{'.'.join(map(str, (section, *path)))}`", f"`{shown(value, kind)}`", docstring(type(holder), name)
 
 
 def _entry_rows(section: str, cls: Any) -> Iterator[tuple[str, str, str]]:
@@ -151,19 +112,8 @@ def _entry_rows(section: str, cls: Any) -> Iterator[tuple[str, str, str]]:
         if dataclasses.is_dataclass(entry):
             for item in dataclasses.fields(entry):
                 default = "required" if item.default is dataclasses.MISSING else f"`{shown(item.default, None)}`"
-                meaning = _docstring(entry if isinstance(entry, type) else type(entry), item.name)
+                meaning = docstring(entry if isinstance(entry, type) else type(entry), item.name)
                 yield f"`{section}.{key}[].{item.name.removesuffix('_')}`", default, meaning
-
-
-def _docstring(cls: type, name: str) -> str:
-    """The text that stands below a field in the source."""
-    body = ast.parse(inspect.getsource(cls)).body[0]
-    assert isinstance(body, ast.ClassDef)  # noqa: S101 -- a class's source is a class
-    for field, text in itertools.pairwise(body.body):
-        named = isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and field.target.id == name
-        if named and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
-            return " ".join(str(text.value.value).split())
-    return ""
 
 
 PAGES = {"metrics.md": metrics_page, "dcgm.md": dcgm_page, "rules.md": rules_page, "settings.md": settings_page}

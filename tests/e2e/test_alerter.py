@@ -210,7 +210,7 @@ def test_a_bad_rules_file_is_refused_at_the_start_and_kept_out_on_sighup(tmp_pat
         box.smtp.wait_mails(1, 20)
         write(box.rules, QUICK)
         judge.process.send_signal(signal.SIGHUP)
-        judge.wait_for("reloaded 6 rules")
+        judge.wait_for(r"reloaded \d+ rules")
 
     write(box.rules, bad)
     checked = run("rules", "check", str(box.rules), home=tmp_path)
@@ -284,7 +284,7 @@ def test_up_supervises_both_restarts_a_child_and_ends_cleanly(tmp_path, fake_dri
         process.wait_for("1 of 1 GPUs answer.*nothing fires")
         assert of_gpu(series(url), "gpu_up", 0) == 1
         process.process.send_signal(signal.SIGHUP)
-        process.wait_for("reloaded 6 rules")
+        process.wait_for(r"reloaded \d+ rules")
         driver.upgrade()
         process.wait_for("the exporter ended with status 75; starting it again", 60)
         process.process.send_signal(signal.SIGINT)
