@@ -15,6 +15,13 @@ from alerts.notify.due import random_id
 from alerts.notify.notification import Holder, Notification
 from alerts.transport import Letter, Message, SendError
 
+_SUGGESTION = """\
+rules:
+  - override: GpuMemoryAlmostFull
+    where: {uuid: "GPU-example"}
+    above: 0.97 # or: enabled: false
+    clear: 0.97"""
+
 
 def run_mail_test(settings: MailSettings, state: Path, echo: Callable[[str], None]) -> int:
     """Send a small mail to each recipient now, saying each step; the exit status is 1 when anybody did not get it."""
@@ -51,6 +58,7 @@ def _test_message(settings: MailSettings) -> Message:
         root=identity,
         severity="info",
         summary="Test mail from gpuwarden",
+        suggestion="",
         action="Nothing: somebody ran `gpuwarden mail test`. An alert looks like this, with real readings.",
         host=platform.node(),
     )
@@ -67,6 +75,7 @@ def run_mail_preview(settings: MailSettings, out: Path, echo: Callable[[str], No
         at=firing.at + 900.0,
         value=0.52,
         summary="GPU 2 memory is 52.0 % full",
+        suggestion="",
         holders=firing.holders[:1],
     )
     try:
@@ -91,7 +100,7 @@ def _example(settings: MailSettings, now: float) -> Notification:
         started_at=now - 65.0,
         alertname="GpuMemoryAlmostFull",
         severity="critical",
-        labels=(("gpu", "2"), ("instance", "127.0.0.1:9400"), ("job", "gpuwarden")),
+        labels=(("gpu", "2"), ("instance", "127.0.0.1:9400"), ("job", "gpuwarden"), ("uuid", "GPU-example")),
         metric="gpu_memory_used_ratio",
         unit="ratio",
         comparison="above",
@@ -106,4 +115,5 @@ def _example(settings: MailSettings, now: float) -> Notification:
             Holder("815", "tritonserver", 1.75 * 2**30, "root", "inference"),
         ),
         simulated=True,
+        suggestion=_SUGGESTION,
     )

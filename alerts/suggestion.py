@@ -34,7 +34,9 @@ _NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _LONGEST_LABEL = 100
 _LONGEST_WHERE = 300
 """Characters: a line of a mail holds no more."""
-_LARGEST_NUMBER = 1e15
+_WHOLE = frozenset({"celsius", "watts"})
+"""Units of which people write no fractions."""
+_SMALLEST_NUMBER, _LARGEST_NUMBER = 1e-9, 1e15
 _LOWEST_RATIO, _HIGHEST_RATIO = 0.01, 0.99
 
 
@@ -57,8 +59,8 @@ def suggestion(rule: Rule, labels: LabelSet, value: float | None) -> str:
 
 
 def _where(rule: Rule, labels: Mapping[str, str]) -> dict[str, str] | None:
-    """The labels that pick the series out; None where they do not, or where one of them cannot be written."""
-    if CUT in labels or not {"uuid", "instance"} & labels.keys():
+    """The labels that pick the series out; None where one of them is missing or cannot be written."""
+    if CUT in labels or not (labels.get("uuid") or labels.get("instance")):
         return None
     picked = {name: labels[name] for name in _picked(rule, labels) if labels.get(name)}
     short = sum(len(name) + len(text) for name, text in picked.items()) <= _LONGEST_WHERE
@@ -89,18 +91,26 @@ def _beyond(rule: Rule, value: float | None) -> str | None:
         return None
     above = rule.comparison == "above"
     passed = max(value, rule.threshold) if above else min(value, rule.threshold)
-    if not passed or not abs(passed) <= _LARGEST_NUMBER:
+    if not _SMALLEST_NUMBER <= abs(passed) <= _LARGEST_NUMBER:
         return None
-    digits = 2 if rule.unit == "ratio" else 1 - math.floor(math.log10(abs(passed)))
-    step = 10.0**-digits
-    number = (math.ceil(passed / step + 0.5) if above else math.floor(passed / step - 0.5)) * step
-    if rule.unit == "ratio":
-        number = min(number, _HIGHEST_RATIO) if above else max(number, _LOWEST_RATIO)
-    number = round(number, digits)
+    number, digits = _step_past(passed, rule, above=above)
     changed = replace(rule, threshold=number, clear=None if rule.clear is None else number)
     if changed.holds(value, firing=True) or any(check_numbers(changed, (rule.comparison, "clear"))):
         return None
     return f"{number:.{max(digits, 0)}f}"
+
+
+def _step_past(value: float, rule: Rule, *, above: bool) -> tuple[float, int]:
+    """A short number a bit further out, and its digits after the point; the next whole one of a count is itself."""
+    if rule.unit == "count" and value.is_integer():
+        return value, 0
+    digits = 2 if rule.unit == "ratio" else 1 - math.floor(math.log10(abs(value)))
+    digits = min(digits, 0) if rule.unit in _WHOLE else digits
+    step = 10.0**-digits
+    number = (math.ceil(value / step + 0.5) if above else math.floor(value / step - 0.5)) * step
+    if rule.unit == "ratio":
+        number = min(number, _HIGHEST_RATIO) if above else max(number, _LOWEST_RATIO)
+    return round(number, digits), digits
 
 
 def _key(word: str) -> str:

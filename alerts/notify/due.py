@@ -18,7 +18,7 @@ from alerts.clean_text import one_line
 from alerts.history import series_names
 from alerts.judge import Change
 from alerts.notify.mute import Past, Verdict, judged_here
-from alerts.notify.notification import Graver, Notification, Reason
+from alerts.notify.notification import Graver, Notification
 from alerts.notify.page_facts import EVIDENCE_METRICS, LONGEST_LABEL, holders_of, host_of, is_simulated
 from alerts.placeholders import substitute
 from alerts.reading_words import reading_words
@@ -66,10 +66,10 @@ def notifications(
             mark = simulated or is_simulated(scrape) or _was_simulated(change)
             identity = new_id() if verdict.tells else ""
             if verdict.tells:
-                notification = _notification(change, change.rule, scrape, verdict.tells, verdict.over)
+                notification = _notification(change, change.rule, scrape, verdict)
                 told.append(_signed(notification, identity, recipients, simulated=mark))
             if change.state:
-                kept = replace(change, state=_remembered(change.state, scrape, verdict.over, identity, simulated=mark))
+                kept = replace(change, state=_remembered(change.state, scrape, verdict, identity, simulated=mark))
         after.append(kept)
     return told, after
 
@@ -78,16 +78,16 @@ def _was_simulated(change: Change) -> bool:
     return any(state.simulated for state in (change.previous, change.state) if state)
 
 
-def _remembered(state: State, scrape: Scrape | None, over: Past | None, identity: str, *, simulated: bool) -> State:
+def _remembered(state: State, scrape: Scrape | None, verdict: Verdict, identity: str, *, simulated: bool) -> State:
     """The state of an alert that fired or is told now: one that was told before keeps its incident."""
     known = replace(state, simulated=simulated, host=host_of(scrape) or state.host)
     if state.incident or not identity:
         return known
-    return replace(known, incident=identity, root=_root(over.state) if over else "")
+    return replace(known, incident=identity, root=_root(verdict.over.state if verdict.over else verdict.beside))
 
 
-def _root(state: State) -> str:
-    return state.root or state.incident
+def _root(state: State | None) -> str:
+    return (state.root or state.incident) if state else ""
 
 
 def _signed(notification: Notification, identity: str, recipients: Sequence[str], *, simulated: bool) -> Notification:
@@ -102,9 +102,10 @@ def _signed(notification: Notification, identity: str, recipients: Sequence[str]
     )
 
 
-def _notification(change: Change, rule: Rule, scrape: Scrape | None, reason: Reason, over: Past | None) -> Notification:
+def _notification(change: Change, rule: Rule, scrape: Scrape | None, verdict: Verdict) -> Notification:
+    over, reason = verdict.over, verdict.tells or "first"
     told_of = change.previous if change.transition == "resolved" else change.state
-    thread = over.state if over else change.previous if reason == "resolved" else None
+    ends = over.state if over else change.previous if reason == "resolved" else None
     labels = {name: one_line(value, LONGEST_LABEL) for name, value in (*change.key.labels, *rule.labels)}
     host = host_of(scrape) or (told_of.host if told_of else "") or labels.get("instance", "")
     # Without a reading of its end, a resolved alert is named as it was when it fired.
@@ -112,8 +113,8 @@ def _notification(change: Change, rule: Rule, scrape: Scrape | None, reason: Rea
     summary, action = texts(rule, known, host, labels)
     return Notification(
         id="",
-        incident=thread.incident if thread else "",
-        root=_root(thread) if thread else "",
+        incident=ends.incident if ends else "",
+        root=_root(ends or verdict.beside),
         reason=reason,
         at=change.at,
         started_at=told_of.active_at if told_of else change.at,

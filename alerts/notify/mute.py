@@ -28,11 +28,17 @@ Whether an alert ended silently (its rule or target was taken away) or is still 
 does not fire, so it mutes nobody, and it has no RESOLVED to replace.
 
 Behind Alertmanager all this is Alertmanager's (``inhibit_rules`` of its generated configuration): an alert that it
-mutes is not posted. When the grave one ends it posts that as resolved, and the lesser one as firing within its next
-``group_interval``. That is two mails, where the alerter as its own judge sends one; the second is told as lowered, in
-the thread of the first, if that ended less than ``LATELY_SECONDS`` ago. A lesser alert that was told before the grave
-one fired is not posted again, so there nobody says that it holds; its own RESOLVED comes when it ends. And Alertmanager
-does not say of an alert that it is only held, so (2) does not apply: the mail asks Prometheus for the value now.
+mutes is not posted. When the grave one ends, it posts that as resolved and the lesser one as firing, each within the
+next ``group_interval``, in any order. Where the alerter as its own judge sends one mail, that is two:
+
+- The lesser one after the end of the graver, within ``LATELY_SECONDS``: told as lowered, in the thread of the graver.
+- The lesser one before it, while the graver still counts as firing: told as first, in that thread. It cannot be called
+  lowered, since an Alertmanager without these rules posts both while both fire; and it cannot wait for the end of the
+  graver one, which is never posted where that was silenced.
+- A lesser one that was told before the grave one fired is not posted again: nobody says that it holds. Its own RESOLVED
+  comes when it ends.
+- Alertmanager does not say of an alert that it is only held, so (2) does not apply: the mail asks Prometheus for the
+  value now.
 """
 
 from collections import defaultdict
@@ -74,12 +80,13 @@ class Past:
 class Verdict:
     """What one change tells (None: nothing), and why nothing where something fired or ended.
 
-    ``over`` is the graver alert that a lowered one takes the place of.
+    ``over`` is the graver alert that a lowered one takes the place of, ``beside`` a graver one that fires too.
     """
 
     tells: Reason | None = None
     suppressed: Suppressed | None = None
     over: Past | None = None
+    beside: State | None = None
 
 
 SILENT = Verdict()
@@ -106,10 +113,15 @@ def judged_here(changes: Sequence[Change]) -> list[Verdict]:
     ]
 
 
-def judged_elsewhere(changes: Sequence[Change], lately: Mapping[AlertKey, Past]) -> list[Verdict]:
-    """What each change tells, where Alertmanager mutes; ``lately`` are alerts that were told and ended."""
+def judged_elsewhere(
+    changes: Sequence[Change], lately: Mapping[AlertKey, Past], states: Mapping[AlertKey, State]
+) -> list[Verdict]:
+    """What each change tells, where Alertmanager mutes; ``lately`` are alerts that were told and ended.
+
+    ``states`` are those before the changes.
+    """
     over = _Alerts(lately.values())
-    return [_posted(change, over.muting(change)) for change in changes]
+    return [_posted(change, over.muting(change), states) for change in changes]
 
 
 def ended_lately(changes: Iterable[Change], lately: Mapping[AlertKey, Past], now: float) -> dict[AlertKey, Past]:
@@ -131,10 +143,21 @@ def _verdict(change: Change, *, muted: bool, replaced: bool) -> Verdict:
     return Verdict("first") if _holds(change) else SILENT
 
 
-def _posted(change: Change, lately: Iterable[Past]) -> Verdict:
+def _posted(change: Change, lately: Iterable[Past], states: Mapping[AlertKey, State]) -> Verdict:
     verdict = _verdict(change, muted=False, replaced=False)
     over = max(lately, key=lambda past: past.ended_at, default=None)
-    return Verdict("lowered", over=over) if over and verdict.tells == "first" else verdict
+    if verdict.tells != "first" or change.rule is None:
+        return verdict
+    return Verdict("lowered", over=over) if over else Verdict("first", beside=_beside(change.key, change.rule, states))
+
+
+def _beside(key: AlertKey, rule: Rule, states: Mapping[AlertKey, State]) -> State | None:
+    """A graver alert on the same labels that was told and fires, as far as we know."""
+    for name in rule.muted_by:
+        state = states.get(AlertKey(name, key.labels))
+        if state and state.incident:
+            return state
+    return None
 
 
 def _fires(change: Change) -> bool:

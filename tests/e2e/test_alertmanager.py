@@ -14,6 +14,7 @@ import subprocess
 import pytest
 import yaml
 
+from alerts.alertmanager_config import alertmanager_config
 from alerts.prometheus_rules import rule_file
 from alerts.rules import SHIPPED, load_rules
 from alerts.store import FILE_NAME
@@ -60,13 +61,13 @@ def running(folder, name, *arguments):
 class Stack:
     """Two cards, exporter, Prometheus, Alertmanager, alerter and a mail server, all real but the cards."""
 
-    def __init__(self, tmp_path, fake_driver):
+    def __init__(self, tmp_path, fake_driver, quick=QUICK):
         self.home = tmp_path
         self.driver = fake_driver("rtx-3060", "rtx-3090")
         for number in (0, 1):
             self.fill(number, 0.5)
         self.smtp = SmtpServer(tmp_path / "smtp")
-        self.quick = write(tmp_path / "quick.yml", QUICK)
+        self.quick = write(tmp_path / "quick.yml", quick)
         self.secret = write(tmp_path / "secret", f"{SECRET}\n")
         self.ports = {name: free_port() for name in ("prometheus", "alertmanager", "alerter")}
         self._stack = contextlib.ExitStack()
@@ -114,8 +115,10 @@ class Stack:
             "http_config": {"authorization": {"type": "Bearer", "credentials_file": str(self.secret)}},
         }
         times = {"group_wait": "0s", "group_interval": "1s", "repeat_interval": "1h"}
+        made = yaml.safe_load(alertmanager_config(hook["url"], None, load_rules(SHIPPED, [self.quick])))
         document = {
             "route": {"receiver": "gpuwarden", "group_by": ["..."], **times},
+            "inhibit_rules": made["inhibit_rules"],
             "receivers": [{"name": "gpuwarden", "webhook_configs": [hook]}],
         }
         write(self.home / "alertmanager.yml", yaml.safe_dump(document))
@@ -139,10 +142,10 @@ class Stack:
         often = flags or ("--rules.alert.resend-delay=1s",)
         return running(self.home, "prometheus", *files, listen, "--log.level=warn", *often)
 
-    def alerts(self, state):
+    def alerts(self, state, alertname="GpuMemoryAlmostFull"):
         """The cards whose memory alert Alertmanager holds in this state."""
         found = CLIENT.get(f"{self.url('alertmanager')}/api/v2/alerts").json()
-        mine = [alert for alert in found if alert["labels"]["alertname"] == "GpuMemoryAlmostFull"]
+        mine = [alert for alert in found if alert["labels"]["alertname"] == alertname]
         return {alert["labels"]["gpu"] for alert in mine if alert["status"]["state"] == state}
 
     def silence(self, gpu):
@@ -236,3 +239,32 @@ def test_alertmanager_keeps_what_the_alerter_could_not_take(tmp_path, fake_drive
             assert CLIENT.get(f"{again.url}/-/healthy").status_code == 200
 
         assert [subject.partition("]")[0] for subject in subjects(stack)].count("[RESOLVED") == 1
+
+
+LADDER = """
+rules:
+  - {override: GpuMemoryAlmostFull, for: 1s, keep_firing_for: 1s}
+  - {override: GpuMemoryHigh, for: 3s, keep_firing_for: 1s}
+"""
+
+
+def test_a_ladder_is_one_mail_for_each_rung_that_a_card_falls(tmp_path, fake_driver):
+    """A card that fills up would be a mail for each rule about it, and one that is 84 % full would be called well."""
+    with Stack(tmp_path, fake_driver, LADDER) as stack, stack.alerter() as judge:
+        judge.wait_for("listening")
+        stack.fill(0, 0.95)
+        wait_until(lambda: "0" in stack.alerts("suppressed", "GpuMemoryHigh"), 40, stack.tail)
+        assert len(subjects(stack)) == 1
+        stack.fill(0, 0.84)
+        wait_until(lambda: len(subjects(stack)) >= 3, 40, lambda: f"{judge.output}\n{stack.tail()}")
+        stack.fill(0, 0.50)
+        wait_until(lambda: len(subjects(stack)) >= 4, 40, lambda: f"{judge.output}\n{stack.tail()}")
+
+        mails = [parsed(mail) for mail in stack.smtp.mails() if mail.recipients == ("ann@example.com",)]
+        mails = [parsed(mail) for mail in stack.smtp.mails() if mail.recipients == ("ann@example.com",)]
+        story = [(mail["X-Gpuwarden-Alert"], mail["X-Gpuwarden-Reason"]) for mail in mails]
+        grave, slight = "GpuMemoryAlmostFull", "GpuMemoryHigh"
+        assert (story[0], story[3]) == ((grave, "first"), (slight, "resolved"))
+        # Alertmanager posts each alert by itself, in any order.
+        assert story[1:3] in ([(grave, "resolved"), (slight, "lowered")], [(slight, "first"), (grave, "resolved")])
+        assert [mail["In-Reply-To"] for mail in mails] == [None, *[mails[0]["Message-ID"]] * 3]

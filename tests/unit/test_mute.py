@@ -228,6 +228,14 @@ class TestBehindAlertmanager:
             ("resolved", "Warning", "id1")
         ]
 
+    def test_the_lesser_one_before_the_end_of_the_graver_is_in_its_thread(self):
+        """Two threads would tell of one card, in an order that makes no sense, or the lesser one would be lost."""
+        box = Box(rules())
+        self.post(box, "Critical", start=NOW)
+        assert self.post(box, "Warning", start=NOW, after=60) == [("first", "Warning", "id1")]
+        assert self.post(box, "Critical", "resolved", start=NOW, end=NOW + 60) == [("resolved", "Critical", "id1")]
+        assert self.post(box, "Warning", "resolved", start=NOW, end=NOW + 90) == [("resolved", "Warning", "id1")]
+
     def test_the_labels_of_the_rule_are_no_part_of_the_identity(self):
         """The two modes would remember different alerts, or a label that changes would never let one end."""
         box = Box(rules("{override: Critical, labels: {team: vision}}"))

@@ -215,6 +215,8 @@ def test_the_first_mail_of_what_still_fires_is_kept(store):
     store.accepted(store.claim(FIRING.at), OK, 1.0)
     store.commit_round({KEY: replace(STATE, incident=FIRING.id)}, [])
     assert store.prune(FIRING.at + 1e9) == 0
+    store.commit_round({KEY: replace(STATE, incident="lowered", root=FIRING.id)}, [])
+    assert store.prune(FIRING.at + 1e9) == 0
     store.commit_round({KEY: None}, [])
     assert store.prune(FIRING.at + 1e9) == 1
 
