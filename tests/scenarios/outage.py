@@ -1,0 +1,137 @@
+"""A card fills, the exporter dies for 25 minutes, comes back, the card empties: what the two roads tell of it.
+
+The story, in minutes of scale 1 (``pace`` says what another scale does to it):
+
+1. The card goes from half full to 95 %. A mail says so.
+2. A minute later the exporter is killed, and stays dead for 25 minutes: five times as long as Prometheus remembers a
+   series, six times as long as Alertmanager keeps an alert that nobody repeats. A mail says that nothing can be read.
+3. The exporter comes back and the card is as full as before. A mail says that the exporter is back, and nothing else is
+   told: the card was not reported as well in between, nor is it now reported as full anew.
+4. Six minutes later, longer than any false end needs to come out, the card is at 50 % again. After the rule's
+   ``keep_firing_for`` a mail in the thread of the first says that it is over.
+5. Three more minutes, in which nothing may come.
+
+Each step waits for its mails on both roads before the next one begins, and goes on without them when they do not come:
+the comparison then says what is missing.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.fakes.nvml.driver import FakeDriver
+from tests.fakes.nvml.gpu import Process
+from tests.scenarios.pace import Pace
+from tests.scenarios.roads import PROMETHEUS, RECIPIENTS, ROADS, UP, Roads
+from tests.scenarios.told import Told, differences
+
+MEMORY, TARGET = "GpuMemoryAlmostFull", "TargetDown"
+STORY = [(MEMORY, "first"), (TARGET, "first"), (TARGET, "resolved"), (MEMORY, "resolved")]
+"""What each person must have been told, in this order."""
+
+MINUTE = 60.0
+OUTAGE = 25 * MINUTE
+_SLACK_SECONDS = 20.0
+"""Of the clock, for a busy machine."""
+_SECONDS_BETWEEN_LOOKS = 0.2
+_GIB = 2**30
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What every person was told by every road, and what went wrong on the way."""
+
+    mails: dict[tuple[str, str], list[Told]]
+    complaints: list[str]
+    tolerance: float
+
+    def differences(self) -> list[str]:
+        """What tells the roads apart; nothing where they told everybody the same."""
+        lines: list[str] = []
+        for person in RECIPIENTS:
+            one, other = self.mails[UP, person], self.mails[PROMETHEUS, person]
+            found = differences(one, other, ROADS, self.tolerance)
+            lines += [f"{person}:", *found] if found else []
+        return lines
+
+
+def play(home: Path, driver: FakeDriver, pace: Pace, say: Callable[[str], None]) -> Outcome:
+    """Play the story with the first card of ``driver``; ``home`` is an empty folder, ``say`` is told of each step."""
+    roads = Roads(home, driver, pace)
+    fill(driver, 0.5)
+    with roads:
+        return _played(roads, say)
+
+
+def _played(roads: Roads, say: Callable[[str], None]) -> Outcome:
+    story = _Story(roads, say)
+    for number, step in enumerate(("fill", "die", "come_back", "empty", "linger"), 1):
+        say(f"{number}. {step.replace('_', ' ')}")
+        getattr(story, step)()
+    mails = {(road, person): roads.told(road, person) for road in ROADS for person in RECIPIENTS}
+    return Outcome(mails, story.complaints, tolerance_of(roads.pace))
+
+
+def tolerance_of(pace: Pace) -> float:
+    """Seconds by which two roads may differ in when they tell: two rounds, a group interval, a busy machine."""
+    return 3 * pace.interval + pace.span(15.0) + 3.0
+
+
+def fill(driver: FakeDriver, ratio: float) -> None:
+    """Put a program on the card that holds so much of its memory."""
+    gpu = driver.gpu(0)
+    used = int(ratio * (gpu.memory_total - gpu.memory_reserved))
+    gpu.set_processes([Process(pid=4_100_000, memory=used - used % _GIB, name=b"/usr/bin/train_gpt")])
+    gpu.memory_used = used
+
+
+class _Story:
+    def __init__(self, roads: Roads, say: Callable[[str], None]) -> None:
+        self.roads, self.pace, self.say = roads, roads.pace, say
+        self.complaints: list[str] = []
+
+    def fill(self) -> None:
+        fill(self.roads.driver, 0.95)
+        self._until_told(1, 1 * MINUTE)
+        self._pause(1 * MINUTE)
+
+    def die(self) -> None:
+        lasted = self.roads.kill_exporter_for(self.pace.span(OUTAGE))
+        self.say(f"   dead for {lasted:.0f} s")
+        self._complain(self.roads.reached(lasted - 2 * self.pace.interval), "the exporter answered during its outage")
+
+    def come_back(self) -> None:
+        self._until_told(3, 1 * MINUTE)
+        self._pause(6 * MINUTE)
+
+    def empty(self) -> None:
+        fill(self.roads.driver, 0.5)
+        self._until_told(4, 5 * MINUTE)
+
+    def linger(self) -> None:
+        self._pause(3 * MINUTE)
+
+    def _until_told(self, count: int, after: float) -> None:
+        """Wait until everybody has ``count`` mails by every road, which takes ``after`` seconds of the story."""
+        patience = self.pace.span(after) + tolerance_of(self.pace) + _SLACK_SECONDS
+        enough = any(self._told() >= count for _ in self._looks(patience))
+        self._complain(not enough, f"not everybody has got {count} mails by each road")
+
+    def _pause(self, seconds: float) -> None:
+        for _ in self._looks(self.pace.span(seconds)):
+            pass
+
+    def _looks(self, seconds: float) -> Iterator[None]:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            yield
+            time.sleep(_SECONDS_BETWEEN_LOOKS)
+
+    def _told(self) -> int:
+        return min(len(self.roads.told(road, person)) for road in ROADS for person in RECIPIENTS)
+
+    def _complain(self, wrong: bool, complaint: str) -> None:
+        if wrong:
+            self.complaints.append(complaint)
+            self.say(f"   ! {complaint}")
