@@ -14,8 +14,8 @@ def test_a_card_fills_the_exporter_dies_and_comes_back_the_card_empties(tmp_path
     """Who moves from one command to the stack would get other mails, or the all-clear from a dead exporter."""
     outcome = play(tmp_path, fake_driver("rtx-3060"), A_HUNDRED_TIMES_AS_FAST, print)
 
-    assert outcome.complaints == []
-    assert outcome.differences() == []
+    assert outcome.complaints == [], outcome.logs
+    assert outcome.differences() == [], outcome.logs
     for mails in outcome.mails.values():
         assert [(mail.alert, mail.reason) for mail in mails] == STORY
         assert [mail.answers for mail in mails] == [None, None, 1, 0]

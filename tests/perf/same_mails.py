@@ -36,7 +36,8 @@ def main() -> None:
         outcome = play(Path(folder), driver, Pace(arguments.scale), say)
     say("ended")
     report(outcome, texts=arguments.texts)
-    sys.exit(not is_right(outcome))
+    if not is_right(outcome):
+        sys.exit(f"\nthe last words of every process:\n{outcome.logs}")
 
 
 def is_right(outcome: Outcome) -> bool:

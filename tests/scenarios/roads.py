@@ -10,8 +10,8 @@ That both read one exporter is what makes them comparable: the same readings at 
 
 ``up`` starts its exporter again a second after it died, then after two, four, ... thirty. So an exporter that is killed
 for 25 minutes is one that is killed again each time it comes to life, before it listens: what the kernel does to it on
-a machine that is out of memory. ``kill_exporter_for`` does that. It ends with the first start after the given time, up to thirty
-seconds later, for both roads alike.
+a machine that is out of memory. ``kill_exporter_for`` does that. It ends with the first start after the given time, up
+to thirty seconds later, for both roads alike.
 """
 
 import contextlib
