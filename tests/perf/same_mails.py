@@ -42,8 +42,8 @@ def main() -> None:
 
 def is_right(outcome: Outcome) -> bool:
     """Whether both roads told everybody the story, in the same words."""
-    stories = [[(mail.alert, mail.reason) for mail in mails] for mails in outcome.mails.values()]
-    return not outcome.complaints and not outcome.differences() and all(story == STORY for story in stories)
+    right = all(story == STORY for story in outcome.stories())
+    return right and not outcome.complaints and not outcome.differences()
 
 
 def report(outcome: Outcome, *, texts: bool) -> None:
@@ -51,10 +51,10 @@ def report(outcome: Outcome, *, texts: bool) -> None:
     for person in RECIPIENTS:
         for road in ROADS:
             print(f"\n{person} by {road}:")
-            for number, mail in enumerate(outcome.mails[road, person], 1):
-                print(f"  {number}. after {mail.came:7.1f} s, of {mail.began:7.1f} s: {mail.subject}")
+            for mail in outcome.mails[road, person]:
+                print(f"  after {mail.came:7.1f} s, true since {mail.began:7.1f} s: {mail.subject}")
                 words = mail.words
-                print("".join(f"       {line}\n" for line in (words if texts else words[:1])), end="")
+                print("".join(f"      {line}\n" for line in (words if texts else words[:1])), end="")
     apart = [*outcome.complaints, *outcome.differences()]
     print("\n" + "\n".join(apart or [f"no difference (moments may differ by {outcome.tolerance:.0f} s)"]))
     print("\nverdict: " + ("the same mails, and the right ones" if is_right(outcome) else "NOT the same right mails"))

@@ -27,8 +27,13 @@ from tests.scenarios.roads import PROMETHEUS, RECIPIENTS, ROADS, UP, Roads
 from tests.scenarios.told import Told, differences
 
 MEMORY, TARGET = "GpuMemoryAlmostFull", "TargetDown"
-STORY = [(MEMORY, "first"), (TARGET, "first"), (TARGET, "resolved"), (MEMORY, "resolved")]
-"""What each person must have been told, in this order."""
+STORY = [
+    (MEMORY, "first", None),
+    (TARGET, "first", None),
+    (TARGET, "resolved", 1),
+    (MEMORY, "resolved", 1),
+]
+"""What each person must have been told of these two, in this order: alert, reason, which mail of it is answered."""
 
 MINUTE = 60.0
 OUTAGE = 25 * MINUTE
@@ -56,6 +61,13 @@ class Outcome:
             found = differences(one, other, ROADS, self.tolerance)
             lines += [f"{person}:", *found] if found else []
         return lines
+
+    def stories(self) -> list[list[tuple[str, str, int | None]]]:
+        """What each person was told by each road, to be held against STORY."""
+        return [
+            [(mail.alert, mail.reason, mail.answers) for mail in mails if mail.alert in {MEMORY, TARGET}]
+            for mails in self.mails.values()
+        ]
 
 
 def play(home: Path, driver: FakeDriver, pace: Pace, say: Callable[[str], None]) -> Outcome:
@@ -95,7 +107,7 @@ class _Story:
 
     def fill(self) -> None:
         fill(self.roads.driver, 0.95)
-        self._until_told(1, 1 * MINUTE)
+        self._until_told(MEMORY, 1, 1 * MINUTE)
         self._pause(1 * MINUTE)
 
     def die(self) -> None:
@@ -105,23 +117,22 @@ class _Story:
             self._complain("the exporter answered during its outage")
 
     def come_back(self) -> None:
-        self._until_told(3, 1 * MINUTE)
+        self._until_told(TARGET, 2, 1 * MINUTE)
         self._pause(6 * MINUTE)
 
     def empty(self) -> None:
         fill(self.roads.driver, 0.5)
-        self._until_told(4, 5 * MINUTE)
+        self._until_told(MEMORY, 2, 5 * MINUTE)
 
     def linger(self) -> None:
         self._pause(3 * MINUTE)
 
-    def _until_told(self, count: int, after: float) -> None:
-        """Wait until everybody has ``count`` mails by every road, which takes ``after`` seconds of the story."""
-        patience = self.pace.span(after) + tolerance_of(self.pace) + _SLACK_SECONDS
-        deadline = time.monotonic() + patience
-        while self._told() < count:
+    def _until_told(self, alert: str, count: int, after: float) -> None:
+        """Wait until everybody has ``count`` mails of an alert by each road, due ``after`` seconds of the story."""
+        deadline = time.monotonic() + self.pace.span(after) + tolerance_of(self.pace) + _SLACK_SECONDS
+        while self._told(alert) < count:
             if time.monotonic() > deadline:
-                self._complain(f"not everybody has got {count} mails by each road")
+                self._complain(f"not everybody has got {count} mails of {alert} by each road")
                 return
             time.sleep(_SECONDS_BETWEEN_LOOKS)
 
@@ -129,8 +140,9 @@ class _Story:
         """Let so much of the story pass, in which what must not happen may show."""
         time.sleep(self.pace.span(seconds))
 
-    def _told(self) -> int:
-        return min(len(self.roads.told(road, person)) for road in ROADS for person in RECIPIENTS)
+    def _told(self, alert: str) -> int:
+        found = ((road, person) for road in ROADS for person in RECIPIENTS)
+        return min(sum(mail.alert == alert for mail in self.roads.told(*way)) for way in found)
 
     def _complain(self, complaint: str) -> None:
         self.complaints.append(complaint)
