@@ -8,7 +8,7 @@ from tests.scenarios.outage import MEMORY, STORY, play
 from tests.scenarios.pace import Pace
 from tests.scenarios.roads import UP
 
-pytestmark = pytest.mark.prometheus
+pytestmark = [pytest.mark.prometheus, pytest.mark.timeout(300)]
 
 A_HUNDRED_TIMES_AS_FAST = Pace(0.01)
 

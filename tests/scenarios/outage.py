@@ -12,7 +12,8 @@ The story, in minutes of scale 1 (``pace`` says what another scale does to it):
 5. Three more minutes, in which nothing may come.
 
 Each step waits for its mails on both roads before the next one begins, and goes on without them when they do not come:
-the comparison then says what is missing.
+the comparison then says what is missing. A mail that comes sooner than its rule's ``for`` or ``keep_firing_for`` allows
+is wrong even if both roads agree.
 """
 
 import time
@@ -20,6 +21,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from alerts.rules import SHIPPED, load_rules
 from tests.fakes.nvml.driver import FakeDriver
 from tests.fakes.nvml.gpu import Process
 from tests.scenarios.pace import Pace
@@ -103,46 +105,60 @@ def fill(driver: FakeDriver, ratio: float) -> None:
 class _Story:
     def __init__(self, roads: Roads, say: Callable[[str], None]) -> None:
         self.roads, self.pace, self.say = roads, roads.pace, say
+        self.rules = {rule.alert: rule for rule in load_rules(SHIPPED, [roads.rules])}
         self.complaints: list[str] = []
 
     def fill(self) -> None:
+        now = time.time()
         fill(self.roads.driver, 0.95)
-        self._until_told(MEMORY, 1, 1 * MINUTE)
+        self._until_told(MEMORY, 1, now, self.rules[MEMORY].for_)
         self._pause(1 * MINUTE)
 
     def die(self) -> None:
+        now = time.time()
         lasted = self.roads.kill_exporter_for(self.pace.span(OUTAGE))
         self.say(f"   dead for {lasted:.0f} s")
+        self._until_told(TARGET, 1, now, self.rules[TARGET].for_)
         if self.roads.reached(lasted - 2 * self.pace.interval):
             self._complain("the exporter answered during its outage")
 
     def come_back(self) -> None:
-        self._until_told(TARGET, 2, 1 * MINUTE)
+        self._until_told(TARGET, 2, time.time(), self.rules[TARGET].keep_firing_for)
         self._pause(6 * MINUTE)
 
     def empty(self) -> None:
+        now = time.time()
         fill(self.roads.driver, 0.5)
-        self._until_told(MEMORY, 2, 5 * MINUTE)
+        self._until_told(MEMORY, 2, now, self.rules[MEMORY].keep_firing_for)
 
     def linger(self) -> None:
         self._pause(3 * MINUTE)
 
-    def _until_told(self, alert: str, count: int, after: float) -> None:
-        """Wait until everybody has ``count`` mails of an alert by each road, due ``after`` seconds of the story."""
-        deadline = time.monotonic() + self.pace.span(after) + tolerance_of(self.pace) + _SLACK_SECONDS
-        while self._told(alert) < count:
+    def _until_told(self, alert: str, number: int, since: float, due: float) -> None:
+        """Wait until everybody has this mail of an alert by each road; it may not come sooner than it is due."""
+        deadline = time.monotonic() + due + tolerance_of(self.pace) + _SLACK_SECONDS
+        while any(mail is None for mail in self._mails(alert, number).values()):
             if time.monotonic() > deadline:
-                self._complain(f"not everybody has got {count} mails of {alert} by each road")
-                return
+                self._complain(f"not everybody has got mail {number} of {alert} by each road")
+                break
             time.sleep(_SECONDS_BETWEEN_LOOKS)
+        for (road, person), mail in self._mails(alert, number).items():
+            after = mail.came + self.roads.start - since if mail else due
+            if after < due - self.pace.interval:
+                self._complain(
+                    f"{person} got mail {number} of {alert} by {road} after {after:.1f} s, due at {due:.1f} s"
+                )
+
+    def _mails(self, alert: str, number: int) -> dict[tuple[str, str], Told | None]:
+        found = {(road, person): self.roads.told(road, person) for road in ROADS for person in RECIPIENTS}
+        return {
+            way: next((mail for mail in mails if (mail.alert, mail.number) == (alert, number)), None)
+            for way, mails in found.items()
+        }
 
     def _pause(self, seconds: float) -> None:
         """Let so much of the story pass, in which what must not happen may show."""
         time.sleep(self.pace.span(seconds))
-
-    def _told(self, alert: str) -> int:
-        found = ((road, person) for road in ROADS for person in RECIPIENTS)
-        return min(sum(mail.alert == alert for mail in self.roads.told(*way)) for way in found)
 
     def _complain(self, complaint: str) -> None:
         self.complaints.append(complaint)
