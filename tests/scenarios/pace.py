@@ -56,7 +56,7 @@ class Pace:
 
     def _override(self, rule: Rule) -> dict[str, Any]:
         named: dict[str, Any] = {"override": rule.alert}
-        played = rule.metric == "up" or rule.metric.startswith("gpu_")
+        played = rule.metric == "up" or rule.metric.startswith(("gpu_", "gpuwarden_exporter_"))
         if not played or (rule.window and self.scale != 1):
             return {**named, "enabled": False}
         if self.scale == 1:
