@@ -82,9 +82,9 @@ def play(home: Path, driver: FakeDriver, pace: Pace, say: Callable[[str], None])
 
 def _played(roads: Roads, say: Callable[[str], None]) -> Outcome:
     story = _Story(roads, say)
-    for number, step in enumerate(("fill", "die", "come_back", "empty", "linger"), 1):
-        say(f"{number}. {step.replace('_', ' ')}")
-        getattr(story, step)()
+    for number, step in enumerate((story.fill, story.die, story.come_back, story.empty, story.linger), 1):
+        say(f"{number}. {step.__name__.replace('_', ' ')}")
+        step()
     mails = {(road, person): roads.told(road, person) for road in ROADS for person in RECIPIENTS}
     return Outcome(mails, story.complaints, tolerance_of(roads.pace), roads.tail())
 

@@ -46,10 +46,10 @@ class Pace:
         return max(self.span(SAMPLE), _SHORTEST_SAMPLE)
 
     def rules(self) -> str:
-        """A rules file on top of the shipped ones: their spans scaled, those on the machine itself switched off.
+        """A rules file on top of the shipped ones: their spans scaled, and off what is no part of a scenario.
 
-        How full its main memory and its disks are is no part of a scenario. A rule that looks back over a window has
-        none that scales.
+        That is what rules say of the machine on which it is played, and of the two alerters, of which each road has
+        its own. A rule that looks back over a window is played at scale 1 only: its window is no span of waiting.
         """
         shipped = {rule.alert: self._override(rule) for rule in load_rules(SHIPPED, [])}
         return yaml.safe_dump({"rules": [entry for entry in shipped.values() if len(entry) > 1]}, sort_keys=False)
