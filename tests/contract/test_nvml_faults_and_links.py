@@ -100,6 +100,26 @@ def test_vgpu_licence(reading, licence, shown):
     assert reading("rtx-3090", prepare=prepare)[0]["vgpu_licensed"] == shown
 
 
+@pytest.mark.parametrize(("used", "most"), [(0, 16), (16, 0), (0, 0)])
+def test_a_link_without_lanes_is_no_reading(reading, used, most):
+    """A card in a virtual machine that cannot see its link would be reported as badly seated."""
+
+    def prepare(gpu):
+        gpu.pcie_link_width, gpu.pcie_link_width_max, gpu.utilization_gpu = used, most, 100
+
+    gpu = reading("rtx-3090", prepare=prepare)[0]
+    assert (gpu["pcie_link_width_ratio"], gpu["pcie_link_width_working_ratio"]) == (None, None)
+
+
+def test_the_width_of_a_working_card_is_published(reading):
+    """A card that works through a quarter of its lanes would never be told of."""
+
+    def prepare(gpu):
+        gpu.pcie_link_width, gpu.pcie_link_width_max, gpu.utilization_gpu = 4, 16, 100
+
+    assert reading("rtx-3090", prepare=prepare)[0]["pcie_link_width_working_ratio"] == 0.25
+
+
 @pytest.mark.parametrize("code", [Return.NOT_SUPPORTED, Return.INVALID_ARGUMENT])
 def test_an_id_that_the_card_does_not_know_is_asked_once_and_costs_no_other(fake_driver, code):
     """An older driver would refuse the whole call for the ids that came after it, or be asked for them every second."""

@@ -73,7 +73,8 @@ def _one_fan(device: Device) -> tuple[Value, ...]:
 
 def _link_width(device: Device) -> tuple[Value, ...]:
     used, most = device.pcie_link_width()
-    return (Value("pcie_link_width_ratio", within(used / most, 0, 1) if most else None),)
+    # A virtual machine may not see the link: no lanes at all is no reading.
+    return (Value("pcie_link_width_ratio", within(used / most, 0, 1) if most and used else None),)
 
 
 def _licence(device: Device) -> tuple[Value, ...]:
