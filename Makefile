@@ -7,7 +7,7 @@ DEV := $(VENV)/.dev
 WORKERS ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-all test-gpu check generate bench bench-abuse bench-spikes bench-rules differential soak clean
+.PHONY: help run demo test test-all test-gpu check generate bench bench-abuse bench-spikes bench-rules differential same-mails soak clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -72,6 +72,9 @@ differential: $(DEV) ## Whether 10,000 random rules fire in the same minutes her
 
 soak: $(DEV) ## Whether the exporter's memory stays flat over a million samples
 	@$(BIN)/python -m tests.perf.exporter_soak
+
+same-mails: $(DEV) ## Whether both roads tell the same of a 25-minute outage, as it happens, in three quarters of an hour
+	@$(BIN)/python -m tests.perf.same_mails
 
 clean: ## Remove what the targets made
 	rm -rf $(VENV) build dist

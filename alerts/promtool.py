@@ -40,7 +40,5 @@ def check_tests(rule_files: dict[str, str], tests: str) -> str:
         except subprocess.TimeoutExpired as error:
             message = f"promtool did not end within {_LONGEST_RUN:g} s"
             raise PromtoolError(message) from error
-    said = ended.stdout + ended.stderr
-    return (
-        "" if ended.returncode == 0 and "SUCCESS" in said else said.strip() or f"promtool ended with {ended.returncode}"
-    )
+    said = "\n".join(line for line in (ended.stdout + ended.stderr).splitlines() if line.strip())
+    return "" if ended.returncode == 0 and "SUCCESS" in said else said or f"promtool ended with {ended.returncode}"

@@ -73,8 +73,9 @@ class Definition(Terms):
     """How long it must be true before the alert fires."""
     keep_firing_for: Duration = _AT_ONCE
     """How long it must be false before the alert ends."""
-    when_gone: WhenGone = "hold"
-    """What a firing alert does when its target answers without the series: `hold`, or `end`."""
+    when_gone: WhenGone | None = None
+    """What a firing alert does when its target answers without the series: `hold`, or `end`. Without it, `end` where
+    series come and go with processes (a label `pid`), else `hold`."""
     severity: Severity
     """`critical`, `warning` or `info`."""
     labels: Mapping[str, str] = field(default_factory=dict[str, str])

@@ -115,7 +115,7 @@ def check_together(rule: Definition) -> Iterator[Finding]:
     for key in ("over", "predict", "quantile", "least_count"):
         if getattr(rule, key) is not None:
             yield key, f"has no meaning with {comparison!r}", "leave it out"
-    if comparison == "absent" and rule.when_gone != "hold":
+    if comparison == "absent" and rule.when_gone is not None:
         yield "when_gone", "has no meaning with 'absent': a target that answers always says which", "leave it out"
 
 

@@ -83,9 +83,16 @@ def define(content: Definition, where: Mapping[str, str]) -> Rule:
         skip_when=content.skip_when,
         labels=tuple(sorted(content.labels.items())),
         muted_by=content.muted_by,
-        ends_when_gone=content.when_gone == "end",
+        ends_when_gone=_ends_when_gone(content),
         where=found,
     )
+
+
+def _ends_when_gone(content: Definition) -> bool:
+    if content.when_gone is not None:
+        return content.when_gone == "end"
+    known = CATALOG.get(content.metric)
+    return known is not None and "pid" in known.labels
 
 
 def change(rule: Rule, content: Override, *, clears: bool) -> Rule:

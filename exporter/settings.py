@@ -79,7 +79,7 @@ class ExporterSettings:
     state: str | None = None
     """Folder of what must survive (known cards, energy); by default below the user's state folder."""
     expect_gpus: int | Literal["auto"] = "auto"
-    """How many cards should be here; `auto` is as many as have been seen and not forgotten."""
+    """How many cards should be here; `auto` is as many as have been seen and not forgotten, 0 a machine without any."""
     process_limit: int = 64
     """Processes shown of each card, the largest first; the rest is summed."""
     web_config: str | None = None

@@ -1,7 +1,9 @@
 """What Prometheus knows of the targets of some alerts, by its HTTP API, put into their notifications.
 
 One instant query for each target brings host name, simulation, memory holders and the values of the alerts' own
-metrics. All of it together has one short deadline: what has not come by then is left out, and the mail goes without it.
+metrics. A target that does not answer any more has none of these; who it is, it said before, so a second query looks
+back for that. All of it together has one short deadline: what has not come by then is left out, and the mail goes
+without it.
 """
 
 import asyncio
@@ -17,7 +19,7 @@ import httpx
 
 from alerts.notify.evidence import with_evidence
 from alerts.notify.notification import Notification
-from alerts.notify.page_facts import EVIDENCE_METRICS
+from alerts.notify.page_facts import EVIDENCE_METRICS, IDENTITY_METRICS
 from alerts.posted_identity import find_rule
 from alerts.promql import quote
 from alerts.rule import Rule
@@ -28,6 +30,8 @@ from gpuwarden.errors import GpuwardenError
 DEADLINE_SECONDS = 3.0
 """For all queries of one batch of notifications together."""
 MOST_BYTES = 8 * 2**20
+REMEMBERED = "1h"
+"""How far back a target's name is looked for: longer than most rules wait before they call it down."""
 
 _AT_ONCE = 4
 _HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity"}
@@ -69,7 +73,10 @@ class PrometheusEvidence:
         async def ask(client: httpx.AsyncClient, target: Target, names: set[str]) -> None:
             try:
                 async with turns:
-                    found[target] = await self._ask(client, target, names)
+                    found[target] = self._scrape(target, await self._ask(client, query_of(target, names)))
+                    if not IDENTITY_METRICS & found[target].samples.keys():
+                        past = await self._ask(client, past_query_of(target, IDENTITY_METRICS))
+                        found[target] = self._scrape(target, {**past, **found[target].samples})
             except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, EvidenceError) as failure:
                 troubles.append(" ".join(str(failure).split())[:200] or type(failure).__name__)
 
@@ -84,9 +91,12 @@ class PrometheusEvidence:
         self._note(troubles[0] if troubles else "")
         return found
 
-    async def _ask(self, client: httpx.AsyncClient, target: Target, names: set[str]) -> Scrape:
-        body, query = bytearray(), {"query": query_of(target, names)}
-        async with client.stream("POST", self._url, data=query, headers=_HEADERS) as response:
+    def _scrape(self, target: Target, samples: Mapping[str, tuple[Sample, ...]]) -> Scrape:
+        return Scrape(self._named, *target, at=0.0, samples=MappingProxyType(dict(samples)))
+
+    async def _ask(self, client: httpx.AsyncClient, query: str) -> Mapping[str, tuple[Sample, ...]]:
+        body = bytearray()
+        async with client.stream("POST", self._url, data={"query": query}, headers=_HEADERS) as response:
             if response.status_code != HTTPStatus.OK:
                 message = f"answered {response.status_code} {response.reason_phrase}".rstrip()
                 raise EvidenceError(message)
@@ -95,7 +105,7 @@ class PrometheusEvidence:
                 if len(body) > MOST_BYTES:
                     message = f"answered with more than {MOST_BYTES // 2**20} MiB"
                     raise EvidenceError(message)
-        return Scrape(self._named, *target, at=0.0, samples=parse_answer(bytes(body)))
+        return parse_answer(bytes(body))
 
     def _note(self, trouble: str) -> None:
         if trouble and trouble != self._trouble:
@@ -110,6 +120,11 @@ def query_of(target: Target, names: Iterable[str]) -> str:
     job, instance = target
     matchers = [f"__name__=~{quote('|'.join(sorted(names)))}", f"instance={quote(instance)}"]
     return f"{{{', '.join([*matchers, *([f'job={quote(job)}'] if job else [])])}}}"
+
+
+def past_query_of(target: Target, names: Iterable[str]) -> str:
+    """The last value within ``REMEMBERED`` of all series of these names that the target had."""
+    return f"last_over_time({query_of(target, names)}[{REMEMBERED}])"
 
 
 def parse_answer(body: bytes) -> Mapping[str, tuple[Sample, ...]]:

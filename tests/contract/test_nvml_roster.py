@@ -5,7 +5,7 @@ import json
 import pytest
 
 from exporter.known_cards import FILE, KnownCards
-from tests.contract.nvml_child import Sampling
+from tests.contract.nvml_child import Sampling, health
 from tests.fakes.nvml.codes import Return
 
 
@@ -81,6 +81,15 @@ def test_a_number_of_cards_can_be_demanded(fake_driver):
     driver = fake_driver("rtx-3060")
     with Sampling(driver.environment(), expected=4) as child:
         assert child.until_up(True)["expected"] == 4
+
+
+@pytest.mark.parametrize(("expected", "well"), [(0, True), (None, False)])
+def test_a_machine_without_cards_is_well_where_that_is_said(fake_driver, expected, well):
+    """A file server among the watched machines would have an alert for ever, or a GPU box without its cards none."""
+    driver = fake_driver()
+    with Sampling(driver.environment(), expected=expected) as child:
+        found = child.until(lambda found: health(found, "nvml")["detail"] == "the driver shows no GPU")
+    assert (health(found, "nvml")["up"], found["expected"]) == (well, expected)
 
 
 def test_integrated_energy_goes_on_after_a_restart(fake_driver, state):

@@ -36,6 +36,8 @@ def test_prometheus_judges_the_shipped_rules_alike(file):
 MINE = """
 rules:
   - {alert: Full, metric: gpu_memory_used_ratio, above: 0.9, severity: critical, labels: {team: a}, summary: s}
+  - {alert: Down, metric: up, equals: 0, severity: info, summary: s}
+  - {alert: Nothing, metric: gpu_up, absent: true, where: {gpu: "3"}, severity: info, summary: s}
   - {override: Full, where: {gpu: "1"}, severity: warning, labels: {team: b}}
   - {alert: Twice, metric: gpu_ecc_errors_total, above: 2, severity: info, summary: s}
   - {alert: Sum, expr: "sum by (instance) (gpu_memory_used_ratio) > 1.8", severity: info, labels: {team: c}, summary: s}
@@ -49,9 +51,13 @@ tests:
       gpu_memory_used_ratio{gpu="1"}: 0.95x11
       gpu_ecc_errors_total{gpu="0", severity="corrected"}: 0+1x11
       up: 1x9 0 1
+      up{job="node"}: 0x5
+      gpu_up{gpu="3"}: _ 1 _
     firing:
       Full{gpu="0"}: 1m..2m15s, 3m..
       Twice: 45s..
+      Down: 2m30s..2m45s
+      Nothing: 0s..15s, 30s..
       Sum{instance="test:9400"}: 1m..2m, 3m..
 """
 

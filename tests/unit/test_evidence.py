@@ -58,7 +58,7 @@ USUAL = answer(
 
 @contextmanager
 def answering(body, status=200, wait=0.0):
-    """A server that answers so; yields its URL and the queries that came."""
+    """A server that answers so, to each query by ``body`` where that is a function; yields its URL and the queries."""
     queries = []
     release = threading.Event()
 
@@ -69,7 +69,7 @@ def answering(body, status=200, wait=0.0):
             release.wait(wait)
             self.send_response(status)
             self.end_headers()
-            self.wfile.write(body)
+            self.wfile.write(body(queries[-1]) if callable(body) else body)
 
         def log_message(self, *_):
             pass
@@ -161,6 +161,35 @@ def test_the_host_goes_into_the_texts():
         (found,) = enriched(url, disk)
 
     assert found.summary == "File system /data on trainer is 96.0 % full"
+
+
+def test_a_target_that_is_down_is_named_as_it_was():
+    """The mail about a dead machine would name an address, and a dead demo's mail would pass for a real one."""
+    down = replace(FULL, alertname="TargetDown", metric="up", labels=tuple(sorted(OWN.items())), value=0.0)
+
+    def stale(query):
+        return USUAL if query.startswith("last_over_time") else answer(("up", {}, "0"))
+
+    with answering(stale) as (url, queries):
+        (found,) = enriched(url, down)
+
+    assert (found.host, found.simulated, found.holders) == ("trainer", True, ())
+    assert queries[1] == (
+        'last_over_time({__name__=~"gpuwarden_exporter_simulated|host_info", instance="box:9400", job="gpuwarden"}[1h])'
+    )
+
+
+def test_a_past_that_cannot_be_read_costs_only_the_name():
+    """Half an answer of Prometheus would cost the mail its value."""
+    over = replace(OVER, alertname="TargetDown", metric="up", labels=tuple(sorted(OWN.items())))
+
+    def half(query):
+        return b"no" if query.startswith("last_over_time") else answer(("up", {}, "1"))
+
+    with answering(half) as (url, _):
+        (found,) = enriched(url, over)
+
+    assert found.value == 1.0
 
 
 def test_many_alerts_of_one_target_are_one_query():

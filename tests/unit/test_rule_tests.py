@@ -156,6 +156,15 @@ def test_two_targets_are_two():
     assert failed(series, {"Full": "2m..", "Down": "never", 'Down{instance="b:1"}': "0s.."}) == []
 
 
+def test_another_job_is_not_a_target_of_ours():
+    """A test says that a rule fires for a node exporter that is down, which it never does in Prometheus."""
+    series = {'up{job="node"}': "0x3", "up": "1"}
+    assert failed(series, {"Down": "never", "NoCards": "0s.."}) == []
+    assert failed(series, {'Down{job="node"}': "0s.."}) == [
+        't.yml:8: n: Down{job="node"} is judged on no series of the test, expected 0s..'
+    ]
+
+
 def test_windows_are_whole_from_the_start_and_time_begins_at_nought():
     """A test of a rule with a window waits for minutes in which Prometheus judges."""
     series = {'gpu_xid_errors_total{gpu="0", xid="79"}': "0 1 1 1 1 1", "host_boot_timestamp_seconds": "-120"}

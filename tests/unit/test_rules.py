@@ -174,6 +174,14 @@ def test_foreign_metrics_with_a_unit():
     assert (rule.unit, rule.metric) == ("ratio", "vllm:cache")
 
 
+def test_what_comes_and_goes_with_a_process_ends_with_it():
+    """A rule on one process fires for ever after the process has ended."""
+    lines = "metric: gpu_process_memory_used_bytes, above: 1, severity: info, summary: s"
+    (by_itself,) = load(f"rules: [{{alert: P, {lines}}}]")
+    (told,) = load(f"rules: [{{alert: P, when_gone: hold, {lines}}}]")
+    assert (by_itself.ends_when_gone, told.ends_when_gone, load(BASE)[0].ends_when_gone) == (True, False, False)
+
+
 def test_budget_ratio_may_pass_one():
     """A workload that takes one and a half times its budget cannot have a rule."""
     (rule,) = load(
