@@ -147,7 +147,7 @@ def check_muting(rule: Rule, others: Mapping[str, Sequence[Rule]]) -> Iterator[F
             yield "muted_by", f"{name[:100]} is muted by {rule.alert} in turn, so both could be silent at once", ""
         elif any(shared_labels(rule, other) is None for other in found):
             message = f"nothing is known of the labels that {rule.alert} and {name} share"
-            yield "muted_by", message, "both need a metric of gpuwarden, or the same one"
+            yield "muted_by", message, "both need a metric of gpuwarden"
 
 
 def _silencers(name: str, rules: Mapping[str, Sequence[Rule]]) -> set[str]:

@@ -14,6 +14,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import lru_cache
 
 import yaml
 
@@ -113,6 +114,7 @@ def _step_past(value: float, rule: Rule, *, above: bool) -> tuple[float, int]:
     return round(number, digits), digits
 
 
+@lru_cache(maxsize=1000)
 def _key(word: str) -> str:
     """A word that YAML reads as this text: some mean something else (``on``, ``Null``)."""
     return word if yaml.safe_load(word) == word else _text(word)

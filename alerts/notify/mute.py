@@ -124,11 +124,12 @@ def judged_elsewhere(
     return [_posted(change, over.muting(change), states) for change in changes]
 
 
-def ended_lately(changes: Iterable[Change], lately: Mapping[AlertKey, Past], now: float) -> dict[AlertKey, Past]:
-    """``lately`` after these changes, without what ended too long ago."""
+def ended_lately(changes: Sequence[Change], lately: Mapping[AlertKey, Past], now: float) -> dict[AlertKey, Past]:
+    """``lately`` after these changes, without what fires again or ended too long ago."""
+    again = {change.key for change in changes if change.transition == "fired"}
     ended = [change for change in changes if change.transition == "resolved" and _was_told(change)]
     found = {**lately, **{change.key: _past(change) for change in ended}}
-    return {key: past for key, past in found.items() if 0 <= now - past.ended_at < LATELY_SECONDS}
+    return {key: past for key, past in found.items() if key not in again and 0 <= now - past.ended_at < LATELY_SECONDS}
 
 
 def _verdict(change: Change, *, muted: bool, replaced: bool) -> Verdict:

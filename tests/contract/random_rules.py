@@ -170,7 +170,7 @@ def random_rules(source: random.Random, count: int, *, windows: bool) -> tuple[R
     for number in range(count):
         entry = {"alert": f"R{number}", "severity": source.choice(["critical", "warning", "info"]), "summary": "s"}
         entry |= _compared(source, windows=windows)
-        entries.append(entry | _around(source))
+        entries.append(entry | _around(source, may_be_gone="absent" not in entry))
         entry = entries[-1]
         if source.random() < 0.3 and not ("absent" in entry and "where" in entry):
             entries += _overrides(source, entry)
@@ -238,14 +238,14 @@ def _quantile(source: random.Random) -> dict:
     return _of(HISTOGRAM) | shares | over | _between(source, [0.3001, 1.2001, 1.9001, 3.1001])
 
 
-def _around(source: random.Random) -> dict:
+def _around(source: random.Random, *, may_be_gone: bool) -> dict:
     times = ["0s", "0s", "30s", "1m", "90s", "2m"]
     found: dict = {"for": source.choice(times), "keep_firing_for": source.choice([*times, "3m", "5m"])}
     if source.random() < 0.2:
         found["where"] = {"instance": source.choice(["box:9400", "!box:9400", "=~b.*", "=~box.*|lab.*"])}
     if source.random() < 0.2:
         found["labels"] = {"team": "vision"}
-    if source.random() < 0.3:
+    if source.random() < 0.3 and may_be_gone:
         found["when_gone"] = "end"
     return found
 
@@ -254,7 +254,9 @@ def _overrides(source: random.Random, entry: dict) -> list[dict]:
     """For some of the cards: other waits, other labels, or nothing at all."""
     label = "instance" if "absent" in entry else source.choice(["gpu", "uuid"])
     where = {label: {"instance": "=~bag.*", "gpu": "1", "uuid": "=~box.|bag1"}[label]}
-    changes = [{"enabled": False}, {"for": "1m", "keep_firing_for": "0s"}, {"severity": "info", "when_gone": "hold"}]
+    changes = [{"enabled": False}, {"for": "1m", "keep_firing_for": "0s"}, {"severity": "info"}]
+    if "absent" not in entry:
+        changes.append({"when_gone": "hold", "labels": {"team": "night"}})
     found = [{"override": entry["alert"], "where": where} | source.choice(changes)]
     if label == "gpu" and source.random() < 0.5:
         found.append({"override": entry["alert"], "where": {"uuid": "!bag0", "gpu": "0"}, "for": "30s"})

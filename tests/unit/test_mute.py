@@ -236,6 +236,14 @@ class TestBehindAlertmanager:
         assert self.post(box, "Critical", "resolved", start=NOW, end=NOW + 60) == [("resolved", "Critical", "id1")]
         assert self.post(box, "Warning", "resolved", start=NOW, end=NOW + 90) == [("resolved", "Warning", "id1")]
 
+    def test_a_graver_one_that_fires_again_is_not_over(self):
+        """A card that is 95 % full would be called no longer critical."""
+        box = Box(rules())
+        self.post(box, "Critical", start=NOW)
+        self.post(box, "Critical", "resolved", start=NOW, end=NOW + 1)
+        assert self.post(box, "Critical", start=NOW + 30, after=30) == [("first", "Critical", "id3")]
+        assert self.post(box, "Warning", start=NOW) == [("first", "Warning", "id3")]
+
     def test_the_labels_of_the_rule_are_no_part_of_the_identity(self):
         """The two modes would remember different alerts, or a label that changes would never let one end."""
         box = Box(rules("{override: Critical, labels: {team: vision}}"))
