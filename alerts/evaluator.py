@@ -20,9 +20,8 @@ held         firing                 firing                  held, or resolved (2
 3. Unknown takes the place of true: the hold begins anew at the next false reading, because ``keep_firing_for`` asks for
    an unbroken false. The generated Prometheus expression holds a missing series in the same way.
 
-Some series end for good: a disk is unmounted, a workload group has no process left. Where the rule ``ends_when_gone``
-and the target answers without a number for the series, that is not unknown but false, and the alert ends
-(``series_gone``) without a last reading.
+Some series end for good: a disk is unmounted, a card is taken out and forgotten. Who hands in the reading says so
+(``gone``); then it is not unknown but false, and the alert ends (``series_gone``) without a last reading.
 
 Time that nobody watched counts for nothing. Between two readings at most ``max_gap`` seconds count towards ``for`` and
 ``keep_firing_for``: after a suspend or a restart the clocks go on where they stood. After an outage longer than an hour
@@ -71,7 +70,7 @@ def step(
 ) -> Step:
     """Judge one reading at ``now`` (Unix seconds); ``max_gap`` is about two rounds, in seconds.
 
-    ``gone`` says that the target answered without the series.
+    ``gone`` says that the series has ended for good.
     """
     value = None if reading is None or math.isnan(reading) else reading
     if state is None:
@@ -82,7 +81,7 @@ def step(
             return _inactive(rule, value, now)
         return _pending(rule, value, _watched_only(state, now, max_gap), now)
     watched = _watched_only(state, now, max_gap)
-    if value is None and gone and rule.ends_when_gone:
+    if value is None and gone:
         return _ended(rule, replace(watched, seen_at=now, unknown_since=None), now, "series_gone", at_once=unwatched)
     return _firing(rule, value, watched, now, unwatched=unwatched)
 

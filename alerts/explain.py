@@ -172,7 +172,8 @@ def _unread(rule: Rule) -> str:
         return "while the target does not answer, what fires is held"
     if rule.ends_when_gone:
         return "a firing alert ends when its target answers without the series, and is held while that does not answer"
-    return "what fires is held, with an unknown value; what was about to fire must begin anew"
+    held = "what fires is held, with an unknown value; what was about to fire must begin anew"
+    return f"{held}; it ends when the exporter is told to forget the card" if rule.judges_cards else held
 
 
 def _muted(rule: Rule) -> str:

@@ -5,6 +5,10 @@ remembered series without a sample is unknown: its target failed, or its card va
 means. ``up`` is in every scrape, failed or not, so a rule on ``up`` always has a reading. A rule with ``expr`` is for
 Prometheus to judge.
 
+A series has ended for good (``gone``) when its target answers without a number for it and either the rule ends then, or
+it is a card's and the exporter does not count that card in ``gpu_up`` any more: a card stands there until somebody
+tells the exporter to forget it.
+
 States end here without a transition, so without a mail, when there is nothing left to judge them: the rule was removed
 or renamed, an override took the series out of it, or the target is no longer configured.
 """
@@ -36,6 +40,9 @@ Reason = Literal[
     "posted_resolved",
     "superseded",
 ]
+
+CARDS = "gpu_up"
+"""Has a series for each card that the exporter knows, lost ones too."""
 
 NOTHING_KEPT = History()
 """For rules that do not look back."""
@@ -80,7 +87,7 @@ def judge(
     remembered: dict[str, dict[LabelSet, State]] = defaultdict(dict)
     for key, state in states.items():
         remembered[key.alertname][key.labels] = state
-    targets = {(scrape.job, scrape.instance): scrape.error is None for scrape in scrapes}
+    targets = {(scrape.job, scrape.instance): scrape for scrape in scrapes}
     changes: list[Change] = []
     for alertname, variants in _by_name(rules).items():
         known = remembered.pop(alertname, {})
@@ -92,7 +99,7 @@ def judge(
             if state and (lost := _lost(rule, labels, targets)):
                 changes.append(_dropped(rule, key, state, lost, now))
             elif rule:
-                gone = value is not None and math.isnan(value) and targets.get(_target(labels), False)
+                gone = value is not None and math.isnan(value) and _gone(rule, labels, targets.get(_target(labels)))
                 changes.extend(_judged(rule, key, value, state, now, max_gap, gone=gone))
     for alertname, known in remembered.items():
         changes.extend(_dropped(None, AlertKey(alertname, item), known[item], "rule_removed", now) for item in known)
@@ -136,6 +143,16 @@ def _lost(rule: Rule | None, labels: LabelSet, targets: Container[tuple[str, str
     if rule is None:
         return "series_excluded"
     return None if _target(labels) in targets else "target_removed"
+
+
+def _gone(rule: Rule, labels: LabelSet, scrape: Scrape | None) -> bool:
+    if scrape is None or scrape.error is not None:
+        return False
+    return rule.ends_when_gone or (rule.judges_cards and dict(labels).get("uuid", "") not in _cards(scrape))
+
+
+def _cards(scrape: Scrape) -> set[str]:
+    return {dict(sample.labels).get("uuid", "") for sample in scrape.samples.get(CARDS, ())}
 
 
 def _target(labels: LabelSet) -> tuple[str, str]:

@@ -8,7 +8,8 @@ of the metric, FIRING what of this rule fires since the last evaluation, under t
 3. ``FIRING * NaN unless ALL >= -Inf and on (job, instance) up``: unknown is not resolved. While a firing alert's series
    is missing (a stale marker: its target failed, its card vanished) or is not a number, it is held, and its value is
    NaN: the last number would be a lie. ``up`` lasts as long as a target is configured, so what watched a machine that
-   was taken away ends with it. A rule that ends when its series is gone asks for ``up == 0`` here.
+   was taken away ends with it. A rule that ends when its series is gone asks for ``up == 0`` here, and one on cards
+   for either that or the card's ``gpu_up``, which the exporter publishes until it is told to forget the card.
 
 FIRING is ``ALERTS``, which Prometheus writes for each alert at each evaluation and ends with a stale marker. It carries
 the alert's own labels too; they are taken off. A metric with a label of the same name (``severity`` of
@@ -24,6 +25,7 @@ the same targets as without Prometheus. So does one on what is absent.
 from collections.abc import Iterable, Sequence
 
 from alerts.history import series_names
+from alerts.judge import CARDS
 from alerts.matchers import Matcher, Operator
 from alerts.promql import quote, selected, selector
 from alerts.rule import Rule
@@ -40,6 +42,7 @@ _OPERATORS = {"above": ">", "below": "<", "equals": "==", "within": "<", "older"
 _INVERSE: dict[Operator, Operator] = {"=": "!=", "!=": "=", "=~": "!~", "!~": "=~"}
 _BY_SCRAPER = frozenset(row.name for row in SCRAPE_ROWS)
 _TARGET = "on (job, instance)"
+_CARD = "on (job, instance, uuid)"
 
 
 def expression(rule: Rule) -> str:
@@ -53,9 +56,8 @@ def expression(rule: Rule) -> str:
     if rule.clear is not None and rule.clear != rule.threshold:
         parts.append(f"({everything} {operator} {number_text(rule.clear)}\n  and {_without_own_labels(rule, firing)})")
     if rule.metric not in _BY_SCRAPER:
-        silent = "up == 0" if rule.ends_when_gone else "up"
         held = f"{_without_own_labels(rule, f'{firing} * NaN')}\n  unless {everything} >= -Inf"
-        parts.append(f"({held}\n  and {_TARGET} {silent})")
+        parts.append(f"({held}\n  and {_still_there(rule, firing)})")
     return "\nor\n".join(parts)
 
 
@@ -75,6 +77,15 @@ def _absence(rule: Rule) -> str:
     name = series_names(rule.metric, rule.window)[-1]
     held = f"{_without_own_labels(rule, f'{_firing(rule)} * NaN')}\n  unless {_TARGET} up == 1"
     return f"{targets} == 1\n  unless {_TARGET} {selector(name, rule.sought)}\nor\n({held}\n  and {_TARGET} up)"
+
+
+def _still_there(rule: Rule, firing: str) -> str:
+    """What must be true for a firing alert to be held while its series has no number."""
+    if rule.ends_when_gone:
+        return f"{_TARGET} up == 0"
+    if rule.judges_cards:
+        return f"{_CARD} ({CARDS} or ({firing} and {_TARGET} up == 0))"
+    return f"{_TARGET} up"
 
 
 def _where(rule: Rule) -> tuple[Matcher, ...]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from alerts.matchers import Matcher, matches
 from alerts.notify.notification import Comparison, Severity
 from alerts.windows import Window
+from gpuwarden.catalog import CATALOG
 from gpuwarden.units import Unit
 
 TARGET_LABELS = ("job", "instance")
@@ -64,6 +65,12 @@ class Rule:
         if self.comparison in _BELOW:
             return value < limit
         return value == limit if self.comparison in {"equals", "absent"} else value > limit
+
+    @property
+    def judges_cards(self) -> bool:
+        """Whether each series is of one card, which the exporter counts in ``gpu_up`` until it is told to forget it."""
+        known = CATALOG.get(self.metric)
+        return known is not None and "uuid" in known.labels and self.comparison != "absent"
 
     @property
     def compares_last_value(self) -> bool:

@@ -14,6 +14,7 @@
    ``gpuwarden`` and the instance ``test:9400``. The test is as long as its longest series; a shorter one goes on with
    its last value.
 3. ``up`` is 1 for each target, unless the test has a series ``up`` for it. While that is 0 nothing else is read there.
+   So is ``gpu_up`` for each card that has series.
 4. A time stamp is in seconds from minute 0 on: 300 is five minutes after the start, -60 a minute before it.
 5. ``firing`` says for each alert it names when it fires, at every step of the test: ``never``, or spans such as
    ``3m..17m, 20m..``; at 3m it fires, at 17m no longer. Alerts that are not named may do as they like.
@@ -26,6 +27,7 @@ Every scalar is read as it is written: YAML would take ``0x5`` for the number 5.
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from alerts.judge import CARDS
 from alerts.rule import TARGET_LABELS, Rule
 from alerts.rule_checks import labels_of
 from alerts.rule_test import Expectation, RuleTest, Series, parse_spans
@@ -41,6 +43,7 @@ from gpuwarden.units import Duration, format_duration
 TARGET = {"job": JOB, "instance": "test:9400"}
 """Where a series comes from that says nothing about it."""
 
+_CARD_LABELS = frozenset({*TARGET_LABELS, "gpu", "uuid"})
 _LONGEST_INTERVAL = 240.0
 _HISTOGRAM_PARTS = ("_bucket", "_count", "_sum")
 _DEFAULT_INTERVAL = Duration(60.0)
@@ -179,12 +182,28 @@ def _is_part(metric: str, part: str) -> bool:
 
 
 def _complete(series: Sequence[Series]) -> tuple[Series, ...]:
-    """With an ``up`` for each target, and all of one length."""
+    """With an ``up`` for each target, a ``gpu_up`` for each card, and all of one length."""
     targets = dict.fromkeys(one.target for one in series)
     known = {one.target for one in series if one.metric == "up"}
     ups = [Series("up", target, (1.0,)) for target in targets if target not in known]
     steps = max((len(one.values) for one in series), default=0)
     return tuple(
         Series(one.metric, one.labels, (*one.values, *[one.values[-1]] * (steps - len(one.values))))
-        for one in (*series, *ups)
+        for one in (*series, *ups, *_cards(series))
     )
+
+
+def _cards(series: Sequence[Series]) -> list[Series]:
+    """A ``gpu_up`` for each card that has series but none of these."""
+    written = {_card(one.labels) for one in series if one.metric == CARDS}
+    found = {_card(one.labels): one for one in series if "uuid" in (labels_of(one.metric) or ())}
+    return [
+        Series(CARDS, label_set({name: text for name, text in one.labels if name in _CARD_LABELS}), (1.0,))
+        for card, one in found.items()
+        if card not in written
+    ]
+
+
+def _card(labels: LabelSet) -> tuple[str, ...]:
+    own = dict(labels)
+    return tuple(own.get(name, "") for name in ("job", "instance", "uuid"))

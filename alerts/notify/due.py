@@ -16,7 +16,7 @@ from dataclasses import replace
 
 from alerts.clean_text import one_line
 from alerts.history import series_names
-from alerts.judge import Change
+from alerts.judge import CARDS, Change
 from alerts.notify.mute import Past, Verdict, judged_here
 from alerts.notify.notification import Graver, Notification
 from alerts.notify.page_facts import EVIDENCE_METRICS, LONGEST_LABEL, holders_of, host_of, is_simulated
@@ -31,7 +31,9 @@ from gpuwarden.units import format_value
 
 def wanted_metrics(rules: Iterable[Rule]) -> frozenset[str]:
     """The names that a scrape must keep for these rules and their mails."""
-    return EVIDENCE_METRICS.union(*(series_names(rule.metric, rule.window) for rule in rules if rule.metric))
+    return (EVIDENCE_METRICS | {CARDS}).union(
+        *(series_names(rule.metric, rule.window) for rule in rules if rule.metric)
+    )
 
 
 def random_id() -> str:

@@ -98,6 +98,7 @@ def random_world(source: random.Random, *, gaps: bool) -> World:
 
 
 def _cards_series(card: dict[str, str]) -> Iterator[tuple[str, dict[str, str]]]:
+    yield "gpu_up", card
     for name in GAUGES:
         yield name, card
     yield "gpu_throttle_seconds_total", card | {"reason": "power"}
@@ -110,6 +111,8 @@ def _values(source: random.Random, name: str, *, gaps: bool) -> Values:
     if name in GAUGES:
         kinds = [0.5, 0.75, 0.75, 0.875, 0.875, 0.9375, 1.0, math.inf, -math.inf, math.nan, None]
         found: Values = _runs(source, lambda: source.choice(kinds))
+    elif name == "gpu_up":
+        found = _runs(source, lambda: source.choice([0.0, *[1.0] * 6, *([] if gaps else [None])]))
     elif name in TIMESTAMPS:
         found = [None if source.random() < 0.1 else stamp for stamp in _stamps(source)]
     else:

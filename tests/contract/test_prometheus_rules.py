@@ -21,6 +21,8 @@ pytestmark = pytest.mark.prometheus
 OVERRIDES = pathlib.Path(__file__).parents[1] / "golden" / "prometheus" / "overrides.yml"
 CARD = f'gpu="0",{BOX},uuid="a"'
 MEMORY = f"gpu_memory_used_ratio{{{CARD}}}"
+KNOWN = f"gpu_up{{{CARD}}}"
+"""The exporter counts the card, whether it answers or not."""
 
 
 def memory_rule(*, for_="0s", keep="0s", clear="clear: 0.8"):
@@ -129,19 +131,26 @@ def test_an_alert_outlives_its_exporter(tmp_path):
 
 def test_an_alert_outlives_its_card(tmp_path):
     """A full card falls off the bus while its exporter goes on, and people get the mail that all is well."""
-    series = {MEMORY: ".95 stale", f"up{{{BOX}}}": "1x20"}
+    series = {MEMORY: ".95 stale", KNOWN: "1 0x19", f"up{{{BOX}}}": "1x20"}
     assert_fires(tmp_path, memory_rule(), series, {CARD: "F" * 20})
+
+
+def test_a_card_that_is_forgotten_ends_its_alerts(tmp_path):
+    """A card that was full when it was taken out is full for ever."""
+    series = {MEMORY: ".95 stale", KNOWN: "1 0 0 stale", f"up{{{BOX}}}": "1x6"}
+    assert_fires(tmp_path, memory_rule(), series, {CARD: "FFF..."})
+    assert_fires(tmp_path, memory_rule(keep="1m"), series, {CARD: "FFFF.."})
 
 
 def test_a_series_that_fades_away_is_held(tmp_path):
     """An exporter whose samples end without a stale marker ends its alerts after the lookback."""
-    series = {MEMORY: ".95 _x15", f"up{{{BOX}}}": "1x20"}
+    series = {MEMORY: ".95 _x15", KNOWN: "1x20", f"up{{{BOX}}}": "1x20"}
     assert_fires(tmp_path, memory_rule(), series, {CARD: "F" * 15})
 
 
 def test_a_machine_that_was_taken_away_ends_its_alerts(tmp_path):
     """An alert of a machine that is no longer watched fires for ever."""
-    series = {MEMORY: ".95 .95 stale", f"up{{{BOX}}}": "1 1 1 stale"}
+    series = {MEMORY: ".95 .95 stale", KNOWN: "1 1 1 stale", f"up{{{BOX}}}": "1 1 1 stale"}
     assert_fires(tmp_path, memory_rule(), series, {CARD: "FFF..."})
 
 
@@ -190,7 +199,7 @@ rules:
     series = {
         f'gpu_ecc_errors_total{{{CARD},severity="{severity}"}}': values
         for severity, values in {"corrected": "0 50 200 50 stale 1", "uncorrected": "0 50 200 50 stale 1"}.items()
-    } | {f"up{{{BOX}}}": "1x9"}
+    } | {KNOWN: "1x9", f"up{{{BOX}}}": "1x9"}
     tests = expected("M", {f'exported_severity="uncorrected",{CARD}': ".FFFF."}, "info")
     for test, when in zip(tests, "..FFF.", strict=True):
         if when == "F":

@@ -31,6 +31,8 @@ def page(now, error=None, **ratios):
         Sample(label_set({**OWN, "gpu": gpu[1:], "uuid": "ab"[int(gpu[1:])]}), value) for gpu, value in ratios.items()
     )
     samples = {"up": (Sample(label_set(OWN), 0.0 if error else 1.0),)}
+    if not error:
+        samples["gpu_up"] = (Sample(CARD, 1.0),)
     if cards:
         samples["gpu_memory_used_ratio"] = cards
     return Scrape("", "gpuwarden", "box:9400", now, error, MappingProxyType(samples))

@@ -33,18 +33,20 @@ DOWN = Rule(
 )
 
 
-def scrape(instance: str, /, error: str | None = None, **ratios: float) -> Scrape:
-    """A visit to a target with one card for each keyword."""
+def scrape(instance: str, /, error: str | None = None, known: str = "g0 g1 g2", **ratios: float) -> Scrape:
+    """A visit to a target with one card for each keyword, whose exporter counts the ``known`` ones."""
     own = {"job": "gpuwarden", "instance": instance}
     cards = tuple(Sample(labels(instance, gpu), ratio) for gpu, ratio in ratios.items())
     samples = {"up": (Sample(label_set(own), 0.0 if error else 1.0),)}
+    if not error:
+        samples["gpu_up"] = tuple(Sample(labels(instance, gpu), 1.0) for gpu in known.split())
     if cards:
         samples["gpu_memory_used_ratio"] = cards
     return Scrape(f"http://{instance}/metrics", "gpuwarden", instance, NOW, error, MappingProxyType(samples))
 
 
 def labels(instance: str, gpu: str):
-    return label_set({"job": "gpuwarden", "instance": instance, "gpu": gpu})
+    return label_set({"job": "gpuwarden", "instance": instance, "gpu": gpu, "uuid": gpu})
 
 
 def firing(instance: str, gpu: str, alertname: str = "Full") -> dict[AlertKey, State]:
@@ -90,6 +92,20 @@ def test_unknown_change_has_no_value(visit):
 def test_vanished_series_is_unknown():
     """A card that falls off the bus sends RESOLVED."""
     assert told([MEMORY], [scrape("a:1", g1=0.5)], firing("a:1", "g0")) == [("Full", "g0", None, "held_unknown")]
+
+
+def test_a_card_that_was_forgotten_ends_its_alerts():
+    """A card that was full when it was taken out is full for ever."""
+    (change,) = judge([MEMORY], [scrape("a:1", known="g1")], firing("a:1", "g0"), NOW, max_gap=10.0)
+    assert (change.transition, change.reason, change.value) == ("resolved", "series_gone", None)
+
+
+def test_a_rule_may_end_with_its_series():
+    """An alert about a disk that was unmounted stays for ever, or ends because the whole box is away."""
+    values = {name: getattr(MEMORY, name) for name in MEMORY.__slots__}
+    ends = Rule(**values | {"ends_when_gone": True})
+    assert told([ends], [scrape("a:1")], firing("a:1", "g0")) == [("Full", "g0", "resolved", "series_gone")]
+    assert told([ends], [scrape("a:1", "refused")], firing("a:1", "g0")) == [("Full", "g0", None, "held_unknown")]
 
 
 def test_resolved_carries_what_was():

@@ -22,7 +22,7 @@ rules:
   - {alert: Grows, metric: gpu_xid_errors_total, over: {increase: 3m}, above: 0, severity: warning, summary: grows}
   - {alert: Old, metric: host_boot_timestamp_seconds, older: 5m, severity: info, summary: old}
   - {alert: Down, metric: up, equals: 0, severity: critical, summary: down}
-  - {alert: NoCards, metric: gpu_up, absent: true, severity: critical, summary: none}
+  - {alert: NoCards, metric: gpu_info, absent: true, severity: critical, summary: none}
   - {alert: Any, expr: "vector(1)", severity: info, labels: {team: gpu}, summary: any}
 """
 
