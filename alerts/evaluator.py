@@ -104,8 +104,6 @@ def _watched_only(state: State, now: float, max_gap: float) -> State:
     """Move the running clocks over the time that was not watched, so that it counts for nothing."""
     watched = min(max(now - state.seen_at, 0.0), max_gap)
     skipped = now - state.seen_at - watched
-    if not skipped:
-        return state
     if state.phase == "pending":
         return replace(state, active_at=state.active_at + skipped)
     return replace(
