@@ -23,6 +23,9 @@ held         firing                 firing                  held, or resolved (2
 Some series end for good: a disk is unmounted, a card is taken out and forgotten. Who hands in the reading says so
 (``gone``); then it is not unknown but false, and the alert ends (``series_gone``) without a last reading.
 
+A rule that looks back has no number until its window was watched for long enough (``unwatched``): what is pending then
+waits where it stood (``window_unwatched``), since nothing speaks against it.
+
 Time that nobody watched counts for nothing. Between two readings at most ``max_gap`` seconds count towards ``for`` and
 ``keep_firing_for``: after a suspend or a restart the clocks go on where they stood. After an outage longer than an hour
 what was pending is forgotten, and a firing alert whose first reading is false ends at once, without being held. A wall
@@ -53,6 +56,7 @@ Reason = Literal[
     "condition_ended",
     "ended_while_unwatched",
     "series_gone",
+    "window_unwatched",
 ]
 
 
@@ -66,32 +70,40 @@ class Step:
 
 
 def step(
-    rule: Rule, reading: float | None, state: State | None, now: float, *, max_gap: float, gone: bool = False
+    rule: Rule,
+    reading: float | None,
+    state: State | None,
+    now: float,
+    *,
+    max_gap: float,
+    gone: bool = False,
+    unwatched: bool = False,
 ) -> Step:
     """Judge one reading at ``now`` (Unix seconds); ``max_gap`` is about two rounds, in seconds.
 
-    ``gone`` says that the series has ended for good.
+    ``gone`` says that the series has ended for good, ``unwatched`` that it is there but its window proves nothing yet.
     """
     value = None if reading is None or math.isnan(reading) else reading
     if state is None:
         return _inactive(rule, value, now)
-    unwatched = state.unknown_since is None and now - state.seen_at > max(OUTAGE_TOLERANCE, max_gap)
+    outage = state.unknown_since is None and now - state.seen_at > max(OUTAGE_TOLERANCE, max_gap)
     if state.phase == "pending":
         if unwatched:
+            waited = state.active_at + max(now - state.seen_at, 0.0)
+            return Step(replace(state, active_at=waited, seen_at=now), None, "window_unwatched")
+        if outage:
             return _inactive(rule, value, now)
         return _pending(rule, value, _watched_only(state, now, max_gap), now)
     watched = _watched_only(state, now, max_gap)
     if value is None and gone:
-        return _ended(rule, replace(watched, seen_at=now, unknown_since=None), now, "series_gone", at_once=unwatched)
-    return _firing(rule, value, watched, now, unwatched=unwatched)
+        return _ended(rule, replace(watched, seen_at=now, unknown_since=None), now, "series_gone", at_once=outage)
+    return _firing(rule, value, watched, now, outage=outage)
 
 
 def _watched_only(state: State, now: float, max_gap: float) -> State:
     """Move the running clocks over the time that was not watched, so that it counts for nothing."""
     watched = min(max(now - state.seen_at, 0.0), max_gap)
     skipped = now - state.seen_at - watched
-    if not skipped:
-        return state
     if state.phase == "pending":
         return replace(state, active_at=state.active_at + skipped)
     return replace(
@@ -108,7 +120,7 @@ def _inactive(rule: Rule, value: float | None, now: float) -> Step:
         return Step(None, None, "no_reading")
     if not rule.holds(value, firing=False):
         return Step(None, None, "condition_false")
-    return _ripen(rule, State(phase="pending", active_at=now, value=value, seen_at=now), now)
+    return _ripen(rule, State(phase="pending", active_at=now, about=rule.about, value=value, seen_at=now), now)
 
 
 def _pending(rule: Rule, value: float | None, state: State, now: float) -> Step:
@@ -125,15 +137,15 @@ def _ripen(rule: Rule, state: State, now: float) -> Step:
     return Step(replace(state, phase="firing", fired_at=now), "fired", "for_elapsed")
 
 
-def _firing(rule: Rule, value: float | None, state: State, now: float, *, unwatched: bool) -> Step:
+def _firing(rule: Rule, value: float | None, state: State, now: float, *, outage: bool) -> Step:
     if value is None:
         since = now if state.unknown_since is None else state.unknown_since
         return Step(replace(state, keep_since=None, unknown_since=since), None, "held_unknown")
     known = replace(state, value=value, seen_at=now, unknown_since=None)
     if rule.holds(value, firing=True):
         return Step(replace(known, keep_since=None), None, "still_firing")
-    reason: Reason = "ended_while_unwatched" if unwatched else "condition_ended"
-    return _ended(rule, known, now, reason, at_once=unwatched)
+    reason: Reason = "ended_while_unwatched" if outage else "condition_ended"
+    return _ended(rule, known, now, reason, at_once=outage)
 
 
 def _ended(rule: Rule, state: State, now: float, reason: Reason, *, at_once: bool) -> Step:

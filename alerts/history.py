@@ -1,17 +1,22 @@
 """What was read lately of the series that rules look back on, bounded in time and in number.
 
-A track is one metric seen through one window; rules that share both share it. It keeps a ring for each series, of at
-most ``MOST_SAMPLES`` samples: through a window that holds more, only the last sample of each of so many equal slots, as
-a scraper with a longer interval would have seen it. So the memory is known beforehand (``most_bytes``).
+A track is one metric seen through one window, for the rules that share both; it keeps the series that one of them
+covers. Each has a ring of at most ``MOST_SAMPLES`` samples: through a window that holds more, only the last sample of
+each of so many equal slots, as a scraper with a longer interval would have seen it. All tracks together keep at most
+``MOST_SERIES`` series; what is beyond has no reading, which is logged. So the memory is known beforehand
+(``most_bytes``).
 
-A window that was not watched whole proves nothing. After a start, a suspend or a step of the clock a track has no
-samples to give until it has watched for as long as it looks back; a prediction, which is an estimate anyway, for half
-as long.
+A window that was not watched whole proves nothing. After a start, a suspend or a step of the clock a track gives no
+samples until it has watched for as long as it looks back; a prediction, which is an estimate anyway, for half as long.
+A hole of half a window, or of three rounds, is none of that: a target that hangs, or a slow disk, costs no more than a
+scrape that failed.
 """
 
+import logging
 import math
 from array import array
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from alerts.rule import Rule
@@ -20,12 +25,16 @@ from alerts.windows import Predict, Quantile, Samples, Window, span
 
 MOST_SAMPLES = 240
 MOST_SERIES = 20_000
-"""Of one track; the buckets of a histogram are a series each."""
+"""Of all tracks together; the buckets of a histogram are a series each."""
 
 BYTES_PER_SAMPLE = 16
+BYTES_PER_SERIES = 2048
+"""The ring, its place in the track, and the labels that it keeps."""
 
 TrackKey = tuple[str, Window]
 """A metric, and the window through which it is seen."""
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -50,17 +59,26 @@ class _Ring:
 
 @dataclass(slots=True)
 class _Track:
-    since: float
-    rings: dict[LabelSet, _Ring] = field(default_factory=dict[LabelSet, _Ring])
+    """``others`` are series that none of its ``rules`` covers, so that this is not asked again each round."""
 
-    def add(self, samples: Iterable[Sample], now: float, slot: float) -> None:
-        for sample in samples:
-            ring = self.rings.get(sample.labels)
-            if ring is None:
-                if len(self.rings) >= MOST_SERIES:
-                    continue
-                ring = self.rings[sample.labels] = _Ring()
-            ring.add(now, sample.value, slot)
+    since: float
+    rules: tuple[Rule, ...] = ()
+    rings: dict[LabelSet, _Ring] = field(default_factory=dict[LabelSet, _Ring])
+    others: set[LabelSet] = field(default_factory=set[LabelSet])
+
+    def follow(self, rules: tuple[Rule, ...]) -> None:
+        if rules != self.rules:
+            self.rules, self.others = rules, set()
+
+    def covers(self, labels: LabelSet) -> bool:
+        if labels in self.others:
+            return False
+        own = dict(labels)
+        if any(rule.covers(own) for rule in self.rules):
+            return True
+        if len(self.others) < MOST_SERIES:
+            self.others.add(labels)
+        return False
 
     def drop_before(self, start: float) -> None:
         for labels, ring in [*self.rings.items()]:
@@ -79,18 +97,44 @@ class History:
         self._watched_since = watched_since
         self._tracks: dict[TrackKey, _Track] = {}
         self._at: float | None = None
+        self._is_full = False
 
-    def take(self, rules: Iterable[Rule], scrapes: Sequence[Scrape], now: float, *, max_gap: float) -> None:
+    def take(self, rules: Sequence[Rule], scrapes: Sequence[Scrape], now: float, *, max_gap: float) -> None:
         """Keep what ``rules`` look back on; ``now`` in Unix seconds, ``max_gap`` about two rounds, in seconds."""
         begun = now if self._at is not None or self._watched_since is None else self._watched_since
-        watched = self._at is not None and 0 <= now - self._at <= max_gap
+        passed = None if self._at is None else now - self._at
         self._at = now
-        keys = tracks_of(rules)
-        self._tracks = {key: self._tracks[key] if watched and key in self._tracks else _Track(begun) for key in keys}
+        before, self._tracks = self._tracks, {}
+        for key, wanted in tracks_of(rules).items():
+            hole = max(1.5 * max_gap, key[1].length / 2)
+            kept = before.get(key) if passed is not None and 0 <= passed <= hole else None
+            track = self._tracks[key] = kept or _Track(begun)
+            track.follow(wanted)
+            track.drop_before(now - span(key[1]))
+        self._add(scrapes, now)
+
+    def _add(self, scrapes: Sequence[Scrape], now: float) -> None:
+        room = MOST_SERIES - sum(len(track.rings) for track in self._tracks.values())
+        left_out: set[str] = set()
         for (metric, window), track in self._tracks.items():
-            samples = (sample for scrape in scrapes for sample in scrape.samples.get(metric, ()))
-            track.add(samples, now, slot_of(window))
-            track.drop_before(now - span(window))
+            slot = slot_of(window)
+            for sample in _samples(scrapes, metric):
+                ring = track.rings.get(sample.labels)
+                if ring is None and track.covers(sample.labels):
+                    if room <= 0:
+                        left_out.add(metric)
+                        continue
+                    ring = track.rings[sample.labels] = _Ring()
+                    room -= 1
+                if ring is not None:
+                    ring.add(now, sample.value, slot)
+        self._note(left_out)
+
+    def _note(self, left_out: set[str]) -> None:
+        if left_out and not self._is_full:
+            names = ", ".join(sorted(left_out))
+            _log.warning("rules look back on more than %d series: some of %s have no reading", MOST_SERIES, names)
+        self._is_full = bool(left_out)
 
     def watched(self, metric: str, window: Window) -> bool:
         """Whether the window was watched for long enough to prove something."""
@@ -106,17 +150,28 @@ class History:
         return Samples(ring.times, ring.values) if ring else Samples()
 
     @property
+    def series(self) -> Mapping[TrackKey, int]:
+        """How many series each track keeps now."""
+        return {key: len(track.rings) for key, track in self._tracks.items()}
+
+    @property
     def held(self) -> int:
         """Samples that are kept now."""
         return sum(len(ring.times) for track in self._tracks.values() for ring in track.rings.values())
 
 
-def tracks_of(rules: Iterable[Rule]) -> list[TrackKey]:
-    """The tracks that these rules need, each once."""
-    looking_back = ((rule.metric, rule.window) for rule in rules if rule.window)
-    return list(
-        dict.fromkeys((name, window) for metric, window in looking_back for name in series_names(metric, window))
-    )
+def _samples(scrapes: Iterable[Scrape], metric: str) -> Iterator[Sample]:
+    return (sample for scrape in scrapes for sample in scrape.samples.get(metric, ()))
+
+
+def tracks_of(rules: Iterable[Rule]) -> Mapping[TrackKey, tuple[Rule, ...]]:
+    """The tracks that these rules need, each with its rules."""
+    found: dict[TrackKey, list[Rule]] = defaultdict(list)
+    for rule in rules:
+        if rule.window:
+            for name in series_names(rule.metric, rule.window):
+                found[name, rule.window].append(rule)
+    return {key: tuple(wanted) for key, wanted in found.items()}
 
 
 def series_names(metric: str, window: Window | None) -> tuple[str, ...]:
@@ -130,5 +185,9 @@ def slot_of(window: Window) -> float:
 
 
 def most_bytes(series: int, window: Window, interval: float) -> int:
-    """The bytes of samples that so many series can take; ``interval`` between rounds, in seconds."""
-    return series * min(MOST_SAMPLES + 1, math.ceil(window.length / interval) + 1) * BYTES_PER_SAMPLE
+    """The bytes that so many series of a track can take; ``interval`` between rounds, in seconds.
+
+    An array keeps room for a sixteenth more than it holds, and a few.
+    """
+    samples = min(MOST_SAMPLES + 1, math.ceil(window.length / interval) + 1)
+    return series * (BYTES_PER_SERIES + (samples + samples // 16 + 8) * BYTES_PER_SAMPLE)

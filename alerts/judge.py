@@ -10,7 +10,8 @@ it is a card's and the exporter does not count that card in ``gpu_up`` any more:
 tells the exporter to forget it.
 
 States end here without a transition, so without a mail, when there is nothing left to judge them: the rule was removed
-or renamed, an override took the series out of it, or the target is no longer configured.
+or renamed, or is about another metric now, an override took the series out of it, or the target is no longer
+configured.
 """
 
 import logging
@@ -96,7 +97,7 @@ def judge(
             rule, value = found.get(labels, (None, math.nan))
             rule = rule or _covering(variants, labels)
             key, state = AlertKey(alertname, labels), known.get(labels)
-            if state and (lost := _lost(rule, labels, targets)):
+            if state and (lost := _lost(rule, state, labels, targets)):
                 changes.append(_dropped(rule, key, state, lost, now))
             elif rule:
                 gone = value is not None and math.isnan(value) and _gone(rule, labels, targets.get(_target(labels)))
@@ -139,9 +140,11 @@ def _covering(variants: Iterable[Rule], labels: LabelSet) -> Rule | None:
     return next((rule for rule in variants if rule.covers(found)), None)
 
 
-def _lost(rule: Rule | None, labels: LabelSet, targets: Container[tuple[str, str]]) -> Reason | None:
+def _lost(rule: Rule | None, state: State, labels: LabelSet, targets: Container[tuple[str, str]]) -> Reason | None:
     if rule is None:
         return "series_excluded"
+    if state.about not in {"", rule.about}:
+        return "rule_removed"
     return None if _target(labels) in targets else "target_removed"
 
 
@@ -163,7 +166,7 @@ def _target(labels: LabelSet) -> tuple[str, str]:
 def _judged(
     rule: Rule, key: AlertKey, value: float | None, state: State | None, now: float, max_gap: float, *, gone: bool
 ) -> Iterable[Change]:
-    outcome = evaluator.step(rule, value, state, now, max_gap=max_gap, gone=gone)
+    outcome = evaluator.step(rule, value, state, now, max_gap=max_gap, gone=gone, unwatched=value is None)
     if state or outcome.state:
         yield Change(
             rule=rule,
@@ -177,7 +180,9 @@ def _judged(
         )
 
 
-_UNKNOWN: frozenset[evaluator.Reason] = frozenset({"no_reading", "held_unknown", "pending_unknown", "series_gone"})
+_UNKNOWN: frozenset[evaluator.Reason] = frozenset(
+    {"no_reading", "held_unknown", "pending_unknown", "series_gone", "window_unwatched"}
+)
 
 
 def _dropped(rule: Rule | None, key: AlertKey, state: State, reason: Reason, now: float) -> Change:

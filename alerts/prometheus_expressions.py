@@ -102,7 +102,7 @@ def _reading(rule: Rule, where: Sequence[Matcher], unless: Sequence[Sequence[Mat
     if rule.window:
         return _freed(rule, f"({_seen_through(rule.metric, rule.window, where)} and {series})")
     freed = _freed(rule, series)
-    return f"(time() - {freed})" if rule.comparison in {"within", "older"} else freed
+    return f"clamp_min(time() - {freed}, 0)" if rule.comparison in {"within", "older"} else freed
 
 
 def _seen_through(metric: str, window: Window, where: Iterable[Matcher]) -> str:

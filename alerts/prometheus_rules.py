@@ -22,6 +22,9 @@ DIFFERENCES = """\
   without Prometheus it is unknown at once. A scrape that fails, or that finds a series gone, writes markers.
 - A target that is no longer configured, or a rule that changed so that a series is not its own any more, ends an alert
   with `resolved` in Prometheus; without it, in silence.
+- A rule that is about another metric than when it fired is a new rule to the alerter, which forgets what fired.
+  Prometheus holds that until it stands still for 5 minutes: give such a rule another name.
+- The alerter judges at most 10,000 series of a rule and looks back on at most 20,000 series, and logs it beyond that.
 - Prometheus knows what fires by ALERTS, which has no memory beyond the lookback: after a stop of more than 5 minutes a
   held alert is forgotten, and an alert between `clear` and the threshold must pass the threshold anew. After a shorter
   one an alert is first pending again; the stack starts Prometheus with `--rules.alert.for-grace-period=10s`, so that a

@@ -27,7 +27,8 @@ def readings(rule: Rule, scrapes: Iterable[Scrape], history: History, now: float
     if rule.window:
         return dict(_seen_through(rule, rule.window, found, history, now))
     if rule.comparison in {"within", "older"}:
-        return {sample.labels: now - sample.value for sample in found}
+        # A clock that is ahead of ours must not make an age negative.
+        return {sample.labels: 0.0 if sample.value > now else now - sample.value for sample in found}
     return {sample.labels: sample.value for sample in found}
 
 

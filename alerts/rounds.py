@@ -30,6 +30,8 @@ STALE_ROUNDS = 3
 
 _ROUNDS_IN_A_GAP = 2
 _LONGEST_VISIT_SECONDS = 10.0
+_SHARE_OF_A_ROUND = 0.8
+"""A target that hangs must not push the round beyond the next one's time."""
 
 
 class Rounds:
@@ -51,7 +53,7 @@ class Rounds:
         self.trouble = ""
         """Why nothing can be decided now, one line, empty while all is well."""
         self._decisions = decisions
-        self._targets = targets
+        self.targets = targets
         self._interval = interval
         self._identities: dict[tuple[str, str], Mapping[str, tuple[Sample, ...]]] = {}
         """What each target, by job and instance, last said of who it is."""
@@ -107,8 +109,8 @@ class Rounds:
         return [f"cannot read {', '.join(unread)}"] if unread else []
 
     async def _scrape(self, client: httpx.AsyncClient, now: float, wanted: frozenset[str]) -> list[Scrape]:
-        deadline = min(self._interval, _LONGEST_VISIT_SECONDS)
-        visits = (scrape.fetch(client, target, now, deadline, wanted) for target in self._targets)
+        deadline = min(_SHARE_OF_A_ROUND * self._interval, _LONGEST_VISIT_SECONDS)
+        visits = (scrape.fetch(client, target, now, deadline, wanted) for target in self.targets)
         return list(await asyncio.gather(*visits))
 
     def _identified(self, visit: Scrape) -> Scrape:

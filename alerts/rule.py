@@ -67,6 +67,11 @@ class Rule:
         return value == limit if self.comparison in {"equals", "absent"} else value > limit
 
     @property
+    def about(self) -> str:
+        """What the rule is about; a rule of the same name that is about something else is another rule."""
+        return f"absent {self.metric}" if self.comparison == "absent" else self.metric
+
+    @property
     def judges_cards(self) -> bool:
         """Whether each series is of one card, which the exporter counts in ``gpu_up`` until it is told to forget it."""
         known = CATALOG.get(self.metric)

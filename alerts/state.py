@@ -33,6 +33,8 @@ class State:
     """First reading at which a firing alert's condition was false again (Prometheus: KeepFiringSince)."""
     unknown_since: float | None = None
     """First round without a reading, None while there is one."""
+    about: str = ""
+    """``Rule.about`` of the rule that judged it first; empty where Alertmanager judges."""
     value: float
     """The last known reading."""
     seen_at: float

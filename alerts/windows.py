@@ -10,7 +10,7 @@ window's increase (histogram_quantile). What has no result, for want of samples,
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import mul
 from typing import Literal, get_args
@@ -88,11 +88,25 @@ def read(window: Over | Predict, samples: Samples, now: float) -> float:
     if not values:
         return math.nan
     if window.function == "avg":
-        return sum(values) / len(values)
+        return _mean(values)
     numbers = [value for value in values if not math.isnan(value)]
     if not numbers:
         return math.nan
     return max(numbers) if window.function == "max" else min(numbers)
+
+
+def _mean(values: Sequence[float]) -> float:
+    """Exact where all are equal: what stays at a threshold is not past it."""
+    return values[0] if min(values) == max(values) else _total(values) / len(values)
+
+
+def _total(values: Iterable[float]) -> float:
+    """The sum without the errors of adding up one by one, as far as there is one."""
+    found = list(values)
+    try:
+        return math.fsum(found)
+    except (OverflowError, ValueError):
+        return sum(found)
 
 
 def read_quantile(window: Quantile, buckets: Mapping[float, Samples], count: Samples, now: float) -> float:
@@ -139,9 +153,9 @@ def _line_at(samples: Samples, now: float, ahead: float) -> float:
         return math.nan if math.isinf(values[0]) else values[0]
     count = len(values)
     times = [time - now for time in samples.times]
-    sum_t, sum_v = sum(times), sum(values)
-    covariance = sum(map(mul, times, values)) - sum_t * sum_v / count
-    variance = sum(map(mul, times, times)) - sum_t * sum_t / count
+    sum_t, sum_v = _total(times), _total(values)
+    covariance = _total(map(mul, times, values)) - sum_t * sum_v / count
+    variance = _total(map(mul, times, times)) - sum_t * sum_t / count
     slope = covariance / variance
     return slope * ahead + sum_v / count - slope * sum_t / count
 

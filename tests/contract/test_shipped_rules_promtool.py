@@ -47,12 +47,12 @@ interval: 15s
 tests:
   - name: labels and parts
     series:
-      gpu_memory_used_ratio{gpu="0"}: 0.5x3 0.95x3 NaN 0.5 _x2 0.95
-      gpu_memory_used_ratio{gpu="1"}: 0.95x11
+      gpu_memory_used_ratio{gpu="0", uuid="a"}: 0.5x3 0.95x3 NaN 0.5 _x2 0.95
+      gpu_memory_used_ratio{gpu="1", uuid="b"}: 0.95x11
       gpu_ecc_errors_total{gpu="0", severity="corrected"}: 0+1x11
       up: 1x9 0 1
       up{job="node"}: 0x5
-      gpu_up{gpu="3"}: _ 1 _
+      gpu_up{gpu="3", uuid="d"}: _ 1 _
     firing:
       Full{gpu="0"}: 1m..2m15s, 3m..
       Twice: 45s..

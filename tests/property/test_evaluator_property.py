@@ -4,7 +4,7 @@ import dataclasses
 import json
 import math
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from alerts.evaluator import step
@@ -113,6 +113,11 @@ def test_a_restart_between_any_two_rounds_changes_nothing(rule, readings, steps)
     assert run(rule, readings, times, restart) == run(rule, readings, times)
 
 
+@example(
+    Rule(alert="A", metric="m", unit="ratio", comparison="above", threshold=0.9, severity="info", summary="s"),
+    [1.0, None, None],
+    [5.0, 5.0, -5.0],
+)
 @given(rules(), READINGS, STEPS)
 def test_no_time_lies_in_the_future(rule, readings, steps):
     """A clock that was set back leaves a state that waits for a time long to come."""

@@ -1,4 +1,5 @@
 import logging
+from dataclasses import replace
 from types import MappingProxyType
 
 import pytest
@@ -106,6 +107,17 @@ def test_a_rule_may_end_with_its_series():
     ends = Rule(**values | {"ends_when_gone": True})
     assert told([ends], [scrape("a:1")], firing("a:1", "g0")) == [("Full", "g0", "resolved", "series_gone")]
     assert told([ends], [scrape("a:1", "refused")], firing("a:1", "g0")) == [("Full", "g0", None, "held_unknown")]
+
+
+def test_a_rule_that_is_about_something_else_now_is_another_rule():
+    """After a reload an alert of the old metric burns for ever, since no reading of the new one can end it."""
+    values = {name: getattr(MEMORY, name) for name in MEMORY.__slots__}
+    before = {key: replace(state, about="gpu_temperature_celsius") for key, state in firing("a:1", "g0").items()}
+    assert told([MEMORY], [scrape("a:1", g0=0.95)], before) == [("Full", "g0", None, "rule_removed")]
+    kept = {key: replace(state, about=MEMORY.about) for key, state in before.items()}
+    assert told([MEMORY], [scrape("a:1", g0=0.95)], kept) == [("Full", "g0", None, "still_firing")]
+    absent = Rule(**values | {"comparison": "absent"})
+    assert told([absent], [scrape("a:1", g0=0.95)], kept) == [("Full", "g0", None, "rule_removed")]
 
 
 def test_resolved_carries_what_was():

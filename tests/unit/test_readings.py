@@ -48,6 +48,8 @@ def test_a_timestamp_is_compared_by_its_age():
         False,
         False,
     ]
+    ahead = read(made, page(gpu_xid_last_timestamp_seconds=[(XID, NOW + 7200)]))
+    assert ahead == {("box:9400", "0"): 0.0}
     old = rule("metric: gpu_xid_last_timestamp_seconds, older: 10m")
     assert [old.holds(age, firing=False) for age in (600.0, 601.0)] == [False, True]
 

@@ -8,6 +8,7 @@ from alerts.decisions import Decisions
 from alerts.rounds import Rounds
 from alerts.rules import SHIPPED, load_rules
 from alerts.store import Store
+from alerts.windows import Over
 
 (TARGET_DOWN,) = (rule for rule in load_rules(SHIPPED, []) if rule.alert == "TargetDown")
 PAGE = b'gpuwarden_exporter_simulated 1\nhost_info{hostname="box"} 1\n'
@@ -45,3 +46,41 @@ def test_a_target_that_does_not_answer_is_still_simulated_and_has_its_name(store
     asyncio.run(story())
     (first,) = store.uncomposed()
     assert (first.alertname, first.simulated, first.host) == ("TargetDown", True, "box")
+
+
+BODY = b"m 1\n"
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 4\r\nConnection: close\r\n\r\n"
+
+
+def test_a_target_that_hangs_blinds_no_rule_that_looks_back(store):
+    """One box that accepts connections and says nothing takes the history of all boxes, again and again."""
+    window = Over("max", 3.0)
+    rule = replace(TARGET_DOWN, alert="Peak", metric="m", unit="count", comparison="above", window=window)
+
+    async def story():
+        rounds, watched = Rounds(Decisions(store, (rule,), ["me@example.com"]), [], 0.3), asyncio.Event()
+
+        async def answer(reader, writer):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(HEAD + BODY)
+            await writer.drain()
+            writer.close()
+            if rounds.history.watched("m", window):
+                watched.set()
+
+        async def hang(_, writer):
+            await watched.wait()
+            writer.close()
+
+        servers = [await asyncio.start_server(way, "127.0.0.1") for way in (answer, hang)]
+        rounds.targets = [f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/metrics" for server in servers]
+        running = asyncio.create_task(rounds.run())
+        try:
+            await asyncio.wait_for(watched.wait(), 30)
+        finally:
+            watched.set()
+            running.cancel()
+            for server in servers:
+                server.close()
+
+    asyncio.run(story())

@@ -28,6 +28,13 @@ def test_a_function_of_the_window(function, values, expected):
     assert read(Over(function, 300.0), minutes(*values), NOW) == expected
 
 
+@pytest.mark.parametrize("value", [0.1, 0.3, 0.35, 0.7, 0.9, 0.99])
+@pytest.mark.parametrize("count", [3, 49, 120, 240])
+def test_an_average_of_equal_readings_is_that_reading(value, count):
+    """A card that stays exactly at the threshold is past it after two minutes, by the errors of adding up."""
+    assert read(Over("avg", 60.0 * 300), minutes(*[value] * count), NOW) == value
+
+
 @pytest.mark.parametrize("window", [Over("max", 300.0), Over("avg", 300.0), Over("increase", 300.0), Predict(1200.0)])
 @pytest.mark.parametrize("values", [[], [math.nan]])
 def test_too_few_samples_are_no_number(window, values):
