@@ -6,6 +6,10 @@
 - Throttled time: where the card does not count it, the time between two readings counts for each reason of the first.
 - Counters that the driver keeps in 32 bits go on counting when they start again from 0. A counter that falls from
   anywhere else was set back, with the driver or the card, and is published as it is: readers know how to take that.
+- The link's width at work: the widest of the last ``_LINK_SECONDS``. A card that waits for its narrow link, or works
+  now and then, has many readings without work, and must not lose its width with each. It counts where two readings in
+  a row saw work: utilization is of the time before a reading and the width of its moment, so after one short job the
+  link may be at rest again. One wide reading acquits: a bad contact never has all lanes.
 - Idle memory: how long the card has done no work while much memory was held.
 """
 
@@ -32,6 +36,8 @@ _WRAPPING = {
 """Counters and the unit that the driver counts them in, in the catalog's unit."""
 _WORD = 2**32
 _LONGEST_STEP = 10.0
+_LINK_SECONDS = 600.0
+_WIDTH = "pcie_link_width_ratio"
 MUCH_MEMORY_BYTES = 512 * 2**20
 """Less is what a desktop or the driver's own context holds."""
 
@@ -85,6 +91,7 @@ class Accumulators:
         self._integrates = False
         self._throttled: dict[str, float] = {}
         self._worked_at: float | None = None
+        self._link = TrailingMaximum(_LINK_SECONDS)
         self._before: tuple[float, Mapping[str, Any]] | None = None
 
     @property
@@ -108,6 +115,7 @@ class Accumulators:
             **self._energy_of(found, step),
             **self._throttle_of(found, step),
             **self._idle_of(found, between, now),
+            **self._link_of(found, step, now),
         }
         self._before = now, found
         return made
@@ -159,3 +167,14 @@ class Accumulators:
         if works or used < MUCH_MEMORY_BYTES or self._worked_at is None:
             self._worked_at = now
         return {"idle_memory_held_seconds": now - self._worked_at}
+
+    def _link_of(self, found: Mapping[str, Any], step: float, now: float) -> dict[str, float]:
+        width, before = _width_at_work(found), _width_at_work(self._before[1]) if self._before and step else None
+        if width is not None and before is not None:
+            self._link.add(now, max(before, width))
+        widest = self._link.at(now)
+        return {} if widest is None or _WIDTH not in found else {"pcie_link_width_working_ratio": widest}
+
+
+def _width_at_work(found: Mapping[str, Any]) -> float | None:
+    return found.get(_WIDTH) if found.get("utilization_ratio", 0) > 0 else None

@@ -2,6 +2,10 @@
 
 Bucket bounds come from the catalog and are the same for all sources of a family, so that sums over ``source`` mean
 something. The number of label sets is bounded: what comes from outside cannot grow memory without limit.
+
+Requests are counted from 0 on, by every outcome: a series that is born with its first failure hides it from increase(),
+which sees only what grows. So who asks a model by itself (a probe, an endpoint's watch) makes it ``known`` before the
+first request. An application's model is known by its first request, whatever that came to.
 """
 
 import bisect
@@ -13,6 +17,8 @@ from gpuwarden.catalog import CATALOG
 
 Labels = tuple[str, ...]
 MOST_LABEL_SETS = 1000
+OUTCOMES = ("ok", "error", "timeout", "oom", "refused")
+_REQUESTS = "model_requests_total"
 
 
 @dataclass(slots=True)
@@ -58,6 +64,11 @@ class Observations:
             fresh = Distribution(row.buckets, [0] * (len(row.buckets) + 1))
             family.setdefault(labels, fresh).observe(value)
 
+    def known(self, model: str, source: str) -> None:
+        """Requests to this model are counted at this source from now on."""
+        with self._lock:
+            self._begin(model, source)
+
     def add(self, name: str, labels: Labels, amount: float = 1) -> None:
         """Raise a counter."""
         self._put(name, labels, amount, keep=True)
@@ -71,6 +82,15 @@ class Observations:
             family = self._values.setdefault(name, {})
             if labels in family or self._room():
                 family[labels] = value + (family.get(labels, 0.0) if keep else 0.0)
+            if name == _REQUESTS:
+                self._begin(*labels[:2])
+
+    def _begin(self, model: str, source: str) -> None:
+        family = self._values.setdefault(_REQUESTS, {})
+        for outcome in OUTCOMES:
+            labels = (model, source, outcome)
+            if labels not in family and self._room():
+                family[labels] = 0.0
 
     def _room(self) -> bool:
         return sum(map(len, (*self._values.values(), *self._distributions.values()))) < MOST_LABEL_SETS

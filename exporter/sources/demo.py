@@ -36,6 +36,8 @@ class DemoReader:
         self._monotonic = monotonic
         self._wall = wall
         self._started, self._started_at = monotonic(), wall()
+        for model, _, _ in _MODELS:
+            observations.known(model, "app")
         self._random = random.Random(9400)  # noqa: S311 -- the same demo every time
 
     def read(self) -> Part:

@@ -96,8 +96,8 @@ LINKS: tuple[Metric, ...] = (
     of_card(
         "pcie_link_width_working_ratio",
         "ratio",
-        "gpu_pcie_link_width_ratio while the card works; an idle one may narrow its link.",
-        by="the link's width where utilization is above 0",
+        "The widest that the link was while the card worked, of the last ten minutes; an idle one may narrow its link.",
+        by="the link's width where utilization is above 0 at two readings in a row",
         cards="all but in MIG mode",
     ),
     of_card(

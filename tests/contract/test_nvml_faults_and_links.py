@@ -111,13 +111,14 @@ def test_a_link_without_lanes_is_no_reading(reading, used, most):
     assert (gpu["pcie_link_width_ratio"], gpu["pcie_link_width_working_ratio"]) == (None, None)
 
 
-def test_the_width_of_a_working_card_is_published(reading):
+def test_the_width_of_a_working_card_is_published(fake_driver):
     """A card that works through a quarter of its lanes would never be told of."""
-
-    def prepare(gpu):
-        gpu.pcie_link_width, gpu.pcie_link_width_max, gpu.utilization_gpu = 4, 16, 100
-
-    assert reading("rtx-3090", prepare=prepare)[0]["pcie_link_width_working_ratio"] == 0.25
+    driver = fake_driver("rtx-3090")
+    gpu = driver.gpu(0)
+    gpu.pcie_link_width, gpu.pcie_link_width_max, gpu.utilization_gpu = 4, 16, 100
+    with Sampling(driver.environment()) as child:
+        found = child.until(lambda found: found["gpus"] and found["gpus"][0]["pcie_link_width_working_ratio"])
+        assert found["gpus"][0]["pcie_link_width_working_ratio"] == 0.25
 
 
 @pytest.mark.parametrize("code", [Return.NOT_SUPPORTED, Return.INVALID_ARGUMENT])

@@ -129,3 +129,52 @@ def test_the_window_keeps_few_values():
         peak.add(step / 10, 50.0 - step % 600)
         peak.at(step / 10)
     assert len(peak._candidates) <= 601
+
+
+def widths(*readings, card=None, step=1.0):
+    """The working width after each reading of (utilization, width); None of either is left out."""
+    card, shown = card or Accumulators(), []
+    for number, (utilization, width) in enumerate(readings):
+        found = {"utilization_ratio": utilization, "pcie_link_width_ratio": width}
+        made = card.update({name: value for name, value in found.items() if value is not None}, {}, number * step)
+        shown.append(made.get("pcie_link_width_working_ratio"))
+    return shown
+
+
+def test_the_link_of_an_idle_card_is_not_judged():
+    """A card that narrows its link to save power would be reported as badly seated each night."""
+    assert widths(*[(0.0, 0.25)] * 5) == [None] * 5
+    assert widths(*[(None, 0.25)] * 5) == [None] * 5
+
+
+def test_a_card_that_waits_for_its_link_keeps_the_width_through_readings_without_work():
+    """A card on a bad contact is starved, so its utilization is often 0, and nobody would ever be told."""
+    shown = widths(*[(0.3, 0.0625), (0.3, 0.0625), (0.0, 0.0625), (0.0, 0.0625)] * 100)
+    assert shown[:2] == [None, 0.0625]
+    assert set(shown[1:]) == {0.0625}
+
+
+def test_a_link_that_narrows_only_at_rest_is_acquitted_by_the_work_before():
+    """Each pause of a job on a laptop would be reported as a bad contact."""
+    shown = widths((0.9, 1.0), (0.9, 1.0), (0.1, 0.25), (0.0, 0.25), (0.1, 0.25), (0.1, 0.25))
+    assert shown[1:] == [1.0] * 5
+
+
+def test_one_short_job_proves_nothing_of_the_link():
+    """A job of a second that ends just before a reading would be held against a link that is at rest again."""
+    assert widths((0.0, 0.25), (0.4, 0.25), (0.0, 0.25), (0.4, 0.25), (0.0, 0.25)) == [None] * 5
+
+
+def test_readings_far_apart_are_not_in_a_row():
+    """After a suspend the work of yesterday would be put together with the link of this morning."""
+    assert widths((0.4, 0.25), (0.4, 0.25), step=60.0) == [None, None]
+
+
+def test_the_width_ends_some_minutes_after_the_work_and_with_the_reading():
+    """A card would be held to a link of hours ago, or an alert shown of a card that no longer tells its width."""
+    card = Accumulators()
+    assert widths(*[(0.4, 0.25)] * 3, card=card) == [None, 0.25, 0.25]
+    at_rest = {"utilization_ratio": 0.0, "pcie_link_width_ratio": 0.25}
+    assert "pcie_link_width_working_ratio" in card.update(at_rest, {}, 602.0)
+    assert "pcie_link_width_working_ratio" not in card.update({"utilization_ratio": 0.0}, {}, 602.0)
+    assert "pcie_link_width_working_ratio" not in card.update(at_rest, {}, 603.0)

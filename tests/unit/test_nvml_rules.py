@@ -75,14 +75,6 @@ def test_only_a_hot_card_has_a_fan_that_should_turn(celsius, percent, stopped):
     assert "fan_stopped" not in attributes([heat])
 
 
-def test_the_link_of_an_idle_card_is_not_judged():
-    """A card that narrows its link to save power would be reported as badly seated each night."""
-    width = Value("pcie_link_width_ratio", 0.25)
-    assert attributes([width, Value("utilization_ratio", 0.4)])["pcie_link_width_working_ratio"] == 0.25
-    assert "pcie_link_width_working_ratio" not in attributes([width, Value("utilization_ratio", 0.0)])
-    assert "pcie_link_width_working_ratio" not in attributes([width])
-
-
 def test_a_process_in_several_lists_counts_once():
     """A program that computes and draws holds its memory once."""
     assert merged([[Held(7, 100)], [Held(7, 120), Held(8, None)], [Held(7, None)]], 1000) == {7: 120.0, 8: None}

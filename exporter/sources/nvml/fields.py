@@ -201,11 +201,9 @@ def attributes(values: Iterable[Value]) -> dict[str, Any]:
 
 
 def _conclusions(found: Mapping[str, Any]) -> dict[str, Any]:
-    """What means something only beside another reading: a fan's rest by the heat, a link's width by the work."""
+    """What means something only beside another reading: a fan's rest by the heat."""
     made: dict[str, Any] = {}
     if "fan_speed_ratio" in found and "temperature_celsius" in found:
         hot = found["temperature_celsius"] >= _HOT_CELSIUS
         made["fan_stopped"] = {fan: float(hot and speed == 0) for fan, speed in found["fan_speed_ratio"].items()}
-    if "pcie_link_width_ratio" in found and found.get("utilization_ratio", 0) > 0:
-        made["pcie_link_width_working_ratio"] = found["pcie_link_width_ratio"]
     return made
