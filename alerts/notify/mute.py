@@ -216,7 +216,7 @@ class _Alerts(Generic[A]):
 
     def _muting(self, key: AlertKey, rule: Rule) -> Iterator[A]:
         for name in rule.muted_by:
-            # All rules of one name have one metric, so they share the same labels with another.
+            # All rules of one name have one metric and meaning, so they share the same labels with another.
             other = self._named[name][0].rule if name in self._named else None
             shared = shared_labels(rule, other) if other else None
             if shared is not None:

@@ -1,7 +1,7 @@
 import yaml
 
 from alerts.alertmanager_config import DEFAULT_WEBHOOK, alertmanager_config
-from alerts.rules import rules_of
+from alerts.rules import SHIPPED, load_rules, rules_of
 from gpuwarden.documents import parse
 from gpuwarden.units import parse_duration
 
@@ -63,6 +63,13 @@ def test_what_mutes_a_rule_inhibits_it_on_the_same_series():
         (['alertname="Slight"'], ['alertname="Hot"'], card),
     ]
     assert "inhibit_rules" not in yaml.safe_load(alertmanager_config(DEFAULT_WEBHOOK, None))
+
+
+def test_a_label_that_keeps_two_rules_apart_does_not_keep_the_mute():
+    """Uncorrected errors of a card would never hide its corrected ones, so the grave mail gets lost."""
+    rules = [rule for rule in load_rules(SHIPPED, []) if rule.alert.startswith("GpuEcc")]
+    (found,) = yaml.safe_load(alertmanager_config(DEFAULT_WEBHOOK, None, rules))["inhibit_rules"]
+    assert found["equal"] == ["gpu", "instance", "job", "uuid"]
 
 
 def test_an_override_that_takes_the_mute_from_one_card_takes_it_only_there():

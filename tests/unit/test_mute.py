@@ -74,6 +74,30 @@ def test_a_mute_does_not_reach_another_card():
     assert Card().read(0.95, 0.85) == [("first", "Critical"), ("first", "Warning")]
 
 
+ASPECTS = """
+rules:
+  - {alert: Uncorrected, metric: gpu_ecc_errors_total, where: {severity: uncorrected}, above: 0, severity: critical,
+     summary: s}
+  - {alert: Corrected, metric: gpu_ecc_errors_total, where: {severity: corrected}, above: 100, severity: warning,
+     summary: s, muted_by: [Uncorrected]}
+"""
+
+
+@pytest.mark.parametrize("override", ["", "{override: Uncorrected, where: {gpu: '1'}, above: 9}"])
+def test_a_mute_joins_what_both_rules_say_of_one_card(override):
+    """A card with bad memory would be two mails, since one label keeps the two kinds of its errors apart."""
+    documents = [parse(ASPECTS, "aspects.yml"), *([parse(f"rules: [{override}]", "own.yml")] if override else [])]
+    errors = [("0", "corrected", 500.0), ("0", "uncorrected", 1.0), ("1", "corrected", 500.0)]
+    row = tuple(
+        Sample(label_set(OWN | {"gpu": gpu, "uuid": f"GPU-{gpu}", "severity": severity}), count)
+        for gpu, severity, count in errors
+    )
+    scrape = Scrape("", OWN["job"], OWN["instance"], NOW, None, MappingProxyType({"gpu_ecc_errors_total": row}))
+    changes = judge(rules_of(documents), [scrape], {}, NOW, max_gap=20.0)
+    told, _ = notifications(changes, [scrape], ["me@example.com"], lambda: "id")
+    assert {(item.alertname, dict(item.labels)["gpu"]) for item in told} == {("Uncorrected", "0"), ("Corrected", "1")}
+
+
 def test_a_fall_by_one_rung_is_one_mail_in_the_thread_of_the_graver_one():
     """The mail would say RESOLVED of a card that is 84 % full, or a second thread would begin."""
     card = Card()
