@@ -31,7 +31,8 @@ Behind Alertmanager all this is Alertmanager's (``inhibit_rules`` of its generat
 mutes is not posted. When the grave one ends, it posts that as resolved and the lesser one as firing, each within the
 next ``group_interval``, in any order. Where the alerter as its own judge sends one mail, that is two:
 
-- The lesser one after the end of the graver, within ``LATELY_SECONDS``: told as lowered, in the thread of the graver.
+- The lesser one after the end of the graver, within ``LATELY_SECONDS``: told as lowered, in the thread of the graver,
+  of several the gravest.
 - The lesser one before it, while the graver still counts as firing: told as first, in that thread. It cannot be called
   lowered, since an Alertmanager without these rules posts both while both fire; and it cannot wait for the end of the
   graver one, which is never posted where that was silenced.
@@ -114,14 +115,14 @@ def judged_here(changes: Sequence[Change]) -> list[Verdict]:
 
 
 def judged_elsewhere(
-    changes: Sequence[Change], lately: Mapping[AlertKey, Past], states: Mapping[AlertKey, State]
+    changes: Sequence[Change], lately: Mapping[AlertKey, Past], states: Mapping[AlertKey, State], rules: Iterable[Rule]
 ) -> list[Verdict]:
     """What each change tells, where Alertmanager mutes; ``lately`` are alerts that were told and ended.
 
-    ``states`` are those before the changes.
+    ``states`` are those before the changes, ``rules`` those in force.
     """
-    over = _Alerts(lately.values())
-    return [_posted(change, over.muting(change), states) for change in changes]
+    over, named = _Alerts(lately.values()), {rule.alert: rule for rule in rules}
+    return [_posted(change, over.muting(change), states, named) for change in changes]
 
 
 def ended_lately(changes: Sequence[Change], lately: Mapping[AlertKey, Past], now: float) -> dict[AlertKey, Past]:
@@ -144,21 +145,28 @@ def _verdict(change: Change, *, muted: bool, replaced: bool) -> Verdict:
     return Verdict("first") if _holds(change) else SILENT
 
 
-def _posted(change: Change, lately: Iterable[Past], states: Mapping[AlertKey, State]) -> Verdict:
+def _posted(
+    change: Change, lately: Iterable[Past], states: Mapping[AlertKey, State], named: Mapping[str, Rule]
+) -> Verdict:
     verdict = _verdict(change, muted=False, replaced=False)
-    over = max(lately, key=lambda past: past.ended_at, default=None)
-    if verdict.tells != "first" or change.rule is None:
+    if verdict.tells != "first":
         return verdict
-    return Verdict("lowered", over=over) if over else Verdict("first", beside=_beside(change.key, change.rule, states))
+    over = min(lately, key=_rank, default=None)
+    return Verdict("lowered", over=over) if over else Verdict("first", beside=_beside(change, states, named))
 
 
-def _beside(key: AlertKey, rule: Rule, states: Mapping[AlertKey, State]) -> State | None:
-    """A graver alert on the same labels that was told and fires, as far as we know."""
-    for name in rule.muted_by:
-        state = states.get(AlertKey(name, key.labels))
-        if state and state.incident:
-            return state
-    return None
+def _beside(change: Change, states: Mapping[AlertKey, State], named: Mapping[str, Rule]) -> State | None:
+    """The gravest alert on the same series that was told and fires, as far as we know."""
+    names = change.rule.muted_by if change.rule else ()
+    place = [pair for pair in change.key.labels if pair[0] == "instance"]
+    standing = _Alerts(
+        _Standing(key, named.get(key.alertname), state)
+        for key, state in (states.items() if names else ())
+        # The place keeps thousands of others out of the index; all rules share it.
+        if key.alertname in names and state.incident and all(pair in key.labels for pair in place)
+    )
+    found = min(standing.muting(change), key=_rank, default=None)
+    return found.state if found else None
 
 
 def _fires(change: Change) -> bool:
@@ -180,8 +188,8 @@ def _past(change: Change) -> Past:
     return Past(change.key, change.rule, change.previous, change.at)
 
 
-def _rank(change: Change) -> tuple[int, AlertKey]:
-    return _RANKS[change.rule.severity] if change.rule else len(_RANKS), change.key
+def _rank(alert: "_Alert") -> tuple[int, AlertKey]:
+    return _RANKS[alert.rule.severity] if alert.rule else len(_RANKS), alert.key
 
 
 def _picked(labels: LabelSet, names: Iterable[str]) -> tuple[str, ...]:
@@ -195,6 +203,15 @@ class _Alert(Protocol):
     def key(self) -> AlertKey: ...
     @property
     def rule(self) -> Rule | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """An alert that fires."""
+
+    key: AlertKey
+    rule: Rule | None
+    state: State
 
 
 A = TypeVar("A", bound=_Alert)

@@ -11,7 +11,7 @@ from alerts.decisions import Decisions
 from alerts.judge import judge
 from alerts.notify.due import notifications
 from alerts.notify.mute import LATELY_SECONDS
-from alerts.rules import rules_of
+from alerts.rules import SHIPPED, load_rules, rules_of
 from alerts.series import Sample, Scrape, label_set
 from alerts.store import Store
 from alerts.store_records import dump_state, load_state
@@ -259,6 +259,32 @@ class TestBehindAlertmanager:
         assert self.post(box, "Warning", start=NOW, after=60) == [("first", "Warning", "id1")]
         assert self.post(box, "Critical", "resolved", start=NOW, end=NOW + 60) == [("resolved", "Critical", "id1")]
         assert self.post(box, "Warning", "resolved", start=NOW, end=NOW + 90) == [("resolved", "Warning", "id1")]
+
+    def test_the_graver_one_may_say_more_than_the_lesser(self):
+        """A card that is hot and therefore slow would be two threads, since only one of the two names a reason."""
+        box = Box(load_rules(SHIPPED, []))
+        box.post(posted(alertname="GpuThermalThrottling", severity="warning", reason="hw_thermal", start=NOW))
+        told = box.post(posted(alertname="GpuTemperatureMarginLow", severity="warning", start=NOW))
+        assert [(item.reason, item.root) for item in told] == [("first", "id1")]
+        told = box.post(posted(alertname="GpuTemperatureMarginLow", severity="warning", start=NOW, gpu="1", uuid="b"))
+        assert [(item.reason, item.root) for item in told] == [("first", "id3")]
+
+    def test_of_several_that_are_over_it_is_the_gravest(self):
+        """The mail would say "no longer warning" of a card of which people know that it was critical."""
+        box = Box(rules())
+        self.post(box, "Critical", start=NOW)
+        self.post(box, "Warning", start=NOW)
+        self.post(box, "Critical", "resolved", start=NOW, end=NOW + 10)
+        self.post(box, "Warning", "resolved", start=NOW, end=NOW + 10)
+        (told,) = box.post(posted(alertname="Info", severity="info", start=NOW))
+        assert (told.reason, told.graver.alertname) == ("lowered", "Critical")
+
+    def test_beside_several_it_is_in_the_thread_of_the_gravest(self):
+        """The mail would answer another one than the text of it is about."""
+        box = Box(rules())
+        self.post(box, "Warning", start=NOW)
+        self.post(box, "Critical", start=NOW)
+        assert self.post(box, "Info", start=NOW) == [("first", "Info", "id2")]
 
     def test_a_graver_one_that_fires_again_is_not_over(self):
         """A card that is 95 % full would be called no longer critical."""
