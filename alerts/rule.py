@@ -52,6 +52,8 @@ class Rule:
     ends_when_gone: bool = False
     """A firing alert ends when its target answers without a number for the series; else it is held."""
     where: tuple[Matcher, ...] = ()
+    meant: tuple[Matcher, ...] = ()
+    """``where`` as the alert is defined, without what overrides divide."""
     unless: tuple[tuple[Matcher, ...], ...] = ()
     """A series that satisfies all matchers of one of these groups belongs to another rule of the alert, or to none."""
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import get_args
 
 from alerts.expressions import ExpressionError
-from alerts.matchers import parse_matcher
+from alerts.matchers import contradict, parse_matcher
 from alerts.placeholders import MEANINGS, is_closed, placeholders
 from alerts.promql import unbalanced
 from alerts.rule import TARGET_LABELS, Rule
@@ -23,6 +23,8 @@ from gpuwarden.units import Unit
 _NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{0,99}")
 _METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _OWN_LABELS = ("alertname", "alertstate", "severity", "__name__", "le", *TARGET_LABELS)
+_NAMING_LABELS = frozenset({*TARGET_LABELS, "gpu", "uuid", "mig", "mig_uuid", "device", "mountpoint"})
+"""Labels that say which thing a series is about; the others say what of it."""
 _MOST_LABELS = 10
 _NOT_WITH_EXPR = ("where", "over", "predict", "quantile", "least_count", *COMPARISONS, "clear", "when_gone")
 _LONGEST_TEXT = 1000
@@ -148,6 +150,8 @@ def check_muting(rule: Rule, others: Mapping[str, Sequence[Rule]]) -> Iterator[F
         elif any(shared_labels(rule, other) is None for other in found):
             message = f"nothing is known of the labels that {rule.alert} and {name} share"
             yield "muted_by", message, "both need a metric of gpuwarden"
+        elif apart := sorted(_kept_apart(rule, found[0]) & _NAMING_LABELS):
+            yield "muted_by", f"{name[:100]} is never about the same {apart[0]}", "compare 'where' of both"
 
 
 def _silencers(name: str, rules: Mapping[str, Sequence[Rule]]) -> set[str]:
@@ -161,9 +165,20 @@ def _silencers(name: str, rules: Mapping[str, Sequence[Rule]]) -> set[str]:
 
 
 def shared_labels(rule: Rule, other: Rule) -> tuple[str, ...] | None:
-    """The labels by which a series of one is the same thing as a series of the other; None where nobody knows."""
+    """The labels by which a series of one is the same thing as a series of the other; None where nobody knows.
+
+    A label on which the two can never agree (corrected and uncorrected errors of one card) is none of them.
+    """
     mine, theirs = (_identity_labels(one) for one in (rule, other))
-    return None if mine is None or theirs is None else tuple(sorted(set(mine) & set(theirs)))
+    if mine is None or theirs is None:
+        return None
+    return tuple(sorted(set(mine) & set(theirs) - (_kept_apart(rule, other) - _NAMING_LABELS)))
+
+
+def _kept_apart(rule: Rule, other: Rule) -> set[str]:
+    """The labels of which no value is meant by both rules, as they are defined: an override may divide their series."""
+    pairs = ((mine, theirs) for mine in rule.meant for theirs in other.meant if mine.label == theirs.label)
+    return {mine.label for mine, theirs in pairs if contradict((mine, theirs))}
 
 
 def _identity_labels(rule: Rule) -> tuple[str, ...] | None:

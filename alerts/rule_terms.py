@@ -85,6 +85,7 @@ def define(content: Definition, where: Mapping[str, str]) -> Rule:
         muted_by=content.muted_by,
         ends_when_gone=_ends_when_gone(content),
         where=found,
+        meant=found,
     )
 
 

@@ -9,6 +9,7 @@ All mistakes of all files are reported together; a rule with a mistake causes no
 """
 
 import pathlib
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -18,6 +19,7 @@ from alerts.rule_checks import check_definition, check_labels, check_muting, che
 from alerts.rule_file import Definition, Entry, Override, Terms, entries
 from alerts.rule_numbers import Finding, check_comparison, check_kept, check_numbers, check_together, check_window
 from alerts.rule_terms import change, comparison_of, define, matchers
+from alerts.selections import TooManySelectionsError, selections
 from gpuwarden.documents import Document, DocumentError, Mistake, nearest, read
 
 __all__ = ["SHIPPED", "Part", "Rule", "load_parts", "load_rules", "rules_of"]
@@ -199,8 +201,18 @@ def _check_all(rules: Mapping[str, Sequence[Part]], muting: Mapping[str, Entry])
     """What can only be said once all rules are known; ``muting`` are the entries that say last what mutes a rule."""
     by_name = {name: [part.rule for part in parts] for name, parts in rules.items()}
     for name, found in by_name.items():
-        findings = dict.fromkeys(finding for rule in found for finding in check_muting(rule, by_name))
+        findings = [finding for rule in found for finding in check_muting(rule, by_name)]
+        findings.extend(_check_divided([part.rule for part in rules[name] if part.enabled]))
         yield from _at(muting[name], findings)
+
+
+def _check_divided(parts: Sequence[Rule]) -> Iterator[Finding]:
+    try:
+        for name in {name for part in parts for name in part.muted_by}:
+            deque(selections(parts, name), maxlen=0)
+    except TooManySelectionsError:
+        message = f"the overrides of {parts[0].alert} divide its series in more ways than Alertmanager can be told"
+        yield "muted_by", message, "tell the series apart by one label, as uuid, and by plain values"
 
 
 def _at(entry: Entry, findings: Iterable[Finding]) -> list[Mistake]:
