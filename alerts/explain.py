@@ -162,7 +162,8 @@ def _ends(rule: Rule) -> str:
     else:
         limit = rule.threshold if rule.clear is None else rule.clear
         false = f"when it is no longer {_true(rule, limit)}"
-    return f"{false}, and has not been for {span_words(rule.keep_firing_for)}" if rule.keep_firing_for else false
+    held = f", and has not been for {span_words(rule.keep_firing_for)}" if rule.keep_firing_for else ""
+    return f"{false}{held}{', which no mail tells' if rule.comparison == 'within' else ''}"
 
 
 def _unread(rule: Rule) -> str:

@@ -57,7 +57,8 @@ def _happened(notification: Notification) -> str:
 
 
 def _alarm(notification: Notification) -> str:
-    return f"{_AGES[notification.comparison]} {span_words(notification.threshold)}"
+    alarm = f"{_AGES[notification.comparison]} {span_words(notification.threshold)}"
+    return f"{alarm}; no mail tells when that is over" if notification.comparison == "within" else alarm
 
 
 def _value(notification: Notification) -> str:

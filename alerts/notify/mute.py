@@ -12,7 +12,7 @@ alert                    muted                   not muted
 =======================  ======================  =================================
 fires, untold            nothing (``muted``)     first, or lowered (1, 2)
 fires, told              nothing                 nothing, or lowered (1, 2)
-ended, told              resolved (3)            resolved, unless (1) ends it
+ended, told              resolved (3, 4)         resolved (4), unless (1) ends it
 ended, untold            nothing (``untold``)    nothing (``untold``)
 =======================  ======================  =================================
 
@@ -23,6 +23,8 @@ ended, untold            nothing (``untold``)    nothing (``untold``)
    that is empty again is RESOLVED, though the lesser alert is held for longer than the grave one. It speaks once its
    condition is true again, and if it ends before that nobody was told.
 3. It was announced, so its end is too, however the ladder stands.
+4. Nothing (``moment``) where the rule asks what happened ``within`` some time: after that it is old, not repaired. Its
+   incident closes in silence, and a lesser alert that is left of it is told as first.
 
 Whether an alert ended silently (its rule or target was taken away) or is still pending makes no difference to it: it
 does not fire, so it mutes nobody, and it has no RESOLVED to replace.
@@ -57,10 +59,11 @@ from alerts.state import AlertKey, State
 LATELY_SECONDS = 120.0
 """Alertmanager posts the lesser alert one evaluation and one ``group_interval`` after the end of the graver one."""
 
-Suppressed = Literal["muted", "untold"]
+Suppressed = Literal["muted", "untold", "moment"]
 SUPPRESSED: Mapping[Suppressed, str] = {
     "muted": "a graver alert fires on the same series",
     "untold": "nobody was told that it fires",
+    "moment": "what happened once has no end",
 }
 """Why an alert that fired or ended is not told; the word stands in the log and in the metric label."""
 
@@ -96,7 +99,7 @@ SILENT = Verdict()
 def judged_here(changes: Sequence[Change]) -> list[Verdict]:
     """What each change tells, where ``changes`` are all alerts of a round."""
     firing = _Alerts(change for change in changes if change.state and change.state.phase == "firing")
-    ended = _Alerts(change for change in changes if change.transition == "resolved" and _was_told(change))
+    ended = _Alerts(change for change in changes if _tells_end(change))
     lowered: dict[AlertKey, Change] = {}
     """By the alert that is over, the one that is left."""
     for change in sorted((one for one in changes if _fires(one) and _holds(one)), key=_rank):
@@ -128,8 +131,7 @@ def judged_elsewhere(
 def ended_lately(changes: Sequence[Change], lately: Mapping[AlertKey, Past], now: float) -> dict[AlertKey, Past]:
     """``lately`` after these changes, without what fires again or ended too long ago."""
     again = {change.key for change in changes if change.transition == "fired"}
-    ended = [change for change in changes if change.transition == "resolved" and _was_told(change)]
-    found = {**lately, **{change.key: _past(change) for change in ended}}
+    found = {**lately, **{change.key: _past(change) for change in changes if _tells_end(change)}}
     return {key: past for key, past in found.items() if key not in again and 0 <= now - past.ended_at < LATELY_SECONDS}
 
 
@@ -137,7 +139,9 @@ def _verdict(change: Change, *, muted: bool, replaced: bool) -> Verdict:
     if replaced:
         return SILENT
     if change.transition == "resolved":
-        return Verdict("resolved") if _was_told(change) else Verdict(suppressed="untold")
+        if _tells_end(change):
+            return Verdict("resolved")
+        return Verdict(suppressed="moment" if _was_told(change) else "untold")
     if not _fires(change) or (_was_told(change) and change.transition is None):
         return SILENT
     if muted:
@@ -179,6 +183,11 @@ def _holds(change: Change) -> bool:
 
 def _was_told(change: Change) -> bool:
     return change.rule is not None and change.previous is not None and bool(change.previous.incident)
+
+
+def _tells_end(change: Change) -> bool:
+    ended = change.transition == "resolved" and _was_told(change)
+    return ended and change.rule is not None and change.rule.comparison != "within"
 
 
 def _past(change: Change) -> Past:

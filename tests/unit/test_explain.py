@@ -83,7 +83,7 @@ def test_a_rule_is_told_in_full():
         ("metric: up, equals: 0", "judges", "each target by itself: "),
         ("metric: foreign, unit: count, above: 1", "judges", "each series by itself: foreign"),
         ("metric: gpu_xid_last_timestamp_seconds, within: 10m", "fires", "when it is younger than 10 min, at once"),
-        ("metric: gpu_xid_last_timestamp_seconds, within: 10m", "ends", "when it is 10 min old"),
+        ("metric: gpu_xid_last_timestamp_seconds, within: 10m", "ends", "when it is 10 min old, which no mail tells"),
         ("metric: gpu_xid_last_timestamp_seconds, older: 1d", "ends", "when it is no longer older than 1 d"),
         ("metric: gpu_up, absent: true", "compares", "whether it publishes gpu_up"),
         ("metric: gpu_up, absent: true", "fires", "when the target answers without it, at once"),

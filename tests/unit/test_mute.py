@@ -313,6 +313,67 @@ class TestBehindAlertmanager:
         assert self.post(box, "Warning", start=NOW) == [("first", "Warning", "id4")]
 
 
+MOMENTS = """
+rules:
+  - {alert: Grave, metric: gpu_xid_last_timestamp_seconds, where: {class: hardware}, within: 10m, severity: critical,
+     when_gone: end, summary: "XID {{ xid }}, {{ value }} ago"}
+  - {alert: Slight, metric: gpu_xid_last_timestamp_seconds, where: {class: driver}, within: 20m, severity: info,
+     summary: s, muted_by: [Grave]}
+"""
+
+
+class TestMoments:
+    """An XID at NOW, by rules that call it news for ten minutes."""
+
+    @staticmethod
+    def xids(now, *classes):
+        labels = [OWN | {"gpu": "0", "uuid": "GPU-0", "xid": "79", "class": kind} for kind in classes]
+        row = tuple(Sample(label_set(found), NOW) for found in labels)
+        return Scrape(
+            "", OWN["job"], OWN["instance"], now, None, MappingProxyType({"gpu_xid_last_timestamp_seconds": row})
+        )
+
+    @pytest.mark.parametrize("later", [("hardware",), ()])
+    def test_it_ends_in_silence_and_is_forgotten(self, tmp_path, caplog, later):
+        """At three in the morning a mail says RESOLVED of a broken card that nobody has repaired."""
+        caplog.set_level(logging.INFO)
+
+        async def story(store):
+            decisions = Decisions(store, rules_of([parse(MOMENTS, "moments.yml")]), ["me@example.com"])
+            for now, classes in ((NOW + 3, ("hardware",)), (NOW + 603, later)):
+                visit = self.xids(now, *classes)
+                await decisions.commit(judge(decisions.rules, [visit], decisions.states, now, max_gap=20.0), [visit])
+            return decisions
+
+        with Store.open(tmp_path) as store:
+            decisions = asyncio.run(story(store))
+            assert store.load_states() == {}
+        assert decisions.counted == {"first": 1}
+        assert decisions.suppressed == {"moment": 1}
+        assert "moment: what happened once has no end" in caplog.text
+
+    def test_behind_alertmanager_too(self):
+        """The mail that is noise in one mode would be sent in the other."""
+        box = Box(rules_of([parse(MOMENTS, "moments.yml")]))
+        xid = {"alertname": "Grave", "severity": "critical", "xid": "79", "class": "hardware"}
+        slight = xid | {"alertname": "Slight", "severity": "info", "class": "driver"}
+        assert [item.reason for item in box.post(posted(**xid, start=NOW))] == ["first"]
+        assert box.post(posted("resolved", **xid, start=NOW, end=NOW + 600), after=600) == []
+        assert box.states == {}
+        assert [item.reason for item in box.post(posted(**slight, start=NOW))] == ["first"]
+
+    def test_what_is_left_of_it_is_told_as_news(self):
+        """A mail would call the broken card no longer critical."""
+        rules, states, told = rules_of([parse(MOMENTS, "moments.yml")]), {}, []
+        for now in (NOW + 3, NOW + 603):
+            visit = self.xids(now, "hardware", "driver")
+            changes = judge(rules, [visit], states, now, max_gap=20.0)
+            found, after = notifications(changes, [visit], ["me@example.com"], lambda: "id")
+            told += found
+            states = {change.key: change.state for change in after if change.state}
+        assert [(item.reason, item.alertname) for item in told] == [("first", "Grave"), ("first", "Slight")]
+
+
 def test_nobody_is_told_says_the_log_and_why(tmp_path, caplog):
     """Someone who looks for a missing mail would find nothing."""
     caplog.set_level(logging.INFO)
