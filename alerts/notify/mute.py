@@ -23,8 +23,8 @@ ended, untold            nothing (``untold``)    nothing (``untold``)
    that is empty again is RESOLVED, though the lesser alert is held for longer than the grave one. It speaks once its
    condition is true again, and if it ends before that nobody was told.
 3. It was announced, so its end is too, however the ladder stands.
-4. Nothing (``moment``) where the rule asks what happened ``within`` some time: after that nothing is repaired, only old.
-   Its incident closes in silence, and a lesser alert that is left of it is told as first.
+4. Nothing (``moment``) where the rule asks what happened ``within`` some time: after that it is old, not repaired. Its
+   incident closes in silence, and a lesser alert that is left of it is told as first.
 
 Whether an alert ended silently (its rule or target was taken away) or is still pending makes no difference to it: it
 does not fire, so it mutes nobody, and it has no RESOLVED to replace.
