@@ -2,8 +2,8 @@
 
 It names the alert's own series by the fewest labels that stay as they are: a card by its ``uuid``, what belongs to a
 host by ``instance``, and never a process by its number. Where a rule compares the last value, the number goes a step
-past that value, the way out with it, so that an alert that fires ends. Every other rule, a value beyond which no step is
-left, and one that grows with time and would soon be there again, is switched off for the series.
+past that value, the way out with it, so that an alert that fires ends. Every other rule, a value beyond which no step
+is left, and one that grows with time and would soon be there again, is switched off for the series.
 
 What is never normal, as a rule's ``skip_when`` says by beginning with "Never", gets none.
 
@@ -110,7 +110,7 @@ def _beyond(rule: Rule, value: float | None) -> str | None:
 
 
 def _grows(rule: Rule) -> bool:
-    """Whether the number is sure to grow, or may: of another exporter's seconds nobody knows whether they are an age."""
+    """Whether the number is sure to grow, or may: nobody knows whether another exporter's seconds are an age."""
     known = CATALOG.get(rule.metric)
     if known is None:
         return rule.unit == "seconds" or rule.metric.endswith("_total")

@@ -39,7 +39,8 @@ def test_a_number_that_only_wavers_is_moved():
     rule = RULES["GpuMemoryTemperatureHigh"]
     assert "    above: 97 # or: enabled: false" in suggestion(rule, CARD, 96.0).splitlines()
     rule = own("metric: model_probe_duration_seconds, above: 2")
-    assert "    above: 2.2 # or: enabled: false" in suggestion(rule, CARD, 2.1).splitlines()
+    model = label_set({"instance": "box:9400", "model": "gpt2", "precision": "fp16", "percentile": "50"})
+    assert "    above: 2.2 # or: enabled: false" in suggestion(rule, model, 2.1).splitlines()
 
 
 @pytest.mark.parametrize("name", ["GpuXidHardware", "GpuEccUncorrected", "GpuRowRemapFailed", "GpuLost"])
