@@ -116,3 +116,16 @@ def test_a_wait_that_hangs_costs_only_the_events(watching):
     read = child.ask()["gpus"][0]["read_at"]
     child.until(lambda found: found["gpus"][0]["up"] and found["gpus"][0]["read_at"] > read)
     driver.system.release()
+
+
+def test_events_are_a_source_from_the_first_driver_on(fake_driver):
+    """A machine without a card would be reported as one whose errors go unseen, or one whose driver hangs would not."""
+    driver = fake_driver("rtx-3060")
+    driver.unload()
+    with Sampling(driver.environment(), expected=0) as child:
+        child.until(lambda found: health(found, "nvml")["up"])
+        assert [row["source"] for row in child.ask()["sources"]] == ["nvml"]
+        driver.load()
+        child.until(lambda found: any(row["source"] == "nvml/events" and row["up"] for row in found["sources"]))
+        driver.unload()
+        child.until(lambda found: not health(found, "nvml/events")["up"])

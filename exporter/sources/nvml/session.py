@@ -85,13 +85,11 @@ class NvmlSession:
         # The remembered cards first: from the next line on, the roster is the session's own thread's.
         self._roster.list_new()
         self._sampler.add(self)
-        self._sampler.add(self._events, interval=min(self._sampler.interval, _LONGEST_WITHOUT_EVENTS))
 
     def stop(self, timeout: float) -> bool:
         """Let no card be read any more and shut the driver down; False when a call was still in it."""
         deadline = time.monotonic() + timeout
         self._sampler.remove(self.source)
-        self._sampler.remove(self._events.source)
         self._close()
         # Taken for good: no further step is made. One that was under way may have opened the gate and added cards.
         if not self._step.acquire(timeout=timeout):
@@ -107,6 +105,7 @@ class NvmlSession:
 
     def _close(self) -> None:
         self._gate.close("the exporter is stopping")
+        self._sampler.remove(self._events.source)
         self._roster.close()
 
     def read(self) -> Part:
@@ -188,9 +187,11 @@ class NvmlSession:
             raise
         self._started_at = self._counted_at = self._monotonic()
         self._gone_at = None
-        self._running = self._seen_well = True
+        is_first, self._running, self._seen_well = not self._seen_well, True, True
         self.needs_restart.clear()
         self._gate.open()
+        if is_first:  # not before: a machine without a driver has no events to miss
+            self._sampler.add(self._events, interval=min(self._sampler.interval, _LONGEST_WITHOUT_EVENTS))
         self._roster.list_new()
 
     def _restart(self, now: float) -> None:
