@@ -44,6 +44,9 @@ def _reading(notification: Notification, name: str) -> Iterable[Fact]:
     if notification.comparison == "absent":
         over = notification.reason == "resolved" and notification.value is not None
         return [("Published" if over else "Missing", notification.reading or notification.metric)]
+    if notification.unit == "bool" and notification.metric:
+        # Yes or no beside yes or no says less than the summary.
+        return [(name, "no longer reported")] if notification.gone else []
     if notification.comparison in _AGES:
         return [("Happened", _happened(notification)), ("Alarm", _alarm(notification))]
     return [(name, _value(notification)), ("Threshold", _threshold(notification))]
