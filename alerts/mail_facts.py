@@ -53,9 +53,9 @@ def _reading(notification: Notification, name: str) -> Iterable[Fact]:
 
 
 def _happened(notification: Notification) -> str:
-    age = notification.value
-    if age is None:
+    if notification.value is None:
         return ""
+    age = max(0.0, notification.value)
     return f"{format_timestamp(notification.at - age)} ({format_value(age, 'seconds')} before this mail)"
 
 

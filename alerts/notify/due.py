@@ -127,7 +127,7 @@ def _notification(change: Change, rule: Rule, scrape: Scrape | None, verdict: Ve
         unit=rule.unit,
         comparison=rule.comparison,
         threshold=rule.threshold,
-        value=change.value,
+        value=_plausible(rule, change.value),
         summary=summary,
         action=action,
         host=host,
@@ -148,6 +148,7 @@ def _graver(over: Past | None) -> Graver | None:
 
 def texts(rule: Rule, value: float | None, host: str, labels: Mapping[str, str]) -> tuple[str, str]:
     """The rule's summary and action about one series; ``value`` None or NaN reads "unknown"."""
+    value = _plausible(rule, value)
     words = {
         **labels,
         "host": host,
@@ -155,3 +156,9 @@ def texts(rule: Rule, value: float | None, host: str, labels: Mapping[str, str])
         "threshold": format_value(rule.threshold, rule.unit),
     }
     return substitute(rule.summary, words).strip(), substitute(rule.action, words).strip()
+
+
+def _plausible(rule: Rule, value: float | None) -> float | None:
+    """A clock that is ahead of ours stamps what has not happened yet; an age is 0 then."""
+    is_age = rule.comparison in {"within", "older"}
+    return 0.0 if is_age and value is not None and value < 0 else value
