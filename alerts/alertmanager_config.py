@@ -18,7 +18,7 @@ from typing import Any
 
 import yaml
 
-from alerts.matchers import Matcher, Operator
+from alerts.matchers import Matcher
 from alerts.prometheus_texts import HEADER
 from alerts.promql import WATCHDOG
 from alerts.rule import Rule
@@ -35,7 +35,6 @@ _WATCHDOG_CHANGE_SECONDS = 30.0
 _WATCHDOG_REPEAT_SECONDS = 60.0
 
 
-_INVERSE: dict[Operator, Operator] = {"=": "!=", "!=": "=", "=~": "!~", "!~": "=~"}
 _ALERT_LABELS = ("alertname", "alertstate", "severity")
 """Labels that the alert needs for itself: the series' are called ``exported_...`` there."""
 
@@ -101,8 +100,7 @@ def _inhibit_rule(source: str, target: str, matchers: Iterable[Matcher], shared:
 def _scopes(rule: Rule) -> Iterator[tuple[Matcher, ...]]:
     """Matchers that together select the series of the rule: of each group of ``unless`` one matcher fails."""
     for turned in itertools.product(*rule.unless):
-        outside = (Matcher(found.label, _INVERSE[found.operator], found.value) for found in turned)
-        yield tuple(dict.fromkeys((*rule.where, *outside)))
+        yield tuple(dict.fromkeys((*rule.where, *(found.inverse for found in turned))))
 
 
 def _printed(matcher: Matcher) -> str:

@@ -7,13 +7,12 @@ value. A number that is not the series' own last value is called what it is (``r
 from collections.abc import Iterable, Iterator
 
 from alerts.clean_text import one_line
-from alerts.notify.notification import Graver, Notification
+from alerts.notify.notification import AGES, Graver, Notification
 from alerts.reading_words import span_words
 from gpuwarden.units import format_timestamp, format_value
 
 _TEXT_LIMIT = 400
 _NAME_LIMIT = 200
-_AGES = {"within": "within", "older": "older than"}
 
 Fact = tuple[str, str]
 
@@ -44,7 +43,7 @@ def _reading(notification: Notification, name: str) -> Iterable[Fact]:
     if notification.comparison == "absent":
         over = notification.reason == "resolved" and notification.value is not None
         return [("Published" if over else "Missing", notification.reading or notification.metric)]
-    if notification.comparison in _AGES:
+    if notification.comparison in AGES:
         return [("Happened", _happened(notification)), ("Alarm", _alarm(notification))]
     return [(name, _value(notification)), ("Threshold", _threshold(notification))]
 
@@ -57,7 +56,8 @@ def _happened(notification: Notification) -> str:
 
 
 def _alarm(notification: Notification) -> str:
-    return f"{_AGES[notification.comparison]} {span_words(notification.threshold)}"
+    than = "older than" if notification.comparison == "older" else "within"
+    return f"{than} {span_words(notification.threshold)}"
 
 
 def _value(notification: Notification) -> str:

@@ -15,6 +15,8 @@ from alerts.promql import quote
 
 Operator = Literal["=", "!=", "=~", "!~"]
 
+_INVERSE: dict[Operator, Operator] = {"=": "!=", "!=": "=", "=~": "!~", "!~": "=~"}
+
 
 @dataclass(frozen=True, slots=True)
 class Matcher:
@@ -37,6 +39,11 @@ class Matcher:
     def __str__(self) -> str:
         """Print as PromQL."""
         return f"{self.label}{self.operator}{quote(self.value)}"
+
+    @property
+    def inverse(self) -> "Matcher":
+        """The condition that every other series satisfies."""
+        return Matcher(self.label, _INVERSE[self.operator], self.value)
 
     def accepts(self, value: str) -> bool:
         """Whether a series with this label value is meant."""

@@ -26,21 +26,19 @@ from collections.abc import Iterable, Sequence
 
 from alerts.history import series_names
 from alerts.judge import CARDS
-from alerts.matchers import Matcher, Operator
+from alerts.matchers import Matcher
+from alerts.notify.notification import AGES
 from alerts.promql import quote, selected, selector
 from alerts.rule import Rule
 from alerts.rule_checks import labels_of
 from alerts.scrape import JOB
 from alerts.windows import Over, Predict, Window, span
-from gpuwarden.catalog import SCRAPE_ROWS
 from gpuwarden.units import format_duration
 
 ALERT_LABELS = ("alertname", "alertstate", "severity")
 """What ALERTS has besides the series' labels and those that a rule adds."""
 
 _OPERATORS = {"above": ">", "below": "<", "equals": "==", "within": "<", "older": ">"}
-_INVERSE: dict[Operator, Operator] = {"=": "!=", "!=": "=", "=~": "!~", "!~": "=~"}
-_BY_SCRAPER = frozenset(row.name for row in SCRAPE_ROWS)
 _TARGET = "on (job, instance)"
 _CARD = "on (job, instance, uuid)"
 
@@ -55,7 +53,7 @@ def expression(rule: Rule) -> str:
     parts = [f"{_reading(rule, _where(rule), rule.unless)} {operator} {number_text(rule.threshold)}"]
     if rule.clear is not None and rule.clear != rule.threshold:
         parts.append(f"({everything} {operator} {number_text(rule.clear)}\n  and {_without_own_labels(rule, firing)})")
-    if rule.metric not in _BY_SCRAPER:
+    if not rule.is_always_read:
         held = f"{_without_own_labels(rule, f'{firing} * NaN')}\n  unless {everything} >= -Inf"
         parts.append(f"({held}\n  and {_still_there(rule, firing)})")
     return "\nor\n".join(parts)
@@ -90,8 +88,7 @@ def _still_there(rule: Rule, firing: str) -> str:
 
 def _where(rule: Rule) -> tuple[Matcher, ...]:
     """The rule's matchers, and the job of what every scrape writes."""
-    by_scraper = rule.metric in _BY_SCRAPER or rule.comparison == "absent"
-    if by_scraper and all(matcher.label != "job" for matcher in rule.where):
+    if rule.judges_targets and all(matcher.label != "job" for matcher in rule.where):
         return (*rule.where, Matcher("job", "=", JOB))
     return rule.where
 
@@ -102,7 +99,7 @@ def _reading(rule: Rule, where: Sequence[Matcher], unless: Sequence[Sequence[Mat
     if rule.window:
         return _freed(rule, f"({_seen_through(rule.metric, rule.window, where)} and {series})")
     freed = _freed(rule, series)
-    return f"(time() - {freed})" if rule.comparison in {"within", "older"} else freed
+    return f"(time() - {freed})" if rule.comparison in AGES else freed
 
 
 def _seen_through(metric: str, window: Window, where: Iterable[Matcher]) -> str:
@@ -141,10 +138,7 @@ def _without_own_labels(rule: Rule, alerts: str) -> str:
 def _series(name: str, where: Iterable[Matcher], unless: Iterable[Sequence[Matcher]]) -> str:
     """A selector; a group of one matcher is turned round, a longer one is taken away."""
     groups = [tuple(group) for group in unless]
-    turned = (
-        Matcher(group[0].label, _INVERSE[group[0].operator], group[0].value) for group in groups if len(group) == 1
-    )
-    base = (*where, *turned)
+    base = (*where, *(group[0].inverse for group in groups if len(group) == 1))
     others = [selector(name, (*base, *group)) for group in groups if len(group) > 1]
     return selected([selector(name, base), *others])
 

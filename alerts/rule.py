@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from alerts.matchers import Matcher, matches
 from alerts.notify.notification import Comparison, Severity
 from alerts.windows import Window
-from gpuwarden.catalog import CATALOG
+from gpuwarden.catalog import CATALOG, SCRAPE_ROWS
 from gpuwarden.units import Unit
 
 TARGET_LABELS = ("job", "instance")
 """What every scrape adds: who was visited."""
 
 _BELOW = frozenset({"below", "within"})
+_BY_SCRAPER = frozenset(row.name for row in SCRAPE_ROWS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +72,16 @@ class Rule:
         """Whether each series is of one card, which the exporter counts in ``gpu_up`` until it is told to forget it."""
         known = CATALOG.get(self.metric)
         return known is not None and "uuid" in known.labels and self.comparison != "absent"
+
+    @property
+    def judges_targets(self) -> bool:
+        """Whether each series is a target's, written by whoever visits it, and so of every job that is scraped."""
+        return self.metric in _BY_SCRAPER or self.comparison == "absent"
+
+    @property
+    def is_always_read(self) -> bool:
+        """Whether there is a number for every visit, answered or not."""
+        return self.metric in _BY_SCRAPER and self.comparison != "absent"
 
     @property
     def compares_last_value(self) -> bool:

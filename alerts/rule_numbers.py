@@ -8,7 +8,7 @@ that is not shorter would then wait in vain for a second one, so it is refused.
 import math
 from collections.abc import Iterable, Iterator
 
-from alerts.notify.notification import Comparison
+from alerts.notify.notification import AGES, Comparison
 from alerts.rule import Rule
 from alerts.rule_file import COMPARISONS, Definition, Override, Terms
 from alerts.windows import FUNCTIONS, Over, Predict, Quantile
@@ -27,7 +27,7 @@ _MAY_PASS_ONE = frozenset({"gpu_workload_memory_budget_used_ratio", "process_cpu
 _PEAKS = frozenset(row.name for row in PEAKS)
 _FAMILIES: tuple[frozenset[Comparison], ...] = (
     frozenset({"above", "below", "equals"}),
-    frozenset({"within", "older"}),
+    AGES,
     frozenset({"absent"}),
 )
 _GROWTH = ("increase", "rate")

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from alerts.matchers import Matcher, parse_matcher
-from alerts.notify.notification import Comparison
+from alerts.notify.notification import AGES, Comparison
 from alerts.rule import TARGET_LABELS, Rule
 from alerts.rule_file import COMPARISONS, Definition, Override, Terms
 from alerts.windows import Over, Predict, Quantile, Window, function_of
@@ -48,7 +48,7 @@ def unit_of(metric: str, written: Unit | None, window: Window | None, comparison
     """The unit of the number that is compared."""
     known = CATALOG.get(metric)
     unit = known.unit if known else written or "count"
-    if comparison in {"within", "older"}:
+    if comparison in AGES:
         return "seconds"
     if comparison == "absent":
         return "bool"

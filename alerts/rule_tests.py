@@ -18,9 +18,7 @@ from alerts.scrape import JOB
 from alerts.series import LabelSet, Sample, Scrape
 from alerts.series_text import series_text
 from alerts.state import AlertKey, State
-from gpuwarden.catalog import SCRAPE_ROWS
 
-_BY_SCRAPER = frozenset(row.name for row in SCRAPE_ROWS)
 _LONG_BEFORE = float("-inf")
 
 Fires = dict[AlertKey, tuple[bool, ...]]
@@ -70,9 +68,8 @@ def run(test: RuleTest, rules: Sequence[Rule]) -> Fires:
 
 def _is_elsewhere(rule: Rule, labels: LabelSet) -> bool:
     """Whether only Prometheus scrapes the target, so that a rule on every target does not mean it."""
-    on_targets = rule.metric in _BY_SCRAPER or rule.comparison == "absent"
     named = any(matcher.label == "job" for matcher in rule.where)
-    return on_targets and not named and dict(labels).get("job") != JOB
+    return rule.judges_targets and not named and dict(labels).get("job") != JOB
 
 
 def _advance(
