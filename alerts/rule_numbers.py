@@ -1,8 +1,8 @@
 """Whether what a rule compares fits together: comparison, window, metric and numbers. Yields (key, message, hint).
 
 A counter only grows, so it is compared through ``increase`` or ``rate``, or as it is where a level is meant; a gauge
-through the other functions. A peak, and a maximum over a window, stay for the whole window after one spike: a ``for``
-that is not shorter would then wait in vain for a second one, so it is refused.
+through the other functions. A peak or a maximum above a number, and a minimum below one, stays so for the whole window
+after one spike: a ``for`` that is not shorter would wait in vain for a second one, so it is refused.
 """
 
 import math
@@ -31,6 +31,8 @@ _FAMILIES: tuple[frozenset[Comparison], ...] = (
     frozenset({"absent"}),
 )
 _GROWTH = ("increase", "rate")
+_LASTING = frozenset({("max", "above"), ("min", "below")})
+"""What one spike makes true for as long as the window holds it."""
 
 
 def check_comparison(rule: Terms) -> Iterator[Finding]:
@@ -165,8 +167,8 @@ def _check_clear(rule: Rule, keys: set[str]) -> Iterator[Finding]:
 
 
 def _check_patience(rule: Rule, keys: set[str]) -> Iterator[Finding]:
-    length = PEAK_WINDOW_SECONDS if rule.metric in _PEAKS else 0.0
-    if isinstance(rule.window, Over) and rule.window.function in {"max", "min"}:
+    length = PEAK_WINDOW_SECONDS if rule.metric in _PEAKS and rule.comparison == "above" else 0.0
+    if isinstance(rule.window, Over) and (rule.window.function, rule.comparison) in _LASTING:
         length = max(length, rule.window.length)
     if length and rule.for_ >= length:
         if "over" in keys and "for" not in keys:
