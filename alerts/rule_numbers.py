@@ -6,7 +6,7 @@ after one spike: a ``for`` that is not shorter would wait in vain for a second o
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from alerts.notify.notification import AGES, Comparison
 from alerts.rule import Rule
@@ -136,8 +136,22 @@ def check_kept(rule: Rule, change: Override) -> Iterator[Finding]:
     for key, kind in kinds.items():
         if getattr(change, key) is not None and not isinstance(rule.window, kind):
             yield key, f"{rule.alert} is a rule without {key!r}", "leave it out"
+    if isinstance(rule.window, Over):
+        yield from _check_function(rule.alert, rule.window.function, change.over or {})
     if isinstance(rule.window, Quantile) and len(change.over or {}) == 1 and "increase" not in (change.over or {}):
         yield "over", f"{rule.alert} is a quantile, which is of a histogram's increase", "write {increase: 10m}"
+
+
+def _check_function(alert: str, now: str, over: Mapping[str, float]) -> Iterator[Finding]:
+    """The threshold says how fast something grows, how much, or what is read, and cannot change to another of them."""
+    for name in over:
+        if name in FUNCTIONS and name != now and {name, now} & set(_GROWTH):
+            length = format_duration(over[name])
+            yield (
+                f"over.{name}",
+                f"{alert} compares {now!r}, and a number of that is none of {name!r}",
+                f"write {{{now}: {length}}}",
+            )
 
 
 def check_numbers(rule: Rule, written: Iterable[str]) -> Iterator[Finding]:
