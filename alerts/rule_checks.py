@@ -74,11 +74,13 @@ def _check_foreign(rule: Definition) -> Iterator[Finding]:
         yield "metric", f"{rule.metric[:100]} is another exporter's metric, so the rule needs 'unit'", hint
 
 
-def check_where(metric: str, where: Mapping[str, str]) -> Iterator[Finding]:
+def check_where(metric: str, where: Mapping[str, str], *, of_quantile: bool) -> Iterator[Finding]:
     """Labels that the metric has, expressions that compile."""
     labels = labels_of(metric)
     for label, text in where.items():
-        if labels is None and not _NAME.fullmatch(label):
+        if label == "le" and of_quantile:
+            yield "where.le", "a quantile is read from all buckets, so none can be picked", "leave it out"
+        elif labels is None and not _NAME.fullmatch(label):
             yield f"where.{label}", f"{label[:100]!r} is not a label's name", ""
         elif labels is not None and label not in labels:
             hint = nearest(label, labels) or f"its labels: {', '.join(labels)}"
