@@ -12,7 +12,7 @@ from typing import get_args
 from alerts.expressions import ExpressionError
 from alerts.matchers import parse_matcher
 from alerts.placeholders import MEANINGS, is_closed, placeholders
-from alerts.promql import unbalanced
+from alerts.promql import NO_LABELS, unbalanced
 from alerts.rule import TARGET_LABELS, Rule
 from alerts.rule_file import COMPARISONS, Definition
 from alerts.rule_numbers import Finding
@@ -128,6 +128,8 @@ def check_labels(metric: str, labels: Mapping[str, str]) -> Iterator[Finding]:
     for label, text in labels.items():
         if not _NAME.fullmatch(label):
             yield f"labels.{label}", f"{label[:100]!r} is not a label's name", ""
+        elif label.lower() in NO_LABELS:
+            yield f"labels.{label}", "is a word of PromQL that Prometheus does not take as a label there", ""
         elif label in _OWN_LABELS or label in (labels_of(metric) or ()):
             yield f"labels.{label}", "is a label that the alert has already", ""
         if not text or len(text) > _LONGEST_TEXT:
