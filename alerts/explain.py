@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from alerts.matchers import Matcher
 from alerts.notify.notification import AGES
 from alerts.reading_words import reading_words, span_words
-from alerts.rule import TARGET_LABELS, Rule
-from alerts.rule_checks import labels_of
+from alerts.rule import TARGET_LABELS, Rule, labels_of
 from alerts.windows import Function, Over, Predict, Quantile, Window
 from gpuwarden.catalog import CATALOG
 from gpuwarden.units import format_duration, format_value

@@ -6,8 +6,7 @@ from typing import Any
 import yaml
 
 from alerts.notify.notification import AGES
-from alerts.rule import TARGET_LABELS, Rule
-from alerts.rule_checks import labels_of
+from alerts.rule import TARGET_LABELS, Rule, labels_of
 from alerts.windows import Over, Predict, Quantile
 from gpuwarden.units import format_duration
 

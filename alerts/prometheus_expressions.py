@@ -12,8 +12,8 @@ of the metric, FIRING what of this rule fires since the last evaluation, under t
    for either that or the card's ``gpu_up``, which the exporter publishes until it is told to forget the card.
 
 FIRING is ``ALERTS``, which Prometheus writes for each alert at each evaluation and ends with a stale marker. It carries
-the alert's own labels too; they are taken off. A metric with a label of the same name (``severity`` of
-gpu_ecc_errors_total) would lose it to the alert's, so that one is called ``exported_severity`` throughout.
+the alert's own labels too; they are taken off. A label of the metric that is called like one of them (``severity`` of
+gpu_ecc_errors_total) would be lost to it, and has another name throughout: see ``alert_labels``.
 
 What a window makes of a series counts only while the series itself is there: ``increase(m[10m]) and m``. A range
 function goes on for a whole window after its series has ended, and would hold or end alerts on what nobody reads.
@@ -23,20 +23,18 @@ the same targets as without Prometheus. So does one on what is absent.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
+from alerts.alert_labels import own_labels, renamed
 from alerts.history import series_names
 from alerts.judge import CARDS
 from alerts.matchers import Matcher
 from alerts.notify.notification import AGES
 from alerts.promql import quote, selected, selector
 from alerts.rule import Rule
-from alerts.rule_checks import labels_of
 from alerts.scrape import JOB
 from alerts.windows import Over, Predict, Window, span
 from gpuwarden.units import format_duration
-
-ALERT_LABELS = ("alertname", "alertstate", "severity")
-"""What ALERTS has besides the series' labels and those that a rule adds."""
 
 _OPERATORS = {"above": ">", "below": "<", "equals": "==", "within": "<", "older": ">"}
 _TARGET = "on (job, instance)"
@@ -57,11 +55,6 @@ def expression(rule: Rule) -> str:
         held = f"{_without_own_labels(rule, f'{firing} * NaN')}\n  unless {everything} >= -Inf"
         parts.append(f"({held}\n  and {_still_there(rule, firing)})")
     return "\nor\n".join(parts)
-
-
-def exported(rule: Rule, label: str) -> str:
-    """What a label of the rule's series is called in its alerts."""
-    return f"exported_{label}" if label in _taken(rule) else label
 
 
 def number_text(value: float) -> str:
@@ -116,23 +109,27 @@ def _seen_through(metric: str, window: Window, where: Iterable[Matcher]) -> str:
 
 def _freed(rule: Rule, series: str) -> str:
     """The series, with other names for those of their labels that the alert needs for itself."""
-    taken = _taken(rule)
-    for label in taken:
-        series = f'label_replace({series}, "exported_{label}", "$1", {quote(label)}, "(.+)")'
+    names = renamed(rule)
+    for label, new in names.items():
+        series = f'label_replace({series}, {quote(new)}, "$1", {quote(label)}, "(.*)")'
+    taken = [label for label in own_labels(rule) if label in names]
     return f"max without ({', '.join(taken)}) ({series})" if taken else series
 
 
 def _firing(rule: Rule) -> str:
     """The series for which this rule, and not another of the same name, fired at the last evaluation."""
     mine = (Matcher("alertname", "=", rule.alert), Matcher("alertstate", "=", "firing"))
-    where = (*mine, *_renamed(rule, rule.where))
-    return _series("ALERTS", where, [_renamed(rule, group) for group in rule.unless])
+    names = renamed(rule)
+    where, *unless = (
+        tuple(replace(one, label=names.get(one.label, one.label)) for one in group)
+        for group in (rule.where, *rule.unless)
+    )
+    return _series("ALERTS", (*mine, *where), unless)
 
 
 def _without_own_labels(rule: Rule, alerts: str) -> str:
     """Under the labels of their series."""
-    own = (*ALERT_LABELS, *(name for name, _ in rule.labels))
-    return f"max without ({', '.join(own)}) ({alerts})"
+    return f"max without ({', '.join(own_labels(rule))}) ({alerts})"
 
 
 def _series(name: str, where: Iterable[Matcher], unless: Iterable[Sequence[Matcher]]) -> str:
@@ -141,14 +138,3 @@ def _series(name: str, where: Iterable[Matcher], unless: Iterable[Sequence[Match
     base = (*where, *(group[0].inverse for group in groups if len(group) == 1))
     others = [selector(name, (*base, *group)) for group in groups if len(group) > 1]
     return selected([selector(name, base), *others])
-
-
-def _taken(rule: Rule) -> tuple[str, ...]:
-    """Labels of the metric that the alert needs for itself; of another exporter's metric, what it may well have."""
-    own = (*ALERT_LABELS, *(name for name, _ in rule.labels))
-    labels = labels_of(rule.metric) or ("severity", *(name for name, _ in rule.labels))
-    return tuple(label for label in own if label in labels)
-
-
-def _renamed(rule: Rule, matchers: Iterable[Matcher]) -> tuple[Matcher, ...]:
-    return tuple(Matcher(exported(rule, found.label), found.operator, found.value) for found in matchers)

@@ -11,7 +11,8 @@ from typing import Any
 
 import yaml
 
-from alerts.prometheus_expressions import ALERT_LABELS, exported, expression
+from alerts.alert_labels import renamed
+from alerts.prometheus_expressions import expression
 from alerts.prometheus_texts import HEADER, ONE_LINE, annotations
 from alerts.promql import WATCHDOG
 from alerts.rule import Rule
@@ -53,7 +54,7 @@ def _alert(rule: Rule) -> dict[str, Any]:
         "expr": expression(rule),
         **{key: format_duration(seconds) for key, seconds in times.items() if seconds},
         "labels": {"severity": rule.severity, **dict(rule.labels)},
-        "annotations": annotations(rule, {label: exported(rule, label) for label in ALERT_LABELS}),
+        "annotations": annotations(rule, renamed(rule)),
     }
 
 

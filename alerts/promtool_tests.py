@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from alerts.prometheus_expressions import exported
+from alerts.alert_labels import in_alert
 from alerts.prometheus_texts import HEADER, ONE_LINE
 from alerts.rule import Rule
 from alerts.rule_test import Expectation, RuleTest, Series
@@ -84,8 +84,7 @@ def _shown(test: RuleTest, fires: Fires, rules: Sequence[Rule]) -> Mapping[str, 
 def _labels(alert: str, labels: LabelSet, rules: Iterable[Rule]) -> dict[str, str]:
     own = dict(labels)
     rule = next(rule for rule in rules if rule.alert == alert and (rule.expr or rule.covers(own)))
-    series = {exported(rule, name): value for name, value in labels} if not rule.expr else own
-    return {**series, **dict(rule.labels), "severity": rule.severity}
+    return in_alert(rule, labels)
 
 
 def _expected(shown: Iterable[_Shown], step: int) -> list[dict[str, Any]]:

@@ -87,3 +87,9 @@ class Rule:
     def compares_last_value(self) -> bool:
         """Whether the number compared is the series' own last value, so that a panel can draw the threshold."""
         return self.window is None and self.comparison in {"above", "below", "equals"} and not self.expr
+
+
+def labels_of(metric: str) -> tuple[str, ...] | None:
+    """The labels of a metric of ours, with those of the target; None for another exporter's."""
+    known = CATALOG.get(metric)
+    return None if known is None else (*known.labels, *TARGET_LABELS)

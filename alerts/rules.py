@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from alerts.matchers import Matcher, contradict
-from alerts.rule import TARGET_LABELS, Rule
-from alerts.rule_checks import check_definition, check_labels, check_muting, check_texts, check_where, labels_of
+from alerts.rule import TARGET_LABELS, Rule, labels_of
+from alerts.rule_checks import check_definition, check_labels, check_muting, check_texts, check_where
 from alerts.rule_file import Definition, Entry, Override, Terms, entries
 from alerts.rule_numbers import Finding, check_comparison, check_kept, check_numbers, check_together, check_window
 from alerts.rule_terms import change, comparison_of, define, matchers

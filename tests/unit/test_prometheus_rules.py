@@ -99,7 +99,7 @@ def test_a_label_of_the_alert_itself_gets_another_name():
     made = rule("above: 5, where: {alertname: GpuLost}", "gpuwarden_alerter_alerts")
     condition, held = parts(made)
     own = (
-        'label_replace(gpuwarden_alerter_alerts{alertname="GpuLost"}, "exported_alertname", "$1", "alertname", "(.+)")'
+        'label_replace(gpuwarden_alerter_alerts{alertname="GpuLost"}, "exported_alertname", "$1", "alertname", "(.*)")'
     )
     assert condition == f"max without (alertname) ({own}) > 5"
     assert 'alertname="A", alertstate="firing", exported_alertname="GpuLost"' in held
