@@ -7,6 +7,7 @@ from alerts.matchers import Matcher
 from alerts.notify.notification import AGES
 from alerts.reading_words import reading_words, span_words
 from alerts.rule import TARGET_LABELS, Rule, labels_of
+from alerts.series import JOB
 from alerts.windows import Function, Over, Predict, Quantile, Window
 from gpuwarden.catalog import CATALOG
 from gpuwarden.units import format_duration, format_value
@@ -109,7 +110,7 @@ def _each(rule: Rule) -> str:
 
 
 def _restrictions(rule: Rule) -> str:
-    only = f", where {_group(rule.where)}" if rule.where else ""
+    only = f", where {_group(told)}" if (told := _told(rule)) else ""
     others = "".join(f", but not where {_group(group)}" for group in rule.unless)
     return only + others
 
@@ -183,11 +184,16 @@ def _muted(rule: Rule) -> str:
 
 
 def _series(rule: Rule) -> str:
-    matchers = rule.sought if rule.comparison == "absent" else rule.where
+    matchers = rule.sought if rule.comparison == "absent" else _told(rule)
     selector = f"{{{_group(matchers)}}}" if matchers else ""
-    on = f" on {{{_group(rule.where)}}}" if rule.comparison == "absent" and rule.where else ""
+    on = f" on {{{_group(told)}}}" if rule.comparison == "absent" and (told := _told(rule)) else ""
     others = "".join(f" (not {{{_group(group)}}})" for group in rule.unless)
     return f"{rule.metric}{selector}{on}{others}"
+
+
+def _told(rule: Rule) -> Sequence[Matcher]:
+    """Without the job that goes without saying."""
+    return [matcher for matcher in rule.where if not (rule.judges_targets and matcher == Matcher("job", "=", JOB))]
 
 
 def _group(matchers: Sequence[Matcher]) -> str:

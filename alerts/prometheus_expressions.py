@@ -17,9 +17,6 @@ gpu_ecc_errors_total) would be lost to it, and has another name throughout: see 
 
 What a window makes of a series counts only while the series itself is there: ``increase(m[10m]) and m``. A range
 function goes on for a whole window after its series has ended, and would hold or end alerts on what nobody reads.
-
-A rule on ``up``, which every scrape of any job writes, means the job ``gpuwarden`` unless its ``where`` names a job:
-the same targets as without Prometheus. So does one on what is absent.
 """
 
 from collections.abc import Iterable, Sequence
@@ -32,7 +29,6 @@ from alerts.matchers import Matcher
 from alerts.notify.notification import AGES
 from alerts.promql import quote, selected, selector
 from alerts.rule import Rule
-from alerts.scrape import JOB
 from alerts.windows import Over, Predict, Window, span
 from gpuwarden.units import format_duration
 
@@ -48,7 +44,7 @@ def expression(rule: Rule) -> str:
     if rule.comparison == "absent":
         return _absence(rule)
     operator, firing, everything = _OPERATORS[rule.comparison], _firing(rule), _reading(rule, (), ())
-    parts = [f"{_reading(rule, _where(rule), rule.unless)} {operator} {number_text(rule.threshold)}"]
+    parts = [f"{_reading(rule, rule.where, rule.unless)} {operator} {number_text(rule.threshold)}"]
     if rule.clear is not None and rule.clear != rule.threshold:
         parts.append(f"({everything} {operator} {number_text(rule.clear)}\n  and {_without_own_labels(rule, firing)})")
     if not rule.is_always_read:
@@ -64,7 +60,7 @@ def number_text(value: float) -> str:
 
 def _absence(rule: Rule) -> str:
     """Targets that answer without the series; unknown while they do not answer."""
-    targets = _series("up", _where(rule), rule.unless)
+    targets = _series("up", rule.where, rule.unless)
     name = series_names(rule.metric, rule.window)[-1]
     held = f"{_without_own_labels(rule, f'{_firing(rule)} * NaN')}\n  unless {_TARGET} up == 1"
     return f"{targets} == 1\n  unless {_TARGET} {selector(name, rule.sought)}\nor\n({held}\n  and {_TARGET} up)"
@@ -77,13 +73,6 @@ def _still_there(rule: Rule, firing: str) -> str:
     if rule.judges_cards:
         return f"{_CARD} ({CARDS} or ({firing} and {_TARGET} up == 0))"
     return f"{_TARGET} up"
-
-
-def _where(rule: Rule) -> tuple[Matcher, ...]:
-    """The rule's matchers, and the job of what every scrape writes."""
-    if rule.judges_targets and all(matcher.label != "job" for matcher in rule.where):
-        return (*rule.where, Matcher("job", "=", JOB))
-    return rule.where
 
 
 def _reading(rule: Rule, where: Sequence[Matcher], unless: Sequence[Sequence[Matcher]]) -> str:

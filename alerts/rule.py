@@ -25,8 +25,9 @@ class Rule:
 
     What is compared is the series' last value (``window`` None) or what the window makes of it. ``within`` and
     ``older`` compare the age of a timestamp. ``absent`` judges each target that answers: 1 when it publishes no series
-    of the metric that satisfies ``sought``, else 0; ``where`` then names targets. A rule with ``expr`` has no metric
-    and is judged by Prometheus only.
+    of the metric that satisfies ``sought``, else 0; ``where`` then names targets. Of what every visit of any job writes
+    it names the job, ours unless the rule says another: without Prometheus there is none. A rule with ``expr`` has no
+    metric and is judged by Prometheus only.
     """
 
     alert: str

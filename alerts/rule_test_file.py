@@ -31,8 +31,7 @@ from alerts.judge import CARDS
 from alerts.rule import TARGET_LABELS, Rule, labels_of
 from alerts.rule_test import Expectation, RuleTest, Series, parse_spans
 from alerts.rule_test_values import ValuesError, parse_values
-from alerts.scrape import JOB
-from alerts.series import LabelSet, label_set
+from alerts.series import JOB, LabelSet, label_set
 from alerts.series_text import SeriesTextError, parse_series
 from gpuwarden.catalog import CATALOG, OUR_PREFIXES
 from gpuwarden.documents import Document, DocumentError, Mistake, Path, nearest

@@ -9,7 +9,7 @@ from alerts.cli_rules import rules as rules_command
 from alerts.prometheus_expressions import expression
 from alerts.prometheus_rules import rule_file
 from alerts.rules import SHIPPED, load_rules, rules_of
-from gpuwarden.documents import parse
+from gpuwarden.documents import DocumentError, parse
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden" / "prometheus"
 FIRING = 'max without (alertname, alertstate, severity) (ALERTS{alertname="A", alertstate="firing"'
@@ -92,6 +92,23 @@ def test_up_means_our_targets_and_is_never_missing():
     """Every silent target of a shared Prometheus makes a mail of ours."""
     assert expression(rule("equals: 0", "up")) == 'up{job="gpuwarden"} == 0'
     assert expression(rule("equals: 0, where: {job: dcgm}", "up")) == 'up{job="dcgm"} == 0'
+
+
+@pytest.mark.parametrize("terms", ["metric: up, equals: 0", "metric: m, unit: count, absent: true"])
+def test_an_override_only_narrows_which_targets_are_meant(terms):
+    """Who takes one job out of a rule gets the alerts of every other exporter of a shared Prometheus instead."""
+    own = f"{{alert: A, {terms}, severity: info, summary: s}}"
+    rest, narrowed = rules_in(f"""
+rules:
+  - {own}
+  - {{override: A, where: {{job: "!node", instance: "=~a.*"}}, severity: warning}}
+""")
+    assert 'up{job="gpuwarden", job!="node", instance=~"a.*"}' in expression(narrowed).replace(
+        'instance=~"a.*", job!="node"', 'job!="node", instance=~"a.*"'
+    )
+    assert 'up{job="gpuwarden"}' in expression(rest)
+    with pytest.raises(DocumentError, match="no series of the rule can satisfy this"):
+        rules_in(f"rules: [{own}, {{override: A, where: {{job: dcgm}}, severity: warning}}]")
 
 
 def test_a_label_of_the_alert_itself_gets_another_name():
