@@ -17,6 +17,7 @@ from typing import Any
 
 import yaml
 
+from alerts.alert_labels import renamed
 from alerts.matchers import Matcher
 from alerts.prometheus_texts import HEADER
 from alerts.promql import WATCHDOG
@@ -33,10 +34,6 @@ _NEXT_CHANGE_SECONDS = 15.0
 _REPEAT_SECONDS = 4 * 3600.0
 _WATCHDOG_CHANGE_SECONDS = 30.0
 _WATCHDOG_REPEAT_SECONDS = 60.0
-
-
-_ALERT_LABELS = ("alertname", "alertstate", "severity")
-"""Labels that the alert needs for itself: the series' are called ``exported_...`` there."""
 
 
 def alertmanager_config(
@@ -83,25 +80,19 @@ def _inhibit_rules(rules: Sequence[Rule]) -> Iterator[dict[str, Any]]:
         for name in dict.fromkeys(name for part in parts for name in part.muted_by):
             shared = shared_labels(parts[0], named[name]) if name in named else None
             if shared is not None:
-                yield from (_inhibit_rule(name, alert, found, shared) for found in selections(parts, name))
+                yield from (_inhibit_rule(name, parts[0], found, shared) for found in selections(parts, name))
 
 
-def _inhibit_rule(source: str, target: str, matchers: Iterable[Matcher], shared: Iterable[str]) -> dict[str, Any]:
+def _inhibit_rule(source: str, target: Rule, matchers: Iterable[Matcher], shared: Iterable[str]) -> dict[str, Any]:
+    names = renamed(target)
+    matched = (f"{names.get(found.label, found.label)}{found.operator}{_quoted(found.value)}" for found in matchers)
     return {
         "source_matchers": [f"alertname={_quoted(source)}"],
-        "target_matchers": [f"alertname={_quoted(target)}", *map(_printed, matchers)],
-        "equal": sorted(map(_exported, shared)),
+        "target_matchers": [f"alertname={_quoted(target.alert)}", *matched],
+        "equal": sorted(names.get(label, label) for label in shared),
     }
-
-
-def _printed(matcher: Matcher) -> str:
-    return f"{_exported(matcher.label)}{matcher.operator}{_quoted(matcher.value)}"
 
 
 def _quoted(text: str) -> str:
     """As Alertmanager reads it: it knows no other escapes."""
     return '"' + text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n") + '"'
-
-
-def _exported(label: str) -> str:
-    return f"exported_{label}" if label in _ALERT_LABELS else label

@@ -7,13 +7,12 @@ value. A number that is not the series' own last value is called what it is (``r
 from collections.abc import Iterable, Iterator
 
 from alerts.clean_text import one_line
-from alerts.notify.notification import Graver, Notification
+from alerts.notify.notification import AGES, Graver, Notification
 from alerts.reading_words import span_words
 from gpuwarden.units import format_timestamp, format_value
 
 _TEXT_LIMIT = 400
 _NAME_LIMIT = 200
-_AGES = {"within": "within", "older": "older than"}
 
 Fact = tuple[str, str]
 
@@ -47,7 +46,7 @@ def _reading(notification: Notification, name: str) -> Iterable[Fact]:
     if notification.unit == "bool" and notification.metric:
         # Yes or no beside yes or no says less than the summary.
         return [(name, "no longer reported")] if notification.gone else []
-    if notification.comparison in _AGES:
+    if notification.comparison in AGES:
         return [("Happened", _happened(notification)), ("Alarm", _alarm(notification))]
     return [(name, _value(notification)), ("Threshold", _threshold(notification))]
 
@@ -60,7 +59,8 @@ def _happened(notification: Notification) -> str:
 
 
 def _alarm(notification: Notification) -> str:
-    alarm = f"{_AGES[notification.comparison]} {span_words(notification.threshold)}"
+    than = "older than" if notification.comparison == "older" else "within"
+    alarm = f"{than} {span_words(notification.threshold)}"
     return f"{alarm}; no mail tells when that is over" if notification.comparison == "within" else alarm
 
 

@@ -9,11 +9,12 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import get_args
 
+from alerts.alert_labels import EXPORTED
 from alerts.expressions import ExpressionError
 from alerts.matchers import contradict, parse_matcher
 from alerts.placeholders import MEANINGS, is_closed, placeholders
-from alerts.promql import unbalanced
-from alerts.rule import TARGET_LABELS, Rule
+from alerts.promql import NO_LABELS, unbalanced
+from alerts.rule import TARGET_LABELS, Rule, labels_of
 from alerts.rule_file import COMPARISONS, Definition
 from alerts.rule_numbers import Finding
 from gpuwarden.catalog import CATALOG, OUR_PREFIXES
@@ -25,6 +26,7 @@ _METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _OWN_LABELS = ("alertname", "alertstate", "severity", "__name__", "le", *TARGET_LABELS)
 _NAMING_LABELS = frozenset({*TARGET_LABELS, "gpu", "uuid", "mig", "mig_uuid", "device", "mountpoint"})
 """Labels that say which thing a series is about; the others say what of it."""
+_OF_ALERTS = ("ALERTS", "ALERTS_FOR_STATE")
 _MOST_LABELS = 10
 _NOT_WITH_EXPR = ("where", "over", "predict", "quantile", "least_count", *COMPARISONS, "clear", "when_gone")
 _LONGEST_TEXT = 1000
@@ -69,6 +71,9 @@ def _check_expression(rule: Definition) -> Iterator[Finding]:
 def _check_foreign(rule: Definition) -> Iterator[Finding]:
     if not _METRIC.fullmatch(rule.metric):
         yield "metric", f"{rule.metric[:100]!r} is not a metric's name", nearest(rule.metric, CATALOG)
+    elif rule.metric in _OF_ALERTS:
+        message = f"{rule.metric} is how Prometheus remembers what fires, which includes this rule"
+        yield "metric", message, "write what the alert itself compares, or gpuwarden_alerter_alerts"
     elif rule.metric.startswith(OUR_PREFIXES):
         yield "metric", f"{rule.metric[:100]} is not a metric of gpuwarden", nearest(rule.metric, CATALOG)
     elif rule.unit is None:
@@ -76,11 +81,13 @@ def _check_foreign(rule: Definition) -> Iterator[Finding]:
         yield "metric", f"{rule.metric[:100]} is another exporter's metric, so the rule needs 'unit'", hint
 
 
-def check_where(metric: str, where: Mapping[str, str]) -> Iterator[Finding]:
+def check_where(metric: str, where: Mapping[str, str], *, of_quantile: bool) -> Iterator[Finding]:
     """Labels that the metric has, expressions that compile."""
     labels = labels_of(metric)
     for label, text in where.items():
-        if labels is None and not _NAME.fullmatch(label):
+        if label == "le" and of_quantile:
+            yield "where.le", "a quantile is read from all buckets, so none can be picked", "leave it out"
+        elif labels is None and not _NAME.fullmatch(label):
             yield f"where.{label}", f"{label[:100]!r} is not a label's name", ""
         elif labels is not None and label not in labels:
             hint = nearest(label, labels) or f"its labels: {', '.join(labels)}"
@@ -115,12 +122,6 @@ def _check_placeholders(labels: Sequence[str] | None, words: Iterable[str]) -> I
         yield f"{{{{ {word[:100]} }}}} is not known", hint or f"known here: {', '.join(known)}"
 
 
-def labels_of(metric: str) -> tuple[str, ...] | None:
-    """The labels of a metric of ours, with those of the target; None for another exporter's."""
-    known = CATALOG.get(metric)
-    return None if known is None else (*known.labels, *TARGET_LABELS)
-
-
 def check_labels(metric: str, labels: Mapping[str, str]) -> Iterator[Finding]:
     """Labels that the alert gets: none that the series or the alert has anyway."""
     if len(labels) > _MOST_LABELS:
@@ -128,6 +129,10 @@ def check_labels(metric: str, labels: Mapping[str, str]) -> Iterator[Finding]:
     for label, text in labels.items():
         if not _NAME.fullmatch(label):
             yield f"labels.{label}", f"{label[:100]!r} is not a label's name", ""
+        elif label.lower() in NO_LABELS:
+            yield f"labels.{label}", "is a word of PromQL that Prometheus does not take as a label there", ""
+        elif label.startswith(EXPORTED):
+            yield f"labels.{label}", f"{EXPORTED} is what labels of the series get that the alert has itself", ""
         elif label in _OWN_LABELS or label in (labels_of(metric) or ()):
             yield f"labels.{label}", "is a label that the alert has already", ""
         if not text or len(text) > _LONGEST_TEXT:

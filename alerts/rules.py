@@ -14,12 +14,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from alerts.matchers import Matcher, contradict
-from alerts.rule import TARGET_LABELS, Rule
-from alerts.rule_checks import check_definition, check_labels, check_muting, check_texts, check_where, labels_of
+from alerts.rule import TARGET_LABELS, Rule, labels_of
+from alerts.rule_checks import check_definition, check_labels, check_muting, check_texts, check_where
 from alerts.rule_file import Definition, Entry, Override, Terms, entries
 from alerts.rule_numbers import Finding, check_comparison, check_kept, check_numbers, check_together, check_window
 from alerts.rule_terms import change, comparison_of, define, matchers
 from alerts.selections import TooManySelectionsError, selections
+from alerts.windows import Quantile
 from gpuwarden.documents import Document, DocumentError, Mistake, nearest, read
 
 __all__ = ["SHIPPED", "Part", "Rule", "load_parts", "load_rules", "rules_of"]
@@ -109,7 +110,7 @@ def _define(entry: Entry, content: Definition, parts: dict[str, list[Part]]) -> 
     compared = comparison_of(content) or content.expr
     if not unknown:
         findings.extend(check_window(content, content.metric))
-        findings.extend(check_where(content.metric, content.where))
+        findings.extend(check_where(content.metric, content.where, of_quantile=content.quantile is not None))
         findings.extend(check_texts(_labels(content), {"summary": content.summary, "action": content.action}))
         findings.extend(check_labels(content.metric, content.labels))
     if not unknown and compared:
@@ -164,7 +165,7 @@ def _check_override(rule: Rule, content: Override) -> Iterator[Finding]:
     elif rule.comparison == "absent" and set(content.where) - set(TARGET_LABELS):
         yield "where", f"{rule.alert} judges targets, so only job and instance can tell them apart", ""
     else:
-        yield from check_where(rule.metric, content.where)
+        yield from check_where(rule.metric, content.where, of_quantile=isinstance(rule.window, Quantile))
 
 
 def _changed(part: Part, content: Override, *, clears: bool) -> Part:

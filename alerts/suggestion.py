@@ -23,8 +23,7 @@ import yaml
 from alerts.clean_text import one_line
 from alerts.expressions import ExpressionError
 from alerts.matchers import Matcher, parse_matcher
-from alerts.rule import TARGET_LABELS, Rule
-from alerts.rule_checks import labels_of
+from alerts.rule import TARGET_LABELS, Rule, labels_of
 from alerts.rule_numbers import check_numbers
 from alerts.series import LabelSet
 from alerts.webhook import CUT

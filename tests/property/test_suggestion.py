@@ -7,7 +7,7 @@ from dataclasses import replace
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from alerts.rule_checks import labels_of
+from alerts.rule import labels_of
 from alerts.rules import SHIPPED, rules_of
 from alerts.series import label_set
 from alerts.suggestion import suggestion

@@ -180,3 +180,17 @@ def test_rules_that_are_off_are_named_below_the_list(tmp_path):
     explained = CliRunner().invoke(rules_command, ["explain", "GpuLost", "--rules", str(file)])
     assert "  is off           until an override says enabled: true\n" in explained.stdout
     assert "    enabled: true\n" in explained.stdout
+
+
+def test_the_job_that_goes_without_saying_is_not_said():
+    """Every rule on targets would seem to be about some of them."""
+    lines = [
+        "{alert: A, metric: up, equals: 0, severity: info, summary: s}",
+        "{alert: B, metric: up, equals: 0, where: {job: dcgm}, severity: info, summary: s}",
+        "{alert: C, metric: m, unit: count, absent: true, severity: info, summary: s}",
+    ]
+    ours, theirs, absent = rules_of([parse(f"rules: [{', '.join(lines)}]", "r.yml")])
+    assert condition(ours) == "up equals 0"
+    assert condition(theirs) == 'up{job="dcgm"} equals 0'
+    assert condition(absent) == "m absent"
+    assert [{fact.topic: fact.text for fact in facts(rule)}["judges"].count("job") for rule in (ours, absent)] == [0, 0]
