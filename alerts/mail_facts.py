@@ -15,6 +15,9 @@ _TEXT_LIMIT = 400
 _NAME_LIMIT = 200
 _AGES = {"within": "within", "older": "older than"}
 
+NO_LONGER = "no longer reported"
+"""What can be said of a series that has ended for good."""
+
 Fact = tuple[str, str]
 
 
@@ -45,7 +48,8 @@ def _reading(notification: Notification, name: str) -> Iterable[Fact]:
         over = notification.reason == "resolved" and notification.value is not None
         return [("Published" if over else "Missing", notification.reading or notification.metric)]
     if notification.comparison in _AGES:
-        return [("Happened", _happened(notification)), ("Alarm", _alarm(notification))]
+        gone = [(name, NO_LONGER)] if notification.gone else []
+        return [*gone, ("Happened", _happened(notification)), ("Alarm", _alarm(notification))]
     return [(name, _value(notification)), ("Threshold", _threshold(notification))]
 
 
@@ -66,7 +70,7 @@ def _value(notification: Notification) -> str:
         value = format_value(notification.value, notification.unit)
         return f"{value} ({notification.reading})" if notification.reading else value
     if notification.gone:
-        return "no longer reported"
+        return NO_LONGER
     # Whether a window has a result now was not asked.
     return "no reading" if notification.metric and not notification.reading else ""
 
