@@ -14,6 +14,9 @@ from gpuwarden.units import format_timestamp, format_value
 _TEXT_LIMIT = 400
 _NAME_LIMIT = 200
 
+NO_LONGER = "no longer reported"
+"""What can be said of a series that has ended for good."""
+
 Fact = tuple[str, str]
 
 
@@ -43,11 +46,12 @@ def _reading(notification: Notification, name: str) -> Iterable[Fact]:
     if notification.comparison == "absent":
         over = notification.reason == "resolved" and notification.value is not None
         return [("Published" if over else "Missing", notification.reading or notification.metric)]
+    gone = [(name, NO_LONGER)] if notification.gone else []
     if notification.unit == "bool" and notification.metric:
         # Yes or no beside yes or no says less than the summary.
-        return [(name, "no longer reported")] if notification.gone else []
+        return gone
     if notification.comparison in AGES:
-        return [("Happened", _happened(notification)), ("Alarm", _alarm(notification))]
+        return [*gone, ("Happened", _happened(notification)), ("Alarm", _alarm(notification))]
     return [(name, _value(notification)), ("Threshold", _threshold(notification))]
 
 
@@ -69,7 +73,7 @@ def _value(notification: Notification) -> str:
         value = format_value(notification.value, notification.unit)
         return f"{value} ({notification.reading})" if notification.reading else value
     if notification.gone:
-        return "no longer reported"
+        return NO_LONGER
     # Whether a window has a result now was not asked.
     return "no reading" if notification.metric and not notification.reading else ""
 

@@ -171,6 +171,23 @@ def test_a_series_that_is_gone_for_good_is_said_to_be_gone():
     assert ("Value now", "no longer reported") in view_of(resolved).facts
 
 
+def test_a_card_that_was_taken_out_does_not_look_like_one_that_is_back():
+    """Somebody reads RESOLVED on a phone and starts the next job on a card that is in a drawer."""
+    _, changes = told(RULES["GpuLost"], [page(gpu_up=[(CARD, 0.0)])])
+    (forgotten,), _ = told(RULES["GpuLost"], [page()], states_of(changes))
+    assert view_of(forgotten).subject.endswith("GPU 0 does not answer any more on 127.0.0.1:9400, no longer reported")
+    (back,), _ = told(RULES["GpuLost"], [page(gpu_up=[(CARD, 1.0)])], states_of(changes))
+    assert "reported" not in view_of(back).subject
+
+
+def test_an_age_that_is_gone_says_so():
+    """The mail that nothing waits any more would not say why it came."""
+    stamp = ({}, NOW - 4000.0)
+    _, changes = told(RULES["AlerterMailStuck"], [page(gpuwarden_alerter_outbox_oldest_timestamp_seconds=[stamp])])
+    (resolved,), _ = told(RULES["AlerterMailStuck"], [page()], states_of(changes))
+    assert view_of(resolved).facts[0] == ("Value now", "no longer reported")
+
+
 def test_the_first_mail_holds_the_override_and_the_last_one_does_not():
     """Nobody would know how to switch off what is normal, or they would switch it off when it is over."""
     (first,), changes = told(RULES["GpuMemoryAlmostFull"], [full()])
