@@ -11,7 +11,7 @@ All mistakes of all files are reported together; a rule with a mistake causes no
 import pathlib
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from alerts.matchers import Matcher, contradict
 from alerts.rule import TARGET_LABELS, Rule, labels_of
@@ -37,6 +37,8 @@ class Part:
 
     rule: Rule
     enabled: bool
+    entry: Entry = field(compare=False, repr=False)
+    """Where the rule is defined."""
 
 
 def load_rules(shipped: pathlib.Path | None, files: Sequence[pathlib.Path]) -> tuple[Rule, ...]:
@@ -118,7 +120,7 @@ def _define(entry: Entry, content: Definition, parts: dict[str, list[Part]]) -> 
     if entry.faulty:
         findings = [finding for finding in findings if finding[0]]
     elif compared and not findings:
-        parts[content.alert] = [Part(define(content, content.where), content.enabled)]
+        parts[content.alert] = [Part(define(content, content.where), content.enabled, entry)]
     return _at(entry, findings)
 
 
@@ -170,7 +172,7 @@ def _check_override(rule: Rule, content: Override) -> Iterator[Finding]:
 
 def _changed(part: Part, content: Override, *, clears: bool) -> Part:
     enabled = part.enabled if content.enabled is None else content.enabled
-    return Part(change(part.rule, content, clears=clears), enabled)
+    return replace(part, rule=change(part.rule, content, clears=clears), enabled=enabled)
 
 
 def _check_changed(
@@ -194,8 +196,8 @@ def _split(parts: Sequence[Part], changed: Sequence[Part], scope: tuple[Matcher,
             yield part
             continue
         if set(inside) != set(old.where):
-            yield Part(replace(old, unless=(*old.unless, scope)), part.enabled)
-        yield Part(replace(new.rule, where=inside), new.enabled)
+            yield replace(part, rule=replace(old, unless=(*old.unless, scope)))
+        yield replace(new, rule=replace(new.rule, where=inside))
 
 
 def _check_all(rules: Mapping[str, Sequence[Part]], muting: Mapping[str, Entry]) -> Iterator[Mistake]:

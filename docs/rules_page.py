@@ -27,8 +27,9 @@ rules:
     enabled: false
 ```
 
-`gpuwarden rules check FILE` names every mistake, `rules list` shows what is in force, `rules explain NAME` says of one
-rule what stands here, with your changes, and `rules test FILE` tries the rules on series that you write.
+`gpuwarden rules check FILE` names every mistake (in an `expr` too, where promtool is on the PATH), `rules list` shows
+what is in force, `rules explain NAME` says of one rule what stands here, with your changes, and `rules test FILE` tries
+the rules on series that you write.
 """
 _LANGUAGE = """\
 A file is a list under the key `rules`. An entry with `alert` defines a rule, one with `override` changes a rule that is

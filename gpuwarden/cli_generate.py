@@ -1,7 +1,8 @@
 """``gpuwarden generate``: the files that Prometheus, Alertmanager and Grafana read, from the rules in force.
 
-Everything is made before anything is written, and each file is replaced whole. Other users read the files (each service
-of a stack runs as its own), so their modes do not follow the umask. What else lies below DIR is left alone.
+Everything is made before anything is written, and each file is replaced whole. Where a promtool refuses an ``expr``,
+nothing is written: Prometheus would refuse the whole file. Other users read the files (each service of a stack runs as
+its own), so their modes do not follow the umask. What else lies below DIR is left alone.
 """
 
 import os
@@ -12,9 +13,10 @@ from collections.abc import Mapping
 import click
 
 from alerts.alertmanager_config import DEFAULT_WEBHOOK, alertmanager_config
+from alerts.expression_checks import unverified
 from alerts.prometheus_rules import rule_file
 from alerts.rule import Rule
-from alerts.rules import SHIPPED, load_rules
+from alerts.rules import SHIPPED, load_parts
 from alerts.scrape import instance_of
 from alerts.settings import AlerterSettings
 from gpuwarden import settings
@@ -64,7 +66,10 @@ def generate(
     """Write what Prometheus, Alertmanager and Grafana read, from the shipped rules and yours."""
     flags = {"rules": [*rules] or None}
     loaded = settings.load("alerter", AlerterSettings, config=config, environ=os.environ, flags=flags)
-    files = generated(load_rules(SHIPPED, loaded.values.rule_files), webhook, webhook_secret_file)
+    parts = [part for part in load_parts(SHIPPED, loaded.values.rule_files) if part.enabled]
+    if remark := unverified(parts):
+        click.echo(remark, err=True)
+    files = generated(tuple(part.rule for part in parts), webhook, webhook_secret_file)
     if check:
         _check(folder, files)
         return

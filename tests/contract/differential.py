@@ -21,9 +21,9 @@ from alerts.history import History
 from alerts.judge import judge
 from alerts.prometheus_rules import rule_file
 from alerts.rule import Rule
-from alerts.series import LabelSet
+from alerts.series import LabelSet, label_set
 from alerts.state import AlertKey, State
-from tests.contract.random_rules import MINUTE, MINUTES, World, random_rules, random_world
+from tests.contract.random_rules import ELSEWHERE, MINUTE, MINUTES, World, random_rules, random_world
 
 Firing = list[dict[AlertKey, Rule]]
 """What fires in each minute, and by which rule."""
@@ -83,6 +83,8 @@ def said_by(tool: str, folder: Path, rules: Sequence[Rule], world: World, tests:
         {"series": f'up{{instance="{instance}",job="gpuwarden"}}', "values": " ".join(map(repr, values))}
         for instance, values in world.up.items()
     ]
+    elsewhere = _selector(label_set(ELSEWHERE))
+    inputs.append({"series": f"up{{{elsewhere}}}", "values": " ".join(map(repr, world.elsewhere))})
     case = {"interval": "1m", "input_series": inputs, "alert_rule_test": tests}
     (folder / "rules.yml").write_text(json.dumps(groups))
     document = {"rule_files": ["rules.yml"], "evaluation_interval": "1m", "tests": [case]}
@@ -113,7 +115,7 @@ def compare(tool: str, folder: Path, source, count: int, compared: Compared, *, 
 
 
 def _judged(rule: Rule, world: World) -> int:
-    if rule.comparison == "absent":
+    if rule.judges_targets:
         return len(world.up)
     names = {rule.metric, f"{rule.metric}_count"}
     return sum(name in names and rule.covers(dict(labels)) for name, labels in world.series)

@@ -2,6 +2,8 @@
 
 A world is two machines with two cards each, both with a GPU 0, for 40 minutes: gauges around the thresholds, counters
 with resets, timestamps, histograms; series that go stale, machines that do not answer, not-a-numbers and infinities.
+Beside them is a target of another job, which only Prometheus scrapes. One metric has labels that an alert has too, or
+that look as if Prometheus had renamed them; what a rule adds is called like one of them.
 In a world with ``gaps`` samples are merely missing, too, for less than the lookback: Prometheus bridges those. No rule
 looks back there, since a window has no such sample (``DIFFERENCES`` in alerts.prometheus_rules).
 
@@ -28,12 +30,18 @@ MINUTES = 40
 GAP = "_"
 HOSTS = ("box:9400", "bag:9400")
 JOB = "gpuwarden"
+ELSEWHERE = {"instance": "web:80", "job": "node"}
 BOUNDS = ("1", "2", "4", "+Inf")
 
-GAUGES = ("gpu_power_watts", "m")
+GAUGES = ("gpu_power_watts", "m", "odd")
 COUNTERS = ("gpu_throttle_seconds_total", "gpu_ecc_errors_total", "c_total")
 TIMESTAMPS = ("gpu_xid_last_timestamp_seconds",)
 HISTOGRAM = "h"
+ODD_LABELS = (
+    {"alertname": "Other", "team": "blue"},
+    {"severity": "high", "exported_severity": "low", "exported_team": "red", "team": "blue"},
+    {"exported_severity": "high", "team": "red", "alertstate": "firing"},
+)
 
 Values = list[float | str | None]
 """One for each minute: a number, GAP, or None where the scrape finds no such series."""
@@ -41,10 +49,11 @@ Values = list[float | str | None]
 
 @dataclass
 class World:
-    """``series`` by metric name and labels, ``up`` by instance."""
+    """``series`` by metric name and labels, ``up`` by instance; ``elsewhere`` is the other job's ``up``."""
 
     series: dict[tuple[str, LabelSet], Values] = field(default_factory=dict)
     up: dict[str, list[float]] = field(default_factory=dict)
+    elsewhere: list[float] = field(default_factory=list)
 
     def scrapes(self, minute: int) -> list[Scrape]:
         """What a round finds; a gap is bridged."""
@@ -85,7 +94,7 @@ def _written(value: float | str | None) -> str:
 
 def random_world(source: random.Random, *, gaps: bool) -> World:
     """Two machines and everything that they publish."""
-    world = World()
+    world = World(elsewhere=_runs(source, lambda: source.choice([1.0, 0.0])))
     for instance in HOSTS:
         world.up[instance] = _runs(source, lambda: source.choice([1.0] * 9 + [0.0]))
         if gaps:
@@ -100,8 +109,10 @@ def random_world(source: random.Random, *, gaps: bool) -> World:
 
 def _cards_series(card: dict[str, str]) -> Iterator[tuple[str, dict[str, str]]]:
     yield "gpu_up", card
-    for name in GAUGES:
-        yield name, card
+    yield "gpu_power_watts", card
+    yield "m", card
+    for labels in ODD_LABELS:
+        yield "odd", card | labels
     yield "gpu_throttle_seconds_total", card | {"reason": "power"}
     yield "gpu_ecc_errors_total", card | {"severity": "uncorrected"}
     yield "c_total", card | {"severity": "high"}
@@ -174,15 +185,15 @@ def random_rules(source: random.Random, count: int, *, windows: bool) -> tuple[R
     for number in range(count):
         entry = {"alert": f"R{number}", "severity": source.choice(["critical", "warning", "info"]), "summary": "s"}
         entry |= _compared(source, windows=windows)
-        entries.append(entry | _around(source, may_be_gone="absent" not in entry))
+        entries.append(entry | _around(source, entry["metric"], may_be_gone="absent" not in entry))
         entry = entries[-1]
-        if source.random() < 0.3 and not ("absent" in entry and "where" in entry):
+        if source.random() < 0.3 and not (_is_of_targets(entry) and "where" in entry):
             entries += _overrides(source, entry)
     return rules_of([parse(yaml.safe_dump({"rules": entries}), "random.yml")])
 
 
 def _compared(source: random.Random, *, windows: bool) -> dict:
-    kinds = [_plain, _plain, _plain, _age, _absent]
+    kinds = [_plain, _plain, _plain, _age, _absent, _up]
     looking_back = [_extreme, _average, _predicted, _grown, _grown, _quantile]
     return source.choice(kinds + (looking_back if windows else []))(source)
 
@@ -196,7 +207,7 @@ def _between(source: random.Random, numbers: list[float]) -> dict:
 
 
 def _of(name: str) -> dict:
-    return {"metric": name} | ({} if name.startswith("gpu_") else {"unit": "count"})
+    return {"metric": name} | ({} if name.startswith("gpu_") or name == "up" else {"unit": "count"})
 
 
 def _plain(source: random.Random) -> dict:
@@ -211,6 +222,10 @@ def _age(source: random.Random) -> dict:
 
 def _absent(source: random.Random) -> dict:
     return _of(source.choice(["m", *COUNTERS])) | {"absent": True}
+
+
+def _up(source: random.Random) -> dict:
+    return _of("up") | source.choice([{"equals": 0}, {"below": 1}, {"over": {"min": "5m"}, "below": 0.5}])
 
 
 def _extreme(source: random.Random) -> dict:
@@ -242,11 +257,13 @@ def _quantile(source: random.Random) -> dict:
     return _of(HISTOGRAM) | shares | over | _between(source, [0.3001, 1.2001, 1.9001, 3.1001])
 
 
-def _around(source: random.Random, *, may_be_gone: bool) -> dict:
+def _around(source: random.Random, metric: str, *, may_be_gone: bool) -> dict:
     times = ["0s", "0s", "30s", "1m", "90s", "2m"]
     found: dict = {"for": source.choice(times), "keep_firing_for": source.choice([*times, "3m", "5m"])}
     if source.random() < 0.2:
         found["where"] = {"instance": source.choice(["box:9400", "!box:9400", "=~b.*", "=~box.*|lab.*"])}
+    if source.random() < 0.3 and metric == "odd":
+        found["where"] = source.choice([{"team": "!red"}, {"exported_severity": "=~.*"}, {"alertname": "!Nobody"}])
     if source.random() < 0.2:
         found["labels"] = {"team": "vision"}
     if source.random() < 0.3 and may_be_gone:
@@ -254,14 +271,22 @@ def _around(source: random.Random, *, may_be_gone: bool) -> dict:
     return found
 
 
+def _is_of_targets(entry: dict) -> bool:
+    return "absent" in entry or entry["metric"] == "up"
+
+
 def _overrides(source: random.Random, entry: dict) -> list[dict]:
     """For some of the cards: other waits, other labels, or nothing at all."""
-    label = "instance" if "absent" in entry else source.choice(["gpu", "uuid"])
-    where = {label: {"instance": "=~bag.*", "gpu": "1", "uuid": "=~box.|bag1"}[label]}
+    scopes = [{"gpu": "1"}, {"uuid": "=~box.|bag1"}]
+    if _is_of_targets(entry):
+        scopes = [{"instance": "=~bag.*"}, {"job": "!node"}, {"job": "=~gpu.*|node", "instance": "!box:9400"}]
+    elif entry["metric"] == "odd":
+        scopes += [{"team": "blue"}, {"exported_severity": "!low"}, {"alertname": "Other", "severity": "!high"}]
+    where = source.choice(scopes)
     changes = [{"enabled": False}, {"for": "1m", "keep_firing_for": "0s"}, {"severity": "info"}]
     if "absent" not in entry:
         changes.append({"when_gone": "hold", "labels": {"team": "night"}})
     found = [{"override": entry["alert"], "where": where} | source.choice(changes)]
-    if label == "gpu" and source.random() < 0.5:
+    if "gpu" in where and source.random() < 0.5:
         found.append({"override": entry["alert"], "where": {"uuid": "!bag0", "gpu": "0"}, "for": "30s"})
     return found

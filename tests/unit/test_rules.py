@@ -243,6 +243,19 @@ def test_check_command_fails_with_status_2():
     )
 
 
+def test_check_command_says_what_nobody_could_verify(tmp_path, monkeypatch):
+    """Somebody believes that an expression was checked, and Prometheus refuses the whole file."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    file = tmp_path / "mine.yml"
+    rules = (
+        "[{alert: A, expr: up == 0 or, severity: info, summary: s}, {alert: B, expr: up, severity: info, summary: s}]"
+    )
+    file.write_text(f"rules: {rules}", encoding="utf-8")
+    result = CliRunner().invoke(rules_command, ["check", str(file)])
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.splitlines()[1:] == ["2 expressions were not verified (no promtool here)"]
+
+
 def test_check_command_on_a_missing_file(tmp_path):
     """A mistyped file name ends in a traceback."""
     result = CliRunner().invoke(rules_command, ["check", str(tmp_path / "none.yml")])
