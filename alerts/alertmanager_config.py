@@ -7,22 +7,23 @@ the alerter calls a repeat. The Watchdog is posted more often, since its silence
 
 What a rule is ``muted_by`` inhibits it (``inhibit_rules``), on the labels that both have, as ``notify.mute`` does where
 the alerter judges. An override may mute some series of an alert only, so each part of a rule says which alerts it
-means; where its series are those that are not in a group of several matchers, that takes a rule for each of them.
+means (``selections``).
 
 Every key stands in Alertmanager 0.22 and later.
 """
 
-import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import yaml
 
-from alerts.matchers import Matcher, Operator
+from alerts.alert_labels import renamed
+from alerts.matchers import Matcher
 from alerts.prometheus_texts import HEADER
 from alerts.promql import WATCHDOG
 from alerts.rule import Rule
 from alerts.rule_checks import shared_labels
+from alerts.selections import selections
 from gpuwarden.units import format_duration
 
 DEFAULT_WEBHOOK = "http://alerter:9401/webhook"
@@ -33,11 +34,6 @@ _NEXT_CHANGE_SECONDS = 15.0
 _REPEAT_SECONDS = 4 * 3600.0
 _WATCHDOG_CHANGE_SECONDS = 30.0
 _WATCHDOG_REPEAT_SECONDS = 60.0
-
-
-_INVERSE: dict[Operator, Operator] = {"=": "!=", "!=": "=", "=~": "!~", "!~": "=~"}
-_ALERT_LABELS = ("alertname", "alertstate", "severity")
-"""Labels that the alert needs for itself: the series' are called ``exported_...`` there."""
 
 
 def alertmanager_config(
@@ -81,38 +77,22 @@ def _inhibit_rules(rules: Sequence[Rule]) -> Iterator[dict[str, Any]]:
     named = {rule.alert: rule for rule in reversed(rules)}
     for alert in dict.fromkeys(rule.alert for rule in rules):
         parts = [rule for rule in rules if rule.alert == alert]
-        whole = len({part.muted_by for part in parts}) == 1
-        for part in parts[:1] if whole else parts:
-            for name in part.muted_by:
-                shared = shared_labels(part, named[name]) if name in named else None
-                for matchers in [()] if whole else _scopes(part):
-                    if shared is not None:
-                        yield _inhibit_rule(name, alert, matchers, shared)
+        for name in dict.fromkeys(name for part in parts for name in part.muted_by):
+            shared = shared_labels(parts[0], named[name]) if name in named else None
+            if shared is not None:
+                yield from (_inhibit_rule(name, parts[0], found, shared) for found in selections(parts, name))
 
 
-def _inhibit_rule(source: str, target: str, matchers: Iterable[Matcher], shared: Iterable[str]) -> dict[str, Any]:
+def _inhibit_rule(source: str, target: Rule, matchers: Iterable[Matcher], shared: Iterable[str]) -> dict[str, Any]:
+    names = renamed(target)
+    matched = (f"{names.get(found.label, found.label)}{found.operator}{_quoted(found.value)}" for found in matchers)
     return {
         "source_matchers": [f"alertname={_quoted(source)}"],
-        "target_matchers": [f"alertname={_quoted(target)}", *map(_printed, matchers)],
-        "equal": sorted(map(_exported, shared)),
+        "target_matchers": [f"alertname={_quoted(target.alert)}", *matched],
+        "equal": sorted(names.get(label, label) for label in shared),
     }
-
-
-def _scopes(rule: Rule) -> Iterator[tuple[Matcher, ...]]:
-    """Matchers that together select the series of the rule: of each group of ``unless`` one matcher fails."""
-    for turned in itertools.product(*rule.unless):
-        outside = (Matcher(found.label, _INVERSE[found.operator], found.value) for found in turned)
-        yield tuple(dict.fromkeys((*rule.where, *outside)))
-
-
-def _printed(matcher: Matcher) -> str:
-    return f"{_exported(matcher.label)}{matcher.operator}{_quoted(matcher.value)}"
 
 
 def _quoted(text: str) -> str:
     """As Alertmanager reads it: it knows no other escapes."""
     return '"' + text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n") + '"'
-
-
-def _exported(label: str) -> str:
-    return f"exported_{label}" if label in _ALERT_LABELS else label

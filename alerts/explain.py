@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from alerts.matchers import Matcher
+from alerts.notify.notification import AGES
 from alerts.reading_words import reading_words, span_words
-from alerts.rule import TARGET_LABELS, Rule
-from alerts.rule_checks import labels_of
+from alerts.rule import TARGET_LABELS, Rule, labels_of
+from alerts.series import JOB
 from alerts.windows import Function, Over, Predict, Quantile, Window
-from gpuwarden.catalog import CATALOG, SCRAPE_ROWS
+from gpuwarden.catalog import CATALOG
 from gpuwarden.units import format_duration, format_value
 
-_AGES = {"within": "younger", "older": "older"}
-_BY_SCRAPER = frozenset(row.name for row in SCRAPE_ROWS)
+_THAN = {"within": "younger", "older": "older"}
 _SHOWN_OF_EXPR = 60
 _THINGS = {"mountpoint": "file system", "mig": "part of it", "xid": "XID", "process": "process name"}
 """What a label tells apart, where its name does not say it."""
@@ -48,7 +48,7 @@ def condition(rule: Rule) -> str:
     elif isinstance(rule.window, Quantile):
         words.append(f"quantile {rule.window.quantile:g} over {format_duration(rule.window.length)}")
     words.append(rule.comparison)
-    if rule.comparison in _AGES:
+    if rule.comparison in AGES:
         words.append(format_duration(rule.threshold))
     elif rule.comparison != "absent":
         words.append(number(rule, rule.threshold))
@@ -57,7 +57,7 @@ def condition(rule: Rule) -> str:
 
 def number(rule: Rule, value: float) -> str:
     """A number of the rule as people read it."""
-    if rule.comparison in _AGES or rule.unit == "seconds":
+    if rule.comparison in AGES or rule.unit == "seconds":
         return span_words(value)
     return f"{value:g}" if rule.unit == "bool" else format_value(value, rule.unit)
 
@@ -110,7 +110,7 @@ def _each(rule: Rule) -> str:
 
 
 def _restrictions(rule: Rule) -> str:
-    only = f", where {_group(rule.where)}" if rule.where else ""
+    only = f", where {_group(told)}" if (told := _told(rule)) else ""
     others = "".join(f", but not where {_group(group)}" for group in rule.unless)
     return only + others
 
@@ -120,7 +120,7 @@ def _compared(rule: Rule) -> str:
         return rule.expr
     if rule.comparison == "absent":
         return f"whether it publishes {reading_words(rule)}"
-    if rule.comparison in _AGES:
+    if rule.comparison in AGES:
         return "how long ago it was"
     return _seen_through(rule, rule.window) if rule.window else "its last reading"
 
@@ -147,8 +147,8 @@ def _fires(rule: Rule) -> str:
 
 
 def _true(rule: Rule, limit: float) -> str:
-    if rule.comparison in _AGES:
-        return f"{_AGES[rule.comparison]} than {number(rule, limit)}"
+    if rule.comparison in AGES:
+        return f"{_THAN[rule.comparison]} than {number(rule, limit)}"
     return f"{'' if rule.comparison == 'equals' else rule.comparison + ' '}{number(rule, limit)}"
 
 
@@ -162,11 +162,12 @@ def _ends(rule: Rule) -> str:
     else:
         limit = rule.threshold if rule.clear is None else rule.clear
         false = f"when it is no longer {_true(rule, limit)}"
-    return f"{false}, and has not been for {span_words(rule.keep_firing_for)}" if rule.keep_firing_for else false
+    held = f", and has not been for {span_words(rule.keep_firing_for)}" if rule.keep_firing_for else ""
+    return f"{false}{held}{', which no mail tells' if rule.comparison == 'within' else ''}"
 
 
 def _unread(rule: Rule) -> str:
-    if rule.expr or rule.metric in _BY_SCRAPER:
+    if rule.expr or rule.is_always_read:
         return ""
     if rule.comparison == "absent":
         return "while the target does not answer, what fires is held"
@@ -184,11 +185,16 @@ def _muted(rule: Rule) -> str:
 
 
 def _series(rule: Rule) -> str:
-    matchers = rule.sought if rule.comparison == "absent" else rule.where
+    matchers = rule.sought if rule.comparison == "absent" else _told(rule)
     selector = f"{{{_group(matchers)}}}" if matchers else ""
-    on = f" on {{{_group(rule.where)}}}" if rule.comparison == "absent" and rule.where else ""
+    on = f" on {{{_group(told)}}}" if rule.comparison == "absent" and (told := _told(rule)) else ""
     others = "".join(f" (not {{{_group(group)}}})" for group in rule.unless)
     return f"{rule.metric}{selector}{on}{others}"
+
+
+def _told(rule: Rule) -> Sequence[Matcher]:
+    """Without the job that goes without saying."""
+    return [matcher for matcher in rule.where if not (rule.judges_targets and matcher == Matcher("job", "=", JOB))]
 
 
 def _group(matchers: Sequence[Matcher]) -> str:

@@ -20,6 +20,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from alerts.alert_labels import in_alert
 from alerts.clean_text import one_line
 from alerts.notify.due import texts
 from alerts.notify.page_facts import LONGEST_LABEL
@@ -93,8 +94,7 @@ def _as_posted(labels: dict[str, str], rule: Rule | None) -> dict[str, str]:
     """
     if rule is None:
         return labels
-    series = {("exported_severity" if name == "severity" else name): text for name, text in labels.items()}
-    return {**series, **_harmless(rule.labels), "severity": rule.severity}
+    return _harmless(in_alert(rule, labels.items()).items())
 
 
 def _rank(key: AlertKey, rule: Rule | None) -> int:

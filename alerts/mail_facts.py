@@ -7,13 +7,15 @@ value. A number that is not the series' own last value is called what it is (``r
 from collections.abc import Iterable, Iterator
 
 from alerts.clean_text import one_line
-from alerts.notify.notification import Graver, Notification
+from alerts.notify.notification import AGES, Graver, Notification
 from alerts.reading_words import span_words
 from gpuwarden.units import format_timestamp, format_value
 
 _TEXT_LIMIT = 400
 _NAME_LIMIT = 200
-_AGES = {"within": "within", "older": "older than"}
+
+NO_LONGER = "no longer reported"
+"""What can be said of a series that has ended for good."""
 
 Fact = tuple[str, str]
 
@@ -44,20 +46,26 @@ def _reading(notification: Notification, name: str) -> Iterable[Fact]:
     if notification.comparison == "absent":
         over = notification.reason == "resolved" and notification.value is not None
         return [("Published" if over else "Missing", notification.reading or notification.metric)]
-    if notification.comparison in _AGES:
-        return [("Happened", _happened(notification)), ("Alarm", _alarm(notification))]
+    gone = [(name, NO_LONGER)] if notification.gone else []
+    if notification.unit == "bool" and notification.metric:
+        # Yes or no beside yes or no says less than the summary.
+        return gone
+    if notification.comparison in AGES:
+        return [*gone, ("Happened", _happened(notification)), ("Alarm", _alarm(notification))]
     return [(name, _value(notification)), ("Threshold", _threshold(notification))]
 
 
 def _happened(notification: Notification) -> str:
-    age = notification.value
-    if age is None:
+    if notification.value is None:
         return ""
+    age = max(0.0, notification.value)
     return f"{format_timestamp(notification.at - age)} ({format_value(age, 'seconds')} before this mail)"
 
 
 def _alarm(notification: Notification) -> str:
-    return f"{_AGES[notification.comparison]} {span_words(notification.threshold)}"
+    than = "older than" if notification.comparison == "older" else "within"
+    alarm = f"{than} {span_words(notification.threshold)}"
+    return f"{alarm}; no mail tells when that is over" if notification.comparison == "within" else alarm
 
 
 def _value(notification: Notification) -> str:
@@ -65,7 +73,7 @@ def _value(notification: Notification) -> str:
         value = format_value(notification.value, notification.unit)
         return f"{value} ({notification.reading})" if notification.reading else value
     if notification.gone:
-        return "no longer reported"
+        return NO_LONGER
     # Whether a window has a result now was not asked.
     return "no reading" if notification.metric and not notification.reading else ""
 

@@ -12,7 +12,7 @@ from alerts.delivery import MAILDIR_NAME, transport_for
 from alerts.mail_settings import MailSettings, bare_address
 from alerts.mail_view import view_of
 from alerts.notify.due import random_id
-from alerts.notify.notification import Holder, Notification
+from alerts.notify.notification import Graver, Holder, Notification
 from alerts.transport import Letter, Message, SendError
 
 _SUGGESTION = """\
@@ -68,7 +68,27 @@ def _test_message(settings: MailSettings) -> Message:
 def run_mail_preview(settings: MailSettings, out: Path, echo: Callable[[str], None]) -> int:
     """Write an example of each kind of mail into ``out``, as ``.eml`` and as ``.html``; the exit status."""
     firing = _example(settings, time.time())
-    resolved = replace(
+    examples = {
+        "firing": firing,
+        "lowered": _lowered(firing),
+        "predicted": _predicted(firing),
+        "resolved": _resolved(firing),
+    }
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name, notification in examples.items():
+            template = "resolved" if notification.reason == "resolved" else "firing"
+            (out / f"{name}.eml").write_bytes(compose(notification, settings).data)
+            (out / f"{name}.html").write_text(render(f"{template}.html", view_of(notification)), encoding="utf-8")
+            echo(f"{out / name}.eml  {out / name}.html")
+    except OSError as error:
+        echo(f"{out} cannot be written: {error.strerror or error}")
+        return 1
+    return 0
+
+
+def _resolved(firing: Notification) -> Notification:
+    return replace(
         firing,
         id="example2222222222222",
         reason="resolved",
@@ -78,16 +98,41 @@ def run_mail_preview(settings: MailSettings, out: Path, echo: Callable[[str], No
         suggestion="",
         holders=firing.holders[:1],
     )
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        for name, notification in (("firing", firing), ("resolved", resolved)):
-            (out / f"{name}.eml").write_bytes(compose(notification, settings).data)
-            (out / f"{name}.html").write_text(render(f"{name}.html", view_of(notification)), encoding="utf-8")
-            echo(f"{out / name}.eml  {out / name}.html")
-    except OSError as error:
-        echo(f"{out} cannot be written: {error.strerror or error}")
-        return 1
-    return 0
+
+
+def _lowered(firing: Notification) -> Notification:
+    at = firing.at + 900.0
+    return replace(
+        firing,
+        id="example3333333333333",
+        reason="lowered",
+        at=at,
+        alertname="GpuMemoryHigh",
+        severity="warning",
+        threshold=0.8,
+        value=0.84,
+        summary="GPU 2 memory has been above 80.0 % for a while; it is 84.0 % full",
+        action="Do not start another job there without looking.",
+        graver=Graver(firing.alertname, firing.severity, firing.started_at, at, firing.metric),
+        suggestion="",
+    )
+
+
+def _predicted(firing: Notification) -> Notification:
+    return replace(
+        firing,
+        id="example4444444444444",
+        incident="example4444444444444",
+        root="example4444444444444",
+        alertname="GpuMemoryFullSoon",
+        severity="warning",
+        threshold=0.98,
+        value=1.07,
+        reading="predicted in 30 min",
+        summary="GPU 2 memory keeps growing and would be full within half an hour",
+        action="See which process grows, and save a checkpoint now.",
+        suggestion="",
+    )
 
 
 def _example(settings: MailSettings, now: float) -> Notification:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from alerts.clean_text import one_line
-from alerts.mail_facts import facts_of
+from alerts.mail_facts import NO_LONGER, facts_of
 from alerts.notify.notification import Graver, Holder, Notification
 from gpuwarden.units import format_value
 
@@ -83,8 +83,15 @@ def view_of(notification: Notification) -> MailView:
 def _subject(badge: str, summary: str, host: str, notification: Notification) -> str:
     marks = f"[SIMULATED] [{badge}]" if notification.simulated else f"[{badge}]"
     story = summary if host in summary else f"{summary} on {host}"
-    fell = _fell(notification.graver, notification) if notification.graver else ""
-    return one_line(f"{one_line(f'{marks} {story}', SUBJECT_LIMIT - len(fell))}{fell}", SUBJECT_LIMIT)
+    end = _end(notification)
+    return one_line(f"{one_line(f'{marks} {story}', SUBJECT_LIMIT - len(end))}{end}", SUBJECT_LIMIT)
+
+
+def _end(notification: Notification) -> str:
+    """Why it is over, or less than it was: a card that was taken out is not one that answers again."""
+    if notification.graver:
+        return _fell(notification.graver, notification)
+    return f", {NO_LONGER}" if notification.gone else ""
 
 
 def _fell(graver: Graver, notification: Notification) -> str:

@@ -14,6 +14,7 @@ from alerts.expressions import ExpressionError, compile_expression
 from alerts.promql import quote
 
 Operator = Literal["=", "!=", "=~", "!~"]
+_INVERSE: Mapping[Operator, Operator] = {"=": "!=", "!=": "=", "=~": "!~", "!~": "=~"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,11 @@ class Matcher:
     def __str__(self) -> str:
         """Print as PromQL."""
         return f"{self.label}{self.operator}{quote(self.value)}"
+
+    @property
+    def inverse(self) -> "Matcher":
+        """The matcher of all other series."""
+        return Matcher(self.label, _INVERSE[self.operator], self.value)
 
     def accepts(self, value: str) -> bool:
         """Whether a series with this label value is meant."""

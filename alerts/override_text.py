@@ -5,13 +5,12 @@ from typing import Any
 
 import yaml
 
-from alerts.rule import TARGET_LABELS, Rule
-from alerts.rule_checks import labels_of
+from alerts.notify.notification import AGES
+from alerts.rule import TARGET_LABELS, Rule, labels_of
 from alerts.windows import Over, Predict, Quantile
 from gpuwarden.units import format_duration
 
 _EXAMPLES = {"gpu": "1", "mountpoint": "/data", "model": "my-model", "instance": "box:9400", "job": "gpuwarden"}
-_AGES = ("within", "older")
 
 
 def override_text(rule: Rule, *, enabled: bool = True) -> str:
@@ -37,7 +36,7 @@ def _example(rule: Rule) -> str:
 
 
 def _changeable(rule: Rule) -> Iterator[tuple[str, Any]]:
-    if rule.comparison in _AGES:
+    if rule.comparison in AGES:
         yield rule.comparison, format_duration(rule.threshold)
     elif rule.comparison != "absent" and not rule.expr:
         yield rule.comparison, rule.threshold

@@ -2,22 +2,22 @@
 
 The identity is that of the embedded mode, so that both remember and read the same: the alert's name and the labels of
 its series, without the rule's ``severity`` and ``labels``; the latter go by name, since their texts may have changed
-while the alert fired. Where our rule file had to rename a label of the series (``exported_severity``), its own name
-comes back. An alert that no rule of ours knows keeps its ``severity`` in the
-identity: elsewhere one name often stands for a warning and a critical alert on the same series.
+while the alert fired. Where our rule file had to rename a label of the series (``alert_labels``), its own name comes
+back. An alert that no rule of ours knows keeps its ``severity`` in the identity: elsewhere one name often stands for a
+warning and a critical alert on the same series.
 """
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from alerts.alert_labels import of_series
 from alerts.clean_text import one_line
 from alerts.rule import Rule
-from alerts.series import LabelSet, label_set
+from alerts.series import LabelSet
 from alerts.state import AlertKey, State
 from alerts.webhook import PostedAlert
 
-_ALERT_LABELS = ("alertname", "alertstate", "severity")
 _SEVERITIES = ("critical", "warning", "info")
 _LONGEST_NAME, _LONGEST_TEXT = 200, 1000
 
@@ -30,7 +30,7 @@ def find_rule(rules: Sequence[Rule], alertname: str, labels: Mapping[str, str]) 
 
 def identify(alert: PostedAlert, rules: Sequence[Rule], states: Mapping[AlertKey, State]) -> tuple[AlertKey, Rule]:
     """The alert's identity and its rule, made up from the annotations where we have none of that name."""
-    rule, own = _rule_and_series(rules, alert.alertname, _series_labels(alert.labels))
+    rule, own = _rule_and_series(rules, alert)
     severity = dict(alert.labels).get("severity", "")
     known, foreign = AlertKey(alert.alertname, own), AlertKey(alert.alertname, alert.labels)
     first, second = (known, foreign) if rule else (foreign, known)
@@ -41,25 +41,11 @@ def identify(alert: PostedAlert, rules: Sequence[Rule], states: Mapping[AlertKey
     return key, replace(rule, severity=severity) if severity in _SEVERITIES else rule
 
 
-def _rule_and_series(rules: Sequence[Rule], alertname: str, labels: LabelSet) -> tuple[Rule | None, LabelSet]:
+def _rule_and_series(rules: Sequence[Rule], alert: PostedAlert) -> tuple[Rule | None, LabelSet]:
     """The rule and the labels of its series: what a rule of this name adds is taken off before it is asked."""
-    named = [(rule, _without(labels, rule)) for rule in rules if rule.alert == alertname]
+    named = [(rule, of_series(rule, alert.labels)) for rule in rules if rule.alert == alert.alertname]
     found = next(((rule, own) for rule, own in named if rule.covers(dict(own))), None)
-    return found or (named[0] if named else (None, labels))
-
-
-def _without(labels: LabelSet, rule: Rule) -> LabelSet:
-    added = {name for name, _ in rule.labels}
-    return tuple((name, text) for name, text in labels if name not in added)
-
-
-def _series_labels(labels: LabelSet) -> LabelSet:
-    given = dict(labels)
-    series = {name: value for name, value in given.items() if name not in _ALERT_LABELS}
-    for name in _ALERT_LABELS:
-        if f"exported_{name}" in series:
-            series[name] = series.pop(f"exported_{name}")
-    return label_set(series)
+    return found or (named[0] if named else (None, of_series(None, alert.labels)))
 
 
 def _foreign_rule(alert: PostedAlert, severity: str) -> Rule:

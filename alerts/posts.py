@@ -95,7 +95,8 @@ class Posts:
             message = f"more than {MOST_ALERTS} alerts would fire"
             raise TooManyAlertsError(message)
         told_lately = ended_lately(changes, self._told_lately, now)
-        await decisions.commit(changes, weigh=lambda found: judged_elsewhere(found, told_lately, decisions.states))
+        before, rules = decisions.states, decisions.rules
+        await decisions.commit(changes, weigh=lambda found: judged_elsewhere(found, told_lately, before, rules))
         self.posted_at = now
         self._told_lately = dict(list(told_lately.items())[-MOST_ALERTS:])
         lately = {key: end for key, end in (self._ended | over).items() if now - end.ended_at < LATE_SECONDS}

@@ -12,35 +12,27 @@ of the metric, FIRING what of this rule fires since the last evaluation, under t
    for either that or the card's ``gpu_up``, which the exporter publishes until it is told to forget the card.
 
 FIRING is ``ALERTS``, which Prometheus writes for each alert at each evaluation and ends with a stale marker. It carries
-the alert's own labels too; they are taken off. A metric with a label of the same name (``severity`` of
-gpu_ecc_errors_total) would lose it to the alert's, so that one is called ``exported_severity`` throughout.
+the alert's own labels too; they are taken off. A label of the metric that is called like one of them (``severity`` of
+gpu_ecc_errors_total) would be lost to it, and has another name throughout: see ``alert_labels``.
 
 What a window makes of a series counts only while the series itself is there: ``increase(m[10m]) and m``. A range
 function goes on for a whole window after its series has ended, and would hold or end alerts on what nobody reads.
-
-A rule on ``up``, which every scrape of any job writes, means the job ``gpuwarden`` unless its ``where`` names a job:
-the same targets as without Prometheus. So does one on what is absent.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
+from alerts.alert_labels import own_labels, renamed
 from alerts.history import series_names
 from alerts.judge import CARDS
-from alerts.matchers import Matcher, Operator
+from alerts.matchers import Matcher
+from alerts.notify.notification import AGES
 from alerts.promql import quote, selected, selector
 from alerts.rule import Rule
-from alerts.rule_checks import labels_of
-from alerts.scrape import JOB
 from alerts.windows import Over, Predict, Window, span
-from gpuwarden.catalog import SCRAPE_ROWS
 from gpuwarden.units import format_duration
 
-ALERT_LABELS = ("alertname", "alertstate", "severity")
-"""What ALERTS has besides the series' labels and those that a rule adds."""
-
 _OPERATORS = {"above": ">", "below": "<", "equals": "==", "within": "<", "older": ">"}
-_INVERSE: dict[Operator, Operator] = {"=": "!=", "!=": "=", "=~": "!~", "!~": "=~"}
-_BY_SCRAPER = frozenset(row.name for row in SCRAPE_ROWS)
 _TARGET = "on (job, instance)"
 _CARD = "on (job, instance, uuid)"
 
@@ -52,18 +44,13 @@ def expression(rule: Rule) -> str:
     if rule.comparison == "absent":
         return _absence(rule)
     operator, firing, everything = _OPERATORS[rule.comparison], _firing(rule), _reading(rule, (), ())
-    parts = [f"{_reading(rule, _where(rule), rule.unless)} {operator} {number_text(rule.threshold)}"]
+    parts = [f"{_reading(rule, rule.where, rule.unless)} {operator} {number_text(rule.threshold)}"]
     if rule.clear is not None and rule.clear != rule.threshold:
         parts.append(f"({everything} {operator} {number_text(rule.clear)}\n  and {_without_own_labels(rule, firing)})")
-    if rule.metric not in _BY_SCRAPER:
+    if not rule.is_always_read:
         held = f"{_without_own_labels(rule, f'{firing} * NaN')}\n  unless {everything} >= -Inf"
         parts.append(f"({held}\n  and {_still_there(rule, firing)})")
     return "\nor\n".join(parts)
-
-
-def exported(rule: Rule, label: str) -> str:
-    """What a label of the rule's series is called in its alerts."""
-    return f"exported_{label}" if label in _taken(rule) else label
 
 
 def number_text(value: float) -> str:
@@ -73,7 +60,7 @@ def number_text(value: float) -> str:
 
 def _absence(rule: Rule) -> str:
     """Targets that answer without the series; unknown while they do not answer."""
-    targets = _series("up", _where(rule), rule.unless)
+    targets = _series("up", rule.where, rule.unless)
     name = series_names(rule.metric, rule.window)[-1]
     held = f"{_without_own_labels(rule, f'{_firing(rule)} * NaN')}\n  unless {_TARGET} up == 1"
     return f"{targets} == 1\n  unless {_TARGET} {selector(name, rule.sought)}\nor\n({held}\n  and {_TARGET} up)"
@@ -88,21 +75,13 @@ def _still_there(rule: Rule, firing: str) -> str:
     return f"{_TARGET} up"
 
 
-def _where(rule: Rule) -> tuple[Matcher, ...]:
-    """The rule's matchers, and the job of what every scrape writes."""
-    by_scraper = rule.metric in _BY_SCRAPER or rule.comparison == "absent"
-    if by_scraper and all(matcher.label != "job" for matcher in rule.where):
-        return (*rule.where, Matcher("job", "=", JOB))
-    return rule.where
-
-
 def _reading(rule: Rule, where: Sequence[Matcher], unless: Sequence[Sequence[Matcher]]) -> str:
     """What the rule compares, of the series that satisfy ``where`` and none of the groups."""
     series = _series(series_names(rule.metric, rule.window)[-1], where, unless)
     if rule.window:
         return _freed(rule, f"({_seen_through(rule.metric, rule.window, where)} and {series})")
     freed = _freed(rule, series)
-    return f"clamp_min(time() - {freed}, 0)" if rule.comparison in {"within", "older"} else freed
+    return f"clamp_min(time() - {freed}, 0)" if rule.comparison in AGES else freed
 
 
 def _seen_through(metric: str, window: Window, where: Iterable[Matcher]) -> str:
@@ -119,42 +98,32 @@ def _seen_through(metric: str, window: Window, where: Iterable[Matcher]) -> str:
 
 def _freed(rule: Rule, series: str) -> str:
     """The series, with other names for those of their labels that the alert needs for itself."""
-    taken = _taken(rule)
-    for label in taken:
-        series = f'label_replace({series}, "exported_{label}", "$1", {quote(label)}, "(.+)")'
+    names = renamed(rule)
+    for label, new in names.items():
+        series = f'label_replace({series}, {quote(new)}, "$1", {quote(label)}, "(.*)")'
+    taken = [label for label in own_labels(rule) if label in names]
     return f"max without ({', '.join(taken)}) ({series})" if taken else series
 
 
 def _firing(rule: Rule) -> str:
     """The series for which this rule, and not another of the same name, fired at the last evaluation."""
     mine = (Matcher("alertname", "=", rule.alert), Matcher("alertstate", "=", "firing"))
-    where = (*mine, *_renamed(rule, rule.where))
-    return _series("ALERTS", where, [_renamed(rule, group) for group in rule.unless])
+    names = renamed(rule)
+    where, *unless = (
+        tuple(replace(one, label=names.get(one.label, one.label)) for one in group)
+        for group in (rule.where, *rule.unless)
+    )
+    return _series("ALERTS", (*mine, *where), unless)
 
 
 def _without_own_labels(rule: Rule, alerts: str) -> str:
     """Under the labels of their series."""
-    own = (*ALERT_LABELS, *(name for name, _ in rule.labels))
-    return f"max without ({', '.join(own)}) ({alerts})"
+    return f"max without ({', '.join(own_labels(rule))}) ({alerts})"
 
 
 def _series(name: str, where: Iterable[Matcher], unless: Iterable[Sequence[Matcher]]) -> str:
     """A selector; a group of one matcher is turned round, a longer one is taken away."""
     groups = [tuple(group) for group in unless]
-    turned = (
-        Matcher(group[0].label, _INVERSE[group[0].operator], group[0].value) for group in groups if len(group) == 1
-    )
-    base = (*where, *turned)
+    base = (*where, *(group[0].inverse for group in groups if len(group) == 1))
     others = [selector(name, (*base, *group)) for group in groups if len(group) > 1]
     return selected([selector(name, base), *others])
-
-
-def _taken(rule: Rule) -> tuple[str, ...]:
-    """Labels of the metric that the alert needs for itself; of another exporter's metric, what it may well have."""
-    own = (*ALERT_LABELS, *(name for name, _ in rule.labels))
-    labels = labels_of(rule.metric) or ("severity", *(name for name, _ in rule.labels))
-    return tuple(label for label in own if label in labels)
-
-
-def _renamed(rule: Rule, matchers: Iterable[Matcher]) -> tuple[Matcher, ...]:
-    return tuple(Matcher(exported(rule, found.label), found.operator, found.value) for found in matchers)

@@ -11,8 +11,9 @@ from typing import Any
 
 import yaml
 
-from alerts.prometheus_expressions import ALERT_LABELS, exported, expression
-from alerts.prometheus_texts import HEADER, annotations
+from alerts.alert_labels import renamed
+from alerts.prometheus_expressions import expression
+from alerts.prometheus_texts import HEADER, ONE_LINE, annotations
 from alerts.promql import WATCHDOG
 from alerts.rule import Rule
 from gpuwarden.units import format_duration
@@ -39,9 +40,6 @@ DIFFERENCES = """\
 """Everything in which a rule under Prometheus may do something else than the alerter on its own, as a Markdown list.
 The differential test (tests/contract) leaves out exactly this."""
 
-_ONE_LINE = 100_000
-"""Characters: texts are not folded."""
-
 
 def rule_file(rules: Sequence[Rule]) -> str:
     """The rule file for ``rules``, in their order, as YAML; the same rules give the same text."""
@@ -49,7 +47,7 @@ def rule_file(rules: Sequence[Rule]) -> str:
     if all(rule.alert != WATCHDOG for rule in rules):
         alerts.insert(0, _watchdog())
     groups = {"groups": [{"name": "gpuwarden", "rules": alerts}]}
-    return HEADER + yaml.dump(groups, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_ONE_LINE)
+    return HEADER + yaml.dump(groups, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=ONE_LINE)
 
 
 def _alert(rule: Rule) -> dict[str, Any]:
@@ -59,7 +57,7 @@ def _alert(rule: Rule) -> dict[str, Any]:
         "expr": expression(rule),
         **{key: format_duration(seconds) for key, seconds in times.items() if seconds},
         "labels": {"severity": rule.severity, **dict(rule.labels)},
-        "annotations": annotations(rule, {label: exported(rule, label) for label in ALERT_LABELS}),
+        "annotations": annotations(rule, renamed(rule)),
     }
 
 

@@ -13,6 +13,8 @@ from alerts.rule import Rule
 from gpuwarden.units import Unit, format_value
 
 HEADER = "# made by gpuwarden generate; do not edit\n"
+ONE_LINE = 100_000
+"""Characters of a line of YAML, so that texts are not folded."""
 
 _VALUES: dict[Unit, str] = {
     "ratio": "{{ humanizePercentage $value }}",

@@ -12,12 +12,14 @@ WATCHDOG = "Watchdog"
 
 _ESCAPED = re.compile('[\x00-\x1f\x7f"\\\\\ufffd]')
 _SHORT = {"\n": r"\n", '"': r"\"", "\\": r"\\", "\ufffd": r"\ufffd"}
-_WORDS = re.compile(
-    r"and|or|unless|atan2|on|ignoring|group_(left|right)|by|without|bool|offset|start|end|inf|nan|sum|avg|count|min|max|"
-    r"group|stddev|stdvar|topk|bottomk|count_values|quantile|limitk|limit_ratio",
-    re.IGNORECASE,
+_AGGREGATIONS = frozenset(
+    {"sum", "avg", "count", "min", "max", "group", "stddev", "stdvar", "topk", "bottomk", "count_values", "quantile"}
 )
-"""PromQL's own words: a metric of this name is selected by ``__name__``."""
+_BESIDE = frozenset({"on", "ignoring", "group_left", "group_right", "by", "without", "bool", "offset", "start", "end"})
+WORDS = _AGGREGATIONS | _BESIDE | {"and", "or", "unless", "atan2", "inf", "nan", "limitk", "limit_ratio"}
+"""PromQL's own words, in any case: a metric of this name is selected by ``__name__``."""
+NO_LABELS = frozenset({"without", "inf", "nan"})
+"""Those that cannot be a label's name in ``without (...)`` either."""
 
 _TOKEN = re.compile(r"""#[^\n]*|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`[^`]*`|[()\[\]{}"'`]""", re.DOTALL)
 _CLOSES = {")": "(", "]": "[", "}": "{"}
@@ -36,7 +38,7 @@ def _escape(found: re.Match[str]) -> str:
 def selector(name: str, matchers: Iterable[object] = ()) -> str:
     """The series of one metric that satisfy all matchers, each of which prints as PromQL."""
     words = list(dict.fromkeys(map(str, matchers)))
-    if _WORDS.fullmatch(name):
+    if name.lower() in WORDS:
         words.insert(0, f"__name__={quote(name)}")
         name = ""
     return f"{name}{{{', '.join(words)}}}" if words else name

@@ -13,8 +13,8 @@ from typing import Any
 
 import yaml
 
-from alerts.prometheus_expressions import exported
-from alerts.prometheus_texts import HEADER
+from alerts.alert_labels import in_alert
+from alerts.prometheus_texts import HEADER, ONE_LINE
 from alerts.rule import Rule
 from alerts.rule_test import Expectation, RuleTest, Series
 from alerts.rule_test_values import written
@@ -25,9 +25,6 @@ from gpuwarden.units import format_duration
 
 RULE_FILE = "gpuwarden.rules.yml"
 
-_ONE_LINE = 100_000
-"""Characters: texts are not folded."""
-
 
 def promtool_document(tests: Sequence[tuple[RuleTest, Fires]], rules: Sequence[Rule]) -> str:
     """The tests of one file, each with what the judge found, as a promtool unit test of ``RULE_FILE``."""
@@ -36,7 +33,7 @@ def promtool_document(tests: Sequence[tuple[RuleTest, Fires]], rules: Sequence[R
         "evaluation_interval": format_duration(tests[0][0].interval),
         "tests": [_group(test, fires, rules) for test, fires in tests],
     }
-    return HEADER + yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=_ONE_LINE)
+    return HEADER + yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=ONE_LINE)
 
 
 def without_annotations(rule_file: str) -> str:
@@ -45,7 +42,7 @@ def without_annotations(rule_file: str) -> str:
     for group in document["groups"]:
         for rule in group["rules"]:
             rule.pop("annotations", None)
-    return HEADER + yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=_ONE_LINE)
+    return HEADER + yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=ONE_LINE)
 
 
 def _group(test: RuleTest, fires: Fires, rules: Sequence[Rule]) -> dict[str, Any]:
@@ -87,8 +84,7 @@ def _shown(test: RuleTest, fires: Fires, rules: Sequence[Rule]) -> Mapping[str, 
 def _labels(alert: str, labels: LabelSet, rules: Iterable[Rule]) -> dict[str, str]:
     own = dict(labels)
     rule = next(rule for rule in rules if rule.alert == alert and (rule.expr or rule.covers(own)))
-    series = {exported(rule, name): value for name, value in labels} if not rule.expr else own
-    return {**series, **dict(rule.labels), "severity": rule.severity}
+    return in_alert(rule, labels)
 
 
 def _expected(shown: Iterable[_Shown], step: int) -> list[dict[str, Any]]:

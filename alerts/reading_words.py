@@ -2,6 +2,7 @@
 
 import re
 
+from alerts.notify.notification import AGES
 from alerts.promql import selector
 from alerts.rule import Rule
 from alerts.windows import Function, Over, Predict, Quantile
@@ -23,7 +24,7 @@ def reading_words(rule: Rule) -> str:
     """
     if rule.comparison == "absent":
         return selector(rule.metric, rule.sought)
-    if rule.comparison in {"within", "older"}:
+    if rule.comparison in AGES:
         return "age"
     if isinstance(rule.window, Over):
         return f"{_OVER[rule.window.function]} {span_words(rule.window.length)}"

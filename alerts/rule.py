@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from alerts.matchers import Matcher, matches
 from alerts.notify.notification import Comparison, Severity
 from alerts.windows import Window
-from gpuwarden.catalog import CATALOG
+from gpuwarden.catalog import CATALOG, SCRAPE_ROWS
 from gpuwarden.units import Unit
 
 TARGET_LABELS = ("job", "instance")
 """What every scrape adds: who was visited."""
 
 _BELOW = frozenset({"below", "within"})
+_BY_SCRAPER = frozenset(row.name for row in SCRAPE_ROWS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,8 +25,9 @@ class Rule:
 
     What is compared is the series' last value (``window`` None) or what the window makes of it. ``within`` and
     ``older`` compare the age of a timestamp. ``absent`` judges each target that answers: 1 when it publishes no series
-    of the metric that satisfies ``sought``, else 0; ``where`` then names targets. A rule with ``expr`` has no metric
-    and is judged by Prometheus only.
+    of the metric that satisfies ``sought``, else 0; ``where`` then names targets. Of what every visit of any job writes
+    it names the job, ours unless the rule says another: without Prometheus there is none. A rule with ``expr`` has no
+    metric and is judged by Prometheus only.
     """
 
     alert: str
@@ -52,6 +54,8 @@ class Rule:
     ends_when_gone: bool = False
     """A firing alert ends when its target answers without a number for the series; else it is held."""
     where: tuple[Matcher, ...] = ()
+    meant: tuple[Matcher, ...] = ()
+    """``where`` as the alert is defined, without what overrides divide."""
     unless: tuple[tuple[Matcher, ...], ...] = ()
     """A series that satisfies all matchers of one of these groups belongs to another rule of the alert, or to none."""
 
@@ -78,6 +82,22 @@ class Rule:
         return known is not None and "uuid" in known.labels and self.comparison != "absent"
 
     @property
+    def judges_targets(self) -> bool:
+        """Whether each series is a target's, written by whoever visits it, and so of every job that is scraped."""
+        return self.metric in _BY_SCRAPER or self.comparison == "absent"
+
+    @property
+    def is_always_read(self) -> bool:
+        """Whether there is a number for every visit, answered or not."""
+        return self.metric in _BY_SCRAPER and self.comparison != "absent"
+
+    @property
     def compares_last_value(self) -> bool:
         """Whether the number compared is the series' own last value, so that a panel can draw the threshold."""
         return self.window is None and self.comparison in {"above", "below", "equals"} and not self.expr
+
+
+def labels_of(metric: str) -> tuple[str, ...] | None:
+    """The labels of a metric of ours, with those of the target; None for another exporter's."""
+    known = CATALOG.get(metric)
+    return None if known is None else (*known.labels, *TARGET_LABELS)

@@ -9,11 +9,12 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import get_args
 
+from alerts.alert_labels import EXPORTED
 from alerts.expressions import ExpressionError
-from alerts.matchers import parse_matcher
+from alerts.matchers import contradict, parse_matcher
 from alerts.placeholders import MEANINGS, is_closed, placeholders
-from alerts.promql import unbalanced
-from alerts.rule import TARGET_LABELS, Rule
+from alerts.promql import NO_LABELS, unbalanced
+from alerts.rule import TARGET_LABELS, Rule, labels_of
 from alerts.rule_file import COMPARISONS, Definition
 from alerts.rule_numbers import Finding
 from gpuwarden.catalog import CATALOG, OUR_PREFIXES
@@ -23,6 +24,9 @@ from gpuwarden.units import Unit
 _NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{0,99}")
 _METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _OWN_LABELS = ("alertname", "alertstate", "severity", "__name__", "le", *TARGET_LABELS)
+_NAMING_LABELS = frozenset({*TARGET_LABELS, "gpu", "uuid", "mig", "mig_uuid", "device", "mountpoint"})
+"""Labels that say which thing a series is about; the others say what of it."""
+_OF_ALERTS = ("ALERTS", "ALERTS_FOR_STATE")
 _MOST_LABELS = 10
 _NOT_WITH_EXPR = ("where", "over", "predict", "quantile", "least_count", *COMPARISONS, "clear", "when_gone")
 _LONGEST_TEXT = 1000
@@ -67,6 +71,9 @@ def _check_expression(rule: Definition) -> Iterator[Finding]:
 def _check_foreign(rule: Definition) -> Iterator[Finding]:
     if not _METRIC.fullmatch(rule.metric):
         yield "metric", f"{rule.metric[:100]!r} is not a metric's name", nearest(rule.metric, CATALOG)
+    elif rule.metric in _OF_ALERTS:
+        message = f"{rule.metric} is how Prometheus remembers what fires, which includes this rule"
+        yield "metric", message, "write what the alert itself compares, or gpuwarden_alerter_alerts"
     elif rule.metric.startswith(OUR_PREFIXES):
         yield "metric", f"{rule.metric[:100]} is not a metric of gpuwarden", nearest(rule.metric, CATALOG)
     elif rule.unit is None:
@@ -74,11 +81,13 @@ def _check_foreign(rule: Definition) -> Iterator[Finding]:
         yield "metric", f"{rule.metric[:100]} is another exporter's metric, so the rule needs 'unit'", hint
 
 
-def check_where(metric: str, where: Mapping[str, str]) -> Iterator[Finding]:
+def check_where(metric: str, where: Mapping[str, str], *, of_quantile: bool) -> Iterator[Finding]:
     """Labels that the metric has, expressions that compile."""
     labels = labels_of(metric)
     for label, text in where.items():
-        if labels is None and not _NAME.fullmatch(label):
+        if label == "le" and of_quantile:
+            yield "where.le", "a quantile is read from all buckets, so none can be picked", "leave it out"
+        elif labels is None and not _NAME.fullmatch(label):
             yield f"where.{label}", f"{label[:100]!r} is not a label's name", ""
         elif labels is not None and label not in labels:
             hint = nearest(label, labels) or f"its labels: {', '.join(labels)}"
@@ -113,12 +122,6 @@ def _check_placeholders(labels: Sequence[str] | None, words: Iterable[str]) -> I
         yield f"{{{{ {word[:100]} }}}} is not known", hint or f"known here: {', '.join(known)}"
 
 
-def labels_of(metric: str) -> tuple[str, ...] | None:
-    """The labels of a metric of ours, with those of the target; None for another exporter's."""
-    known = CATALOG.get(metric)
-    return None if known is None else (*known.labels, *TARGET_LABELS)
-
-
 def check_labels(metric: str, labels: Mapping[str, str]) -> Iterator[Finding]:
     """Labels that the alert gets: none that the series or the alert has anyway."""
     if len(labels) > _MOST_LABELS:
@@ -126,6 +129,10 @@ def check_labels(metric: str, labels: Mapping[str, str]) -> Iterator[Finding]:
     for label, text in labels.items():
         if not _NAME.fullmatch(label):
             yield f"labels.{label}", f"{label[:100]!r} is not a label's name", ""
+        elif label.lower() in NO_LABELS:
+            yield f"labels.{label}", "is a word of PromQL that Prometheus does not take as a label there", ""
+        elif label.startswith(EXPORTED):
+            yield f"labels.{label}", f"{EXPORTED} is what labels of the series get that the alert has itself", ""
         elif label in _OWN_LABELS or label in (labels_of(metric) or ()):
             yield f"labels.{label}", "is a label that the alert has already", ""
         if not text or len(text) > _LONGEST_TEXT:
@@ -148,6 +155,8 @@ def check_muting(rule: Rule, others: Mapping[str, Sequence[Rule]]) -> Iterator[F
         elif any(shared_labels(rule, other) is None for other in found):
             message = f"nothing is known of the labels that {rule.alert} and {name} share"
             yield "muted_by", message, "both need a metric of gpuwarden"
+        elif apart := sorted(_kept_apart(rule, found[0]) & _NAMING_LABELS):
+            yield "muted_by", f"{name[:100]} is never about the same {apart[0]}", "compare 'where' of both"
 
 
 def _silencers(name: str, rules: Mapping[str, Sequence[Rule]]) -> set[str]:
@@ -161,9 +170,20 @@ def _silencers(name: str, rules: Mapping[str, Sequence[Rule]]) -> set[str]:
 
 
 def shared_labels(rule: Rule, other: Rule) -> tuple[str, ...] | None:
-    """The labels by which a series of one is the same thing as a series of the other; None where nobody knows."""
+    """The labels by which a series of one is the same thing as a series of the other; None where nobody knows.
+
+    A label on which the two can never agree (corrected and uncorrected errors of one card) is none of them.
+    """
     mine, theirs = (_identity_labels(one) for one in (rule, other))
-    return None if mine is None or theirs is None else tuple(sorted(set(mine) & set(theirs)))
+    if mine is None or theirs is None:
+        return None
+    return tuple(sorted(set(mine) & set(theirs) - (_kept_apart(rule, other) - _NAMING_LABELS)))
+
+
+def _kept_apart(rule: Rule, other: Rule) -> set[str]:
+    """The labels of which no value is meant by both rules, as they are defined: an override may divide their series."""
+    pairs = ((mine, theirs) for mine in rule.meant for theirs in other.meant if mine.label == theirs.label)
+    return {mine.label for mine, theirs in pairs if contradict((mine, theirs))}
 
 
 def _identity_labels(rule: Rule) -> tuple[str, ...] | None:

@@ -29,7 +29,7 @@ class Terms:
     where: Mapping[str, str] = field(default_factory=dict[str, str])
     """Which series: label and text. `"0"` equals, `"!0"` differs, `"=~0|1"` and `"!~0|1"` are expressions. In an
     override: which of the rule's series it changes. With `absent`, `job` and `instance` pick targets, other labels what
-    is sought."""
+    is sought. Targets, with `absent` and on `up`, are those of the job `gpuwarden` unless the rule names another."""
     over: Mapping[str, Duration] | None = None
     """What is compared instead of the last value, as `{max: 10m}`: of a gauge `max`, `min` or `avg`, of a counter
     `increase` or `rate` (per second)."""

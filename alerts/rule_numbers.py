@@ -1,14 +1,14 @@
 """Whether what a rule compares fits together: comparison, window, metric and numbers. Yields (key, message, hint).
 
 A counter only grows, so it is compared through ``increase`` or ``rate``, or as it is where a level is meant; a gauge
-through the other functions. A peak, and a maximum over a window, stay for the whole window after one spike: a ``for``
-that is not shorter would then wait in vain for a second one, so it is refused.
+through the other functions. A peak or a maximum above a number, and a minimum below one, stays so for the whole window
+after one spike: a ``for`` that is not shorter would wait in vain for a second one, so it is refused.
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
-from alerts.notify.notification import Comparison
+from alerts.notify.notification import AGES, Comparison
 from alerts.rule import Rule
 from alerts.rule_file import COMPARISONS, Definition, Override, Terms
 from alerts.windows import FUNCTIONS, Over, Predict, Quantile
@@ -27,10 +27,12 @@ _MAY_PASS_ONE = frozenset({"gpu_workload_memory_budget_used_ratio", "process_cpu
 _PEAKS = frozenset(row.name for row in PEAKS)
 _FAMILIES: tuple[frozenset[Comparison], ...] = (
     frozenset({"above", "below", "equals"}),
-    frozenset({"within", "older"}),
+    AGES,
     frozenset({"absent"}),
 )
 _GROWTH = ("increase", "rate")
+_LASTING = frozenset({("max", "above"), ("min", "below")})
+"""What one spike makes true for as long as the window holds it."""
 
 
 def check_comparison(rule: Terms) -> Iterator[Finding]:
@@ -134,8 +136,22 @@ def check_kept(rule: Rule, change: Override) -> Iterator[Finding]:
     for key, kind in kinds.items():
         if getattr(change, key) is not None and not isinstance(rule.window, kind):
             yield key, f"{rule.alert} is a rule without {key!r}", "leave it out"
+    if isinstance(rule.window, Over):
+        yield from _check_function(rule.alert, rule.window.function, change.over or {})
     if isinstance(rule.window, Quantile) and len(change.over or {}) == 1 and "increase" not in (change.over or {}):
         yield "over", f"{rule.alert} is a quantile, which is of a histogram's increase", "write {increase: 10m}"
+
+
+def _check_function(alert: str, now: str, over: Mapping[str, float]) -> Iterator[Finding]:
+    """The threshold says how fast something grows, how much, or what is read, and cannot change to another of them."""
+    for name in over:
+        if name in FUNCTIONS and name != now and {name, now} & set(_GROWTH):
+            length = format_duration(over[name])
+            yield (
+                f"over.{name}",
+                f"{alert} compares {now!r}, and a number of that is none of {name!r}",
+                f"write {{{now}: {length}}}",
+            )
 
 
 def check_numbers(rule: Rule, written: Iterable[str]) -> Iterator[Finding]:
@@ -165,8 +181,8 @@ def _check_clear(rule: Rule, keys: set[str]) -> Iterator[Finding]:
 
 
 def _check_patience(rule: Rule, keys: set[str]) -> Iterator[Finding]:
-    length = PEAK_WINDOW_SECONDS if rule.metric in _PEAKS else 0.0
-    if isinstance(rule.window, Over) and rule.window.function in {"max", "min"}:
+    length = PEAK_WINDOW_SECONDS if rule.metric in _PEAKS and rule.comparison == "above" else 0.0
+    if isinstance(rule.window, Over) and (rule.window.function, rule.comparison) in _LASTING:
         length = max(length, rule.window.length)
     if length and rule.for_ >= length:
         if "over" in keys and "for" not in keys:

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from alerts.matchers import Matcher, parse_matcher
-from alerts.notify.notification import Comparison
+from alerts.notify.notification import AGES, Comparison
 from alerts.rule import TARGET_LABELS, Rule
 from alerts.rule_file import COMPARISONS, Definition, Override, Terms
+from alerts.series import JOB
 from alerts.windows import Over, Predict, Quantile, Window, function_of
 from gpuwarden.catalog import CATALOG
 from gpuwarden.units import Unit
@@ -48,7 +49,7 @@ def unit_of(metric: str, written: Unit | None, window: Window | None, comparison
     """The unit of the number that is compared."""
     known = CATALOG.get(metric)
     unit = known.unit if known else written or "count"
-    if comparison in {"within", "older"}:
+    if comparison in AGES:
         return "seconds"
     if comparison == "absent":
         return "bool"
@@ -64,28 +65,39 @@ def define(content: Definition, where: Mapping[str, str]) -> Rule:
             tuple(one for one in found if (one.label in TARGET_LABELS) is target) for target in (True, False)
         )
     window = window_of(content)
-    return Rule(
-        alert=content.alert,
-        metric=content.metric,
-        unit=unit_of(content.metric, content.unit, window, comparison),
-        comparison=comparison,
-        threshold=threshold,
-        clear=content.clear,
-        window=window,
-        sought=sought,
-        expr=content.expr.strip(),
-        for_=content.for_,
-        keep_firing_for=content.keep_firing_for,
-        severity=content.severity,
-        summary=content.summary,
-        action=content.action,
-        why=content.why,
-        skip_when=content.skip_when,
-        labels=tuple(sorted(content.labels.items())),
-        muted_by=content.muted_by,
-        ends_when_gone=_ends_when_gone(content),
-        where=found,
+    return _of_our_job(
+        Rule(
+            alert=content.alert,
+            metric=content.metric,
+            unit=unit_of(content.metric, content.unit, window, comparison),
+            comparison=comparison,
+            threshold=threshold,
+            clear=content.clear,
+            window=window,
+            sought=sought,
+            expr=content.expr.strip(),
+            for_=content.for_,
+            keep_firing_for=content.keep_firing_for,
+            severity=content.severity,
+            summary=content.summary,
+            action=content.action,
+            why=content.why,
+            skip_when=content.skip_when,
+            labels=tuple(sorted(content.labels.items())),
+            muted_by=content.muted_by,
+            ends_when_gone=_ends_when_gone(content),
+            where=found,
+            meant=found,
+        )
     )
+
+
+def _of_our_job(rule: Rule) -> Rule:
+    """What judges targets judges ours, unless the rule itself names a job; an override can then only narrow that."""
+    if not rule.judges_targets or any(one.label == "job" for one in rule.where):
+        return rule
+    where = (*rule.where, Matcher("job", "=", JOB))
+    return replace(rule, where=tuple(sorted(where, key=lambda one: one.label)))
 
 
 def _ends_when_gone(content: Definition) -> bool:

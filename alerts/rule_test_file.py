@@ -28,12 +28,10 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from alerts.judge import CARDS
-from alerts.rule import TARGET_LABELS, Rule
-from alerts.rule_checks import labels_of
+from alerts.rule import TARGET_LABELS, Rule, labels_of
 from alerts.rule_test import Expectation, RuleTest, Series, parse_spans
 from alerts.rule_test_values import ValuesError, parse_values
-from alerts.scrape import JOB
-from alerts.series import LabelSet, label_set
+from alerts.series import JOB, LabelSet, label_set
 from alerts.series_text import SeriesTextError, parse_series
 from gpuwarden.catalog import CATALOG, OUR_PREFIXES
 from gpuwarden.documents import Document, DocumentError, Mistake, Path, nearest

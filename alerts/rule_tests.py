@@ -14,13 +14,10 @@ from alerts.readings import readings
 from alerts.rule import Rule
 from alerts.rule_test import Expectation, RuleTest, Series, spans_text
 from alerts.rule_test_file import TARGET
-from alerts.scrape import JOB
 from alerts.series import LabelSet, Sample, Scrape
 from alerts.series_text import series_text
 from alerts.state import AlertKey, State
-from gpuwarden.catalog import SCRAPE_ROWS
 
-_BY_SCRAPER = frozenset(row.name for row in SCRAPE_ROWS)
 _LONG_BEFORE = float("-inf")
 
 Fires = dict[AlertKey, tuple[bool, ...]]
@@ -60,19 +57,11 @@ def run(test: RuleTest, rules: Sequence[Rule]) -> Fires:
         _advance(states, rules, scrapes, history, now, test.interval)
         for rule in watched:
             for labels in readings(rule, scrapes, history, now):
-                if not _is_elsewhere(rule, labels):
-                    fires.setdefault(AlertKey(rule.alert, labels), [False] * len(test.times))
+                fires.setdefault(AlertKey(rule.alert, labels), [False] * len(test.times))
         for key, state in states.items():
             if key in fires and state.phase == "firing":
                 fires[key][step] = True
     return {key: tuple(found) for key, found in fires.items()}
-
-
-def _is_elsewhere(rule: Rule, labels: LabelSet) -> bool:
-    """Whether only Prometheus scrapes the target, so that a rule on every target does not mean it."""
-    on_targets = rule.metric in _BY_SCRAPER or rule.comparison == "absent"
-    named = any(matcher.label == "job" for matcher in rule.where)
-    return on_targets and not named and dict(labels).get("job") != JOB
 
 
 def _advance(

@@ -9,15 +9,18 @@ All mistakes of all files are reported together; a rule with a mistake causes no
 """
 
 import pathlib
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from alerts.matchers import Matcher, contradict
-from alerts.rule import TARGET_LABELS, Rule
-from alerts.rule_checks import check_definition, check_labels, check_muting, check_texts, check_where, labels_of
+from alerts.rule import TARGET_LABELS, Rule, labels_of
+from alerts.rule_checks import check_definition, check_labels, check_muting, check_texts, check_where
 from alerts.rule_file import Definition, Entry, Override, Terms, entries
 from alerts.rule_numbers import Finding, check_comparison, check_kept, check_numbers, check_together, check_window
 from alerts.rule_terms import change, comparison_of, define, matchers
+from alerts.selections import TooManySelectionsError, selections
+from alerts.windows import Quantile
 from gpuwarden.documents import Document, DocumentError, Mistake, nearest, read
 
 __all__ = ["SHIPPED", "Part", "Rule", "load_parts", "load_rules", "rules_of"]
@@ -107,7 +110,7 @@ def _define(entry: Entry, content: Definition, parts: dict[str, list[Part]]) -> 
     compared = comparison_of(content) or content.expr
     if not unknown:
         findings.extend(check_window(content, content.metric))
-        findings.extend(check_where(content.metric, content.where))
+        findings.extend(check_where(content.metric, content.where, of_quantile=content.quantile is not None))
         findings.extend(check_texts(_labels(content), {"summary": content.summary, "action": content.action}))
         findings.extend(check_labels(content.metric, content.labels))
     if not unknown and compared:
@@ -162,7 +165,7 @@ def _check_override(rule: Rule, content: Override) -> Iterator[Finding]:
     elif rule.comparison == "absent" and set(content.where) - set(TARGET_LABELS):
         yield "where", f"{rule.alert} judges targets, so only job and instance can tell them apart", ""
     else:
-        yield from check_where(rule.metric, content.where)
+        yield from check_where(rule.metric, content.where, of_quantile=isinstance(rule.window, Quantile))
 
 
 def _changed(part: Part, content: Override, *, clears: bool) -> Part:
@@ -199,8 +202,18 @@ def _check_all(rules: Mapping[str, Sequence[Part]], muting: Mapping[str, Entry])
     """What can only be said once all rules are known; ``muting`` are the entries that say last what mutes a rule."""
     by_name = {name: [part.rule for part in parts] for name, parts in rules.items()}
     for name, found in by_name.items():
-        findings = dict.fromkeys(finding for rule in found for finding in check_muting(rule, by_name))
+        findings = [finding for rule in found for finding in check_muting(rule, by_name)]
+        findings.extend(_check_divided([part.rule for part in rules[name] if part.enabled]))
         yield from _at(muting[name], findings)
+
+
+def _check_divided(parts: Sequence[Rule]) -> Iterator[Finding]:
+    try:
+        for name in {name for part in parts for name in part.muted_by}:
+            deque(selections(parts, name), maxlen=0)
+    except TooManySelectionsError:
+        message = f"the overrides of {parts[0].alert} divide its series in more ways than Alertmanager can be told"
+        yield "muted_by", message, "tell the series apart by one label, as uuid, and by plain values"
 
 
 def _at(entry: Entry, findings: Iterable[Finding]) -> list[Mistake]:

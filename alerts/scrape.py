@@ -22,11 +22,10 @@ from urllib.parse import urlsplit
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-from alerts.series import LabelSet, Sample, Scrape, label_set
+from alerts.series import JOB, LabelSet, Sample, Scrape, label_set
 from gpuwarden.errors import GpuwardenError
 
 MOST_BYTES = 16 * 2**20
-JOB = "gpuwarden"
 
 _LONGEST_LINE = 16 * 2**10
 _INLINE_BYTES = 64 * 2**10

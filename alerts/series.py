@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+JOB = "gpuwarden"
+"""The job of every target that the alerter visits, and of ours in Prometheus."""
+
 LabelSet = tuple[tuple[str, str], ...]
 """Sorted (name, value) pairs, without ``__name__`` and without empty values; hashable identity of a series."""
 

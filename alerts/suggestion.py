@@ -2,8 +2,10 @@
 
 It names the alert's own series by the fewest labels that stay as they are: a card by its ``uuid``, what belongs to a
 host by ``instance``, and never a process by its number. Where a rule compares the last value, the number goes a step
-past that value, the way out with it, so that an alert that fires ends. Every other rule, and a value beyond which no
-step is left, is switched off for the series.
+past that value, the way out with it, so that an alert that fires ends. Every other rule, a value beyond which no step
+is left, and one that grows with time and would soon be there again, is switched off for the series.
+
+What is never normal, as a rule's ``skip_when`` says by beginning with "Never", gets none.
 
 A label may hold anything. One that cannot be written in ``where`` as it is (``=~`` and ``!`` mean something at its
 start, line breaks and hidden characters are cleaned away in a mail) makes it better to suggest nothing.
@@ -21,16 +23,19 @@ import yaml
 from alerts.clean_text import one_line
 from alerts.expressions import ExpressionError
 from alerts.matchers import Matcher, parse_matcher
-from alerts.rule import TARGET_LABELS, Rule
-from alerts.rule_checks import labels_of
+from alerts.rule import TARGET_LABELS, Rule, labels_of
 from alerts.rule_numbers import check_numbers
 from alerts.series import LabelSet
 from alerts.webhook import CUT
+from gpuwarden.catalog import CATALOG
 
 _CHANGES_BY_ITSELF = frozenset({"pid", "container"})
 _SAID_BY = {"gpu": "uuid", "mig": "mig_uuid", "device": "mountpoint", "fstype": "mountpoint"}
 """A label that says nothing more where there is the other."""
 
+_COUNTS_UP = frozenset({"gpu_idle_memory_held_seconds"})
+"""What grows with time besides counters."""
+_NEVER = re.compile(r"never\b", re.IGNORECASE)
 _NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _LONGEST_LABEL = 100
 _LONGEST_WHERE = 300
@@ -47,7 +52,7 @@ def suggestion(rule: Rule, labels: LabelSet, value: float | None) -> str:
     ``value`` is its reading now.
     """
     where = None if rule.expr else _where(rule, dict(labels))
-    if not (rule.expr or (rule.metric and where)):
+    if _NEVER.match(rule.skip_when) or not (rule.expr or (rule.metric and where)):
         return ""
     lines = ["rules:", f"  - override: {_key(rule.alert)}"]
     if where:
@@ -91,6 +96,8 @@ def _beyond(rule: Rule, value: float | None) -> str | None:
     if value is None or not rule.compares_last_value or rule.comparison == "equals":
         return None
     above = rule.comparison == "above"
+    if above and _grows(rule):
+        return None
     passed = max(value, rule.threshold) if above else min(value, rule.threshold)
     if not _SMALLEST_NUMBER <= abs(passed) <= _LARGEST_NUMBER:
         return None
@@ -99,6 +106,14 @@ def _beyond(rule: Rule, value: float | None) -> str | None:
     if changed.holds(value, firing=True) or any(check_numbers(changed, (rule.comparison, "clear"))):
         return None
     return f"{number:.{max(digits, 0)}f}"
+
+
+def _grows(rule: Rule) -> bool:
+    """Whether the number is sure to grow, or may: nobody knows whether another exporter's seconds are an age."""
+    known = CATALOG.get(rule.metric)
+    if known is None:
+        return rule.unit == "seconds" or rule.metric.endswith("_total")
+    return known.kind == "counter" or rule.metric in _COUNTS_UP
 
 
 def _step_past(value: float, rule: Rule, *, above: bool) -> tuple[float, int]:

@@ -14,6 +14,7 @@ import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from alerts.alert_labels import beside
 from alerts.clean_text import one_line
 from alerts.history import series_names
 from alerts.judge import CARDS, Change
@@ -108,11 +109,12 @@ def _notification(change: Change, rule: Rule, scrape: Scrape | None, verdict: Ve
     over, reason = verdict.over, verdict.tells or "first"
     told_of = change.previous if change.transition == "resolved" else change.state
     ends = over.state if over else change.previous if reason == "resolved" else None
-    labels = {name: one_line(value, LONGEST_LABEL) for name, value in (*change.key.labels, *rule.labels)}
+    labels = {name: one_line(value, LONGEST_LABEL) for name, value in beside(rule, change.key.labels).items()}
+    series = {name: one_line(value, LONGEST_LABEL) for name, value in change.key.labels}
     host = host_of(scrape) or (told_of.host if told_of else "") or labels.get("instance", "")
     # Without a reading of its end, a resolved alert is named as it was when it fired.
     known = told_of.value if change.value is None and told_of and reason == "resolved" else change.value
-    summary, action = texts(rule, known, host, labels)
+    summary, action = texts(rule, known, host, {**labels, **series})
     return Notification(
         id="",
         incident=ends.incident if ends else "",
@@ -127,7 +129,7 @@ def _notification(change: Change, rule: Rule, scrape: Scrape | None, verdict: Ve
         unit=rule.unit,
         comparison=rule.comparison,
         threshold=rule.threshold,
-        value=change.value,
+        value=_plausible(rule, change.value),
         summary=summary,
         action=action,
         host=host,
@@ -148,6 +150,7 @@ def _graver(over: Past | None) -> Graver | None:
 
 def texts(rule: Rule, value: float | None, host: str, labels: Mapping[str, str]) -> tuple[str, str]:
     """The rule's summary and action about one series; ``value`` None or NaN reads "unknown"."""
+    value = _plausible(rule, value)
     words = {
         **labels,
         "host": host,
@@ -155,3 +158,9 @@ def texts(rule: Rule, value: float | None, host: str, labels: Mapping[str, str])
         "threshold": format_value(rule.threshold, rule.unit),
     }
     return substitute(rule.summary, words).strip(), substitute(rule.action, words).strip()
+
+
+def _plausible(rule: Rule, value: float | None) -> float | None:
+    """A clock that is ahead of ours stamps what has not happened yet; an age is 0 then."""
+    is_age = rule.comparison in {"within", "older"}
+    return 0.0 if is_age and value is not None and value < 0 else value

@@ -12,7 +12,7 @@ alert                    muted                   not muted
 =======================  ======================  =================================
 fires, untold            nothing (``muted``)     first, or lowered (1, 2)
 fires, told              nothing                 nothing, or lowered (1, 2)
-ended, told              resolved (3)            resolved, unless (1) ends it
+ended, told              resolved (3, 4)         resolved (4), unless (1) ends it
 ended, untold            nothing (``untold``)    nothing (``untold``)
 =======================  ======================  =================================
 
@@ -23,6 +23,8 @@ ended, untold            nothing (``untold``)    nothing (``untold``)
    that is empty again is RESOLVED, though the lesser alert is held for longer than the grave one. It speaks once its
    condition is true again, and if it ends before that nobody was told.
 3. It was announced, so its end is too, however the ladder stands.
+4. Nothing (``moment``) where the rule asks what happened ``within`` some time: after that it is old, not repaired. Its
+   incident closes in silence, and a lesser alert that is left of it is told as first.
 
 Whether an alert ended silently (its rule or target was taken away) or is still pending makes no difference to it: it
 does not fire, so it mutes nobody, and it has no RESOLVED to replace.
@@ -31,7 +33,8 @@ Behind Alertmanager all this is Alertmanager's (``inhibit_rules`` of its generat
 mutes is not posted. When the grave one ends, it posts that as resolved and the lesser one as firing, each within the
 next ``group_interval``, in any order. Where the alerter as its own judge sends one mail, that is two:
 
-- The lesser one after the end of the graver, within ``LATELY_SECONDS``: told as lowered, in the thread of the graver.
+- The lesser one after the end of the graver, within ``LATELY_SECONDS``: told as lowered, in the thread of the graver,
+  of several the gravest.
 - The lesser one before it, while the graver still counts as firing: told as first, in that thread. It cannot be called
   lowered, since an Alertmanager without these rules posts both while both fire; and it cannot wait for the end of the
   graver one, which is never posted where that was silenced.
@@ -56,10 +59,11 @@ from alerts.state import AlertKey, State
 LATELY_SECONDS = 120.0
 """Alertmanager posts the lesser alert one evaluation and one ``group_interval`` after the end of the graver one."""
 
-Suppressed = Literal["muted", "untold"]
+Suppressed = Literal["muted", "untold", "moment"]
 SUPPRESSED: Mapping[Suppressed, str] = {
     "muted": "a graver alert fires on the same series",
     "untold": "nobody was told that it fires",
+    "moment": "what happened once has no end",
 }
 """Why an alert that fired or ended is not told; the word stands in the log and in the metric label."""
 
@@ -95,7 +99,7 @@ SILENT = Verdict()
 def judged_here(changes: Sequence[Change]) -> list[Verdict]:
     """What each change tells, where ``changes`` are all alerts of a round."""
     firing = _Alerts(change for change in changes if change.state and change.state.phase == "firing")
-    ended = _Alerts(change for change in changes if change.transition == "resolved" and _was_told(change))
+    ended = _Alerts(change for change in changes if _tells_end(change))
     lowered: dict[AlertKey, Change] = {}
     """By the alert that is over, the one that is left."""
     for change in sorted((one for one in changes if _fires(one) and _holds(one)), key=_rank):
@@ -114,21 +118,20 @@ def judged_here(changes: Sequence[Change]) -> list[Verdict]:
 
 
 def judged_elsewhere(
-    changes: Sequence[Change], lately: Mapping[AlertKey, Past], states: Mapping[AlertKey, State]
+    changes: Sequence[Change], lately: Mapping[AlertKey, Past], states: Mapping[AlertKey, State], rules: Iterable[Rule]
 ) -> list[Verdict]:
     """What each change tells, where Alertmanager mutes; ``lately`` are alerts that were told and ended.
 
-    ``states`` are those before the changes.
+    ``states`` are those before the changes, ``rules`` those in force.
     """
-    over = _Alerts(lately.values())
-    return [_posted(change, over.muting(change), states) for change in changes]
+    over, named = _Alerts(lately.values()), {rule.alert: rule for rule in rules}
+    return [_posted(change, over.muting(change), states, named) for change in changes]
 
 
 def ended_lately(changes: Sequence[Change], lately: Mapping[AlertKey, Past], now: float) -> dict[AlertKey, Past]:
     """``lately`` after these changes, without what fires again or ended too long ago."""
     again = {change.key for change in changes if change.transition == "fired"}
-    ended = [change for change in changes if change.transition == "resolved" and _was_told(change)]
-    found = {**lately, **{change.key: _past(change) for change in ended}}
+    found = {**lately, **{change.key: _past(change) for change in changes if _tells_end(change)}}
     return {key: past for key, past in found.items() if key not in again and 0 <= now - past.ended_at < LATELY_SECONDS}
 
 
@@ -136,7 +139,9 @@ def _verdict(change: Change, *, muted: bool, replaced: bool) -> Verdict:
     if replaced:
         return SILENT
     if change.transition == "resolved":
-        return Verdict("resolved") if _was_told(change) else Verdict(suppressed="untold")
+        if _tells_end(change):
+            return Verdict("resolved")
+        return Verdict(suppressed="moment" if _was_told(change) else "untold")
     if not _fires(change) or (_was_told(change) and change.transition is None):
         return SILENT
     if muted:
@@ -144,21 +149,28 @@ def _verdict(change: Change, *, muted: bool, replaced: bool) -> Verdict:
     return Verdict("first") if _holds(change) else SILENT
 
 
-def _posted(change: Change, lately: Iterable[Past], states: Mapping[AlertKey, State]) -> Verdict:
+def _posted(
+    change: Change, lately: Iterable[Past], states: Mapping[AlertKey, State], named: Mapping[str, Rule]
+) -> Verdict:
     verdict = _verdict(change, muted=False, replaced=False)
-    over = max(lately, key=lambda past: past.ended_at, default=None)
-    if verdict.tells != "first" or change.rule is None:
+    if verdict.tells != "first":
         return verdict
-    return Verdict("lowered", over=over) if over else Verdict("first", beside=_beside(change.key, change.rule, states))
+    over = min(lately, key=_rank, default=None)
+    return Verdict("lowered", over=over) if over else Verdict("first", beside=_beside(change, states, named))
 
 
-def _beside(key: AlertKey, rule: Rule, states: Mapping[AlertKey, State]) -> State | None:
-    """A graver alert on the same labels that was told and fires, as far as we know."""
-    for name in rule.muted_by:
-        state = states.get(AlertKey(name, key.labels))
-        if state and state.incident:
-            return state
-    return None
+def _beside(change: Change, states: Mapping[AlertKey, State], named: Mapping[str, Rule]) -> State | None:
+    """The gravest alert on the same series that was told and fires, as far as we know."""
+    names = change.rule.muted_by if change.rule else ()
+    place = [pair for pair in change.key.labels if pair[0] == "instance"]
+    standing = _Alerts(
+        _Standing(key, named.get(key.alertname), state)
+        for key, state in (states.items() if names else ())
+        # The place keeps thousands of others out of the index; all rules share it.
+        if key.alertname in names and state.incident and all(pair in key.labels for pair in place)
+    )
+    found = min(standing.muting(change), key=_rank, default=None)
+    return found.state if found else None
 
 
 def _fires(change: Change) -> bool:
@@ -173,6 +185,11 @@ def _was_told(change: Change) -> bool:
     return change.rule is not None and change.previous is not None and bool(change.previous.incident)
 
 
+def _tells_end(change: Change) -> bool:
+    ended = change.transition == "resolved" and _was_told(change)
+    return ended and change.rule is not None and change.rule.comparison != "within"
+
+
 def _past(change: Change) -> Past:
     if change.rule is None or change.previous is None:
         message = f"{change.key.alertname} has not ended"
@@ -180,8 +197,8 @@ def _past(change: Change) -> Past:
     return Past(change.key, change.rule, change.previous, change.at)
 
 
-def _rank(change: Change) -> tuple[int, AlertKey]:
-    return _RANKS[change.rule.severity] if change.rule else len(_RANKS), change.key
+def _rank(alert: "_Alert") -> tuple[int, AlertKey]:
+    return _RANKS[alert.rule.severity] if alert.rule else len(_RANKS), alert.key
 
 
 def _picked(labels: LabelSet, names: Iterable[str]) -> tuple[str, ...]:
@@ -195,6 +212,15 @@ class _Alert(Protocol):
     def key(self) -> AlertKey: ...
     @property
     def rule(self) -> Rule | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """An alert that fires."""
+
+    key: AlertKey
+    rule: Rule | None
+    state: State
 
 
 A = TypeVar("A", bound=_Alert)
@@ -216,7 +242,7 @@ class _Alerts(Generic[A]):
 
     def _muting(self, key: AlertKey, rule: Rule) -> Iterator[A]:
         for name in rule.muted_by:
-            # All rules of one name have one metric, so they share the same labels with another.
+            # All rules of one name have one metric and meaning, so they share the same labels with another.
             other = self._named[name][0].rule if name in self._named else None
             shared = shared_labels(rule, other) if other else None
             if shared is not None:

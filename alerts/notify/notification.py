@@ -8,6 +8,8 @@ from gpuwarden.units import Unit
 
 Severity = Literal["critical", "warning", "info"]
 Comparison = Literal["above", "below", "equals", "absent", "within", "older"]
+AGES: frozenset[Comparison] = frozenset({"within", "older"})
+"""Comparisons of how long ago a time stamp is."""
 Reason = Literal["first", "resolved", "lowered"]
 """Why a notification exists; the same word stands in the log, the metric label and the mail header.
 

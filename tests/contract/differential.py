@@ -16,9 +16,9 @@ import pytest
 import yaml
 
 from alerts import windows
+from alerts.alert_labels import in_alert
 from alerts.history import History
 from alerts.judge import judge
-from alerts.prometheus_expressions import exported
 from alerts.prometheus_rules import rule_file
 from alerts.rule import Rule
 from alerts.series import LabelSet
@@ -62,18 +62,12 @@ def expectations(rules: Sequence[Rule], found: Firing) -> list[dict]:
             "eval_time": f"{minute}m",
             "alertname": alertname,
             "exp_alerts": [
-                {"exp_labels": labels_of(rule, key.labels)} for key, rule in fires.items() if key.alertname == alertname
+                {"exp_labels": in_alert(rule, key.labels)} for key, rule in fires.items() if key.alertname == alertname
             ],
         }
         for alertname in dict.fromkeys(rule.alert for rule in rules)
         for minute, fires in enumerate(found)
     ]
-
-
-def labels_of(rule: Rule, labels: LabelSet) -> dict[str, str]:
-    """The labels of the alert that Prometheus makes."""
-    own = {exported(rule, name): value for name, value in labels}
-    return own | dict(rule.labels) | {"severity": rule.severity}
 
 
 def said_by(tool: str, folder: Path, rules: Sequence[Rule], world: World, tests: list[dict]) -> str:

@@ -4,6 +4,7 @@ A value ``stale`` is what Prometheus records when a target fails, ``_`` a sample
 bridges for its lookback of five minutes.
 """
 
+import contextlib
 import json
 import pathlib
 import subprocess
@@ -12,8 +13,9 @@ import pytest
 
 from alerts.alertmanager_config import DEFAULT_WEBHOOK, alertmanager_config
 from alerts.prometheus_rules import rule_file
-from alerts.promql import quote
+from alerts.promql import WORDS, quote
 from alerts.rules import SHIPPED, load_rules
+from gpuwarden.documents import DocumentError
 from tests.contract.rules_in_promtool import BOX, expected, labels_in, rules_in, run, tool
 
 pytestmark = pytest.mark.prometheus
@@ -253,6 +255,22 @@ def test_any_metric_name_and_label_value_is_promql(tmp_path):
     series = {f'{{__name__="{name}",{labels}}}': "-2" for name in names}
     said = run(tmp_path, rule_file(rules), series, tests, annotated=True)
     assert "SUCCESS" in said, said
+
+
+@pytest.mark.parametrize("name", ["promtool", "promtool3"])
+def test_a_rules_label_is_no_word_that_breaks_the_file(tmp_path, name):
+    """One rule with a label that is called like a word of PromQL, and Prometheus refuses the whole file."""
+    taken = []
+    for word in sorted(WORDS):
+        for label in (word, word.upper()):
+            keys = f"unit: count, above: 0, clear: -1, labels: {{{json.dumps(label)}: x}}, severity: info, summary: s"
+            with contextlib.suppress(DocumentError):
+                taken += rules_in(f"rules: [{{alert: A_{label}, metric: m, {keys}}}]")
+    (tmp_path / "made.yml").write_text(rule_file(taken))
+    command = [tool(name), "check", "rules", "made.yml"]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert len(taken) > len(WORDS), "nearly all are fine as labels: group, count, start"
 
 
 def test_any_text_is_a_label_value(tmp_path):

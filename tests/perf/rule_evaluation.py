@@ -1,38 +1,40 @@
 """What it costs to judge all shipped rules over 100 targets of 8 cards: share of the interval, and memory.
 
-``python -m tests.perf.rule_evaluation [--targets 100] [--cards 8] [--rounds 200]``. The pages are those that the real
-exporter publishes for simulated cards, scraped once and given to each target; before every round their numbers move.
-Rounds are judged one after the other on the alerter's own clock, so a whole window is watched in seconds. The history
-is measured twice: as tracemalloc sees it, and by the arithmetic that bounds it.
+``python -m tests.perf.rule_evaluation [--targets 100] [--cards 8]``. The page is the real exporter's for simulated
+cards, scraped once and given to each target; before every round its ratios move and its counters grow. First all
+windows are filled, the longest first, by rounds as far apart as its slots; then rounds of the alerter's own interval
+are timed. The history is measured twice: as tracemalloc sees it, and by the arithmetic that bounds it.
 """
 
 import argparse
+import copy
 import gc
+import math
 import random
 import statistics
 import sys
 import tempfile
 import time
 import tracemalloc
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
-from alerts import history as keeping
-from alerts.history import History, most_bytes, tracks_of
+from alerts.history import History, most_bytes, slot_of, tracks_of
 from alerts.judge import judge
 from alerts.notify.due import wanted_metrics
 from alerts.rule import Rule
 from alerts.rules import SHIPPED, load_rules
 from alerts.scrape import parse
 from alerts.series import Sample, Scrape, label_set
+from alerts.state import AlertKey, State
 from tests.fakes.nvml.driver import FakeDriver
 from tests.perf.contenders import ours
 from tests.perf.watching import Watched
 
 INTERVAL = 5.0
-MAX_GAP = 2 * INTERVAL
+_TIMED = 100
 _START = 1_800_000_000.0
 Page = Mapping[str, list[tuple[dict[str, str], float]]]
 
@@ -44,16 +46,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--targets", type=int, default=100)
     parser.add_argument("--cards", type=int, default=8)
-    parser.add_argument("--rounds", type=int, default=200)
     arguments = parser.parse_args()
     rules = load_rules(SHIPPED, ())
     body, wanted = read_page(arguments.cards), wanted_metrics(rules)
-    scrapes = targets_of(parse(body, wanted), arguments.targets)
-    series = sum(len(found) for scrape in scrapes for found in scrape.samples.values())
-    print(f"{len(rules)} rules, {arguments.targets} targets x {arguments.cards} cards, {series:,} samples a round")
+    watch = Watch(rules, targets_of(parse(body, wanted), arguments.targets))
+    print(
+        f"{len(rules)} rules, {arguments.targets} targets x {arguments.cards} cards, {watch.samples:,} samples a round"
+    )
     print_reading(body, wanted, arguments.targets)
-    print_time(rules, scrapes, arguments.rounds)
-    print_memory(rules, scrapes, arguments.rounds)
+    watch.fill()
+    print_time(watch)
+    print_memory(watch)
     return 0
 
 
@@ -84,36 +87,59 @@ def targets_of(page: Page, count: int) -> list[Scrape]:
     return made
 
 
-def moved(scrapes: Sequence[Scrape], source: random.Random, now: float) -> list[Scrape]:
-    """The same scrapes a round later, each ratio a little up or down."""
-    return [
-        replace(
-            scrape,
-            at=now,
-            samples=MappingProxyType(
-                {
-                    name: tuple(Sample(sample.labels, sample.value * source.uniform(0.95, 1.05)) for sample in found)
-                    if name.endswith("_ratio")
-                    else found
-                    for name, found in scrape.samples.items()
-                }
-            ),
-        )
-        for scrape in scrapes
-    ]
+class Watch:
+    """The embedded judge over the same targets, round after round."""
 
+    def __init__(self, rules: Sequence[Rule], scrapes: Sequence[Scrape]) -> None:
+        self.rules, self.scrapes = rules, scrapes
+        self.history = History()
+        self._states: dict[AlertKey, State] = {}
+        self._now, self._source, self._round = _START, random.Random(1), 0
 
-def rounds(rules: Sequence[Rule], scrapes: Sequence[Scrape], count: int, history: History) -> Iterator[float]:
-    """Judge ``count`` rounds; yields the seconds of each."""
-    source, states, now = random.Random(1), {}, _START
-    for _ in range(count):
-        now += INTERVAL
-        found = moved(scrapes, source, now)
+    @property
+    def samples(self) -> int:
+        """Of one round."""
+        return sum(len(found) for scrape in self.scrapes for found in scrape.samples.values())
+
+    def round(self, step: float = INTERVAL) -> float:
+        """Judge once, ``step`` seconds after the last time; the seconds that it took."""
+        self._now += step
+        self._round += 1
+        found = [self._moved(scrape) for scrape in self.scrapes]
         began = time.perf_counter()
-        history.take(rules, found, now, max_gap=MAX_GAP)
-        changes = judge(rules, found, states, now, max_gap=MAX_GAP, history=history)
-        yield time.perf_counter() - began
-        states = {change.key: change.state for change in changes if change.state}
+        self.history.take(self.rules, found, self._now, max_gap=2 * step)
+        changes = judge(self.rules, found, self._states, self._now, max_gap=2 * step, history=self.history)
+        took = time.perf_counter() - began
+        self._states = {change.key: change.state for change in changes if change.state}
+        return took
+
+    def fill(self) -> None:
+        """Watch for as long as the longest window, then for as long as the next..., so that all are full."""
+        tracks = tracks_of(self.rules)
+        for window in sorted({window for _, window in tracks}, key=lambda window: -window.length):
+            step = max(slot_of(window), INTERVAL)
+            for number in range(math.ceil(window.length / step) + 1):
+                self.round(step)
+                progress(f"filling {window.length:g} s: {number * step:.0f} s")
+        progress("")
+        assert all(self.history.watched(*key) for key in tracks)
+
+    def _moved(self, scrape: Scrape) -> Scrape:
+        rows = {name: tuple(map(self._mover(name), found)) for name, found in scrape.samples.items()}
+        return replace(scrape, at=self._now, samples=MappingProxyType(rows))
+
+    def _mover(self, name: str) -> Callable[[Sample], Sample]:
+        if name.endswith("_ratio"):
+            return lambda sample: Sample(sample.labels, sample.value * self._source.uniform(0.95, 1.05))
+        if name.endswith("_total"):
+            return lambda sample: Sample(sample.labels, sample.value + self._round / 100)
+        return lambda sample: sample
+
+
+def progress(text: str) -> None:
+    """One line at a terminal, nothing elsewhere."""
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
 
 
 def print_reading(body: bytes, wanted: frozenset[str], targets: int) -> None:
@@ -128,38 +154,24 @@ def print_reading(body: bytes, wanted: frozenset[str], targets: int) -> None:
     print(f"reading a page of {len(body):,} bytes: {median * 1000:.1f} ms, all targets {share:.1%} of the interval")
 
 
-def print_time(rules: Sequence[Rule], scrapes: Sequence[Scrape], count: int) -> None:
-    """Share of the interval, once every window is full."""
-    took = []
-    for number, seconds in enumerate(rounds(rules, scrapes, count, History()), 1):
-        took.append(seconds)
-        if sys.stderr.isatty():
-            print(f"\rround {number}/{count} ", end="", file=sys.stderr)
-    last = took[-len(took) // 4 :]
-    median, slowest = statistics.median(last), max(last)
-    print(f"a round: median {median * 1000:.0f} ms, slowest {slowest * 1000:.0f} ms (of the last {len(last)})")
+def print_time(watch: Watch) -> None:
+    """Share of the interval."""
+    took = [watch.round() for _ in range(_TIMED)]
+    median, slowest = statistics.median(took), max(took)
+    print(f"a round, all windows full: median {median * 1000:.0f} ms, slowest {slowest * 1000:.0f} ms of {_TIMED}")
     print(f"share of the {INTERVAL:g} s interval: {median / INTERVAL:.1%}, slowest {slowest / INTERVAL:.1%}")
 
 
-def print_memory(rules: Sequence[Rule], scrapes: Sequence[Scrape], count: int) -> None:
+def print_memory(watch: Watch) -> None:
     """The history as measured, and its bound."""
-    history = History()
     gc.collect()
     tracemalloc.start()
-    for _ in rounds(rules, scrapes, count, history):
-        pass
-    gc.collect()
-    statistics_of = tracemalloc.take_snapshot().filter_traces([tracemalloc.Filter(True, keeping.__file__)])
-    measured = sum(trace.size for trace in statistics_of.statistics("filename"))
+    held = copy.deepcopy(watch.history)
+    measured, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    held = history.held
-    bound = sum(most_bytes(_series(scrapes, metric), window, INTERVAL) for metric, window in tracks_of(rules))
-    print(f"history: {held:,} samples held, {measured / 2**20:.1f} MiB measured with all that surrounds them")
-    print(f"history's bound by arithmetic, all windows full: {bound / 2**20:.1f} MiB of samples")
-
-
-def _series(scrapes: Sequence[Scrape], metric: str) -> int:
-    return sum(len(scrape.samples.get(metric, ())) for scrape in scrapes)
+    bound = sum(most_bytes(count, key[1], INTERVAL) for key, count in watch.history.series.items())
+    print(f"history: {sum(watch.history.series.values()):,} series, {held.held:,} samples, {measured / 2**20:.1f} MiB")
+    print(f"its bound by arithmetic: {bound / 2**20:.1f} MiB")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
+import pytest
 import yaml
 
 from alerts.alertmanager_config import DEFAULT_WEBHOOK, alertmanager_config
-from alerts.rules import rules_of
-from gpuwarden.documents import parse
+from alerts.rules import SHIPPED, load_rules, rules_of
+from gpuwarden.documents import DocumentError, parse
 from gpuwarden.units import parse_duration
 
 
@@ -65,13 +66,42 @@ def test_what_mutes_a_rule_inhibits_it_on_the_same_series():
     assert "inhibit_rules" not in yaml.safe_load(alertmanager_config(DEFAULT_WEBHOOK, None))
 
 
+def test_a_label_that_keeps_two_rules_apart_does_not_keep_the_mute():
+    """Uncorrected errors of a card would never hide its corrected ones, so the grave mail gets lost."""
+    rules = [rule for rule in load_rules(SHIPPED, []) if rule.alert.startswith("GpuEcc")]
+    (found,) = yaml.safe_load(alertmanager_config(DEFAULT_WEBHOOK, None, rules))["inhibit_rules"]
+    assert found["equal"] == ["gpu", "instance", "job", "uuid"]
+
+
 def test_an_override_that_takes_the_mute_from_one_card_takes_it_only_there():
     """The warning about one card would go on being hidden, though its owner asked for it."""
     found = inhibitions('{override: Slight, where: {gpu: "1", severity: "=~a.*"}, muted_by: []}')
     assert [target for _, target, _ in found][:2] == [
         ['alertname="Slight"', 'gpu!="1"'],
-        ['alertname="Slight"', 'exported_severity!~"a.*"'],
+        ['alertname="Slight"', 'gpu="1"', 'exported_severity!~"a.*"'],
     ]
+
+
+def divided(number, where):
+    lines = [f"{{override: Slight, where: {where.format(number=number)}, muted_by: []}}" for number in range(number)]
+    return rules_of([parse(LADDER, "ladder.yml"), parse(f"rules: [{', '.join(lines)}]", "own.yml")])
+
+
+def test_many_overrides_make_about_as_many_inhibit_rules():
+    """With twenty cards named by host and number the configuration would have a million rules, and never be written."""
+    rules = divided(90, '{{gpu: "{number}", instance: "box{number}:9400"}}')
+    text = alertmanager_config(DEFAULT_WEBHOOK, None, rules)
+    assert len(yaml.safe_load(text)["inhibit_rules"]) < 100
+    assert len(text) < 50_000
+
+
+def test_a_division_that_cannot_be_told_is_refused_at_once():
+    """The alerter would start with rules for which no configuration can be written, or hang at its start."""
+    expressions = ", ".join(f'{label}: "=~{{number}}.*"' for label in ("gpu", "uuid", "instance", "job"))
+    with pytest.raises(DocumentError) as caught:
+        divided(6, f"{{{{{expressions}}}}}")
+    (mistake,) = caught.value.mistakes
+    assert str(mistake).startswith("own.yml:1: rules[5].muted_by: the overrides of Slight divide its series in more")
 
 
 def test_labels_are_quoted_as_alertmanager_reads_them():

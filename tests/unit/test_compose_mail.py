@@ -41,6 +41,16 @@ def test_resolved_says_how_long_and_what_now():
         assert "What to do" not in body
 
 
+def test_yes_and_no_are_no_facts():
+    """A mail about a machine that is silent says "Value no, Threshold no"."""
+    down = replace(FIRING, metric="up", unit="bool", comparison="equals", threshold=0.0, value=0.0, holders=())
+    for body in bodies(down):
+        assert "Since" in body
+        assert "Value" not in body
+        assert "Threshold" not in body
+    assert all("no longer reported" in body for body in bodies(replace(down, reason="resolved", value=None, gone=True)))
+
+
 def test_resolved_answers_the_first_mail():
     """Without it the two mails of one incident would lie apart in the inbox."""
     root = compose(FIRING, SETTINGS).message_id

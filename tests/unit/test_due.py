@@ -1,3 +1,4 @@
+import email
 import itertools
 import re
 from dataclasses import replace
@@ -5,13 +6,17 @@ from types import MappingProxyType
 
 import pytest
 
+from alerts.compose_mail import render
+from alerts.compose_plain import compose_plain
 from alerts.judge import Change, judge
+from alerts.mail_settings import MailSettings
 from alerts.mail_view import view_of
 from alerts.notify.due import notifications, random_id, wanted_metrics
 from alerts.notify.page_facts import EVIDENCE_METRICS, MOST_HOLDERS
 from alerts.rule import Rule
 from alerts.rules import SHIPPED, load_rules, rules_of
 from alerts.series import Sample, Scrape, label_set
+from alerts.state import AlertKey, State
 from gpuwarden.documents import parse
 
 NOW = 1_800_000_000.0
@@ -166,6 +171,23 @@ def test_a_series_that_is_gone_for_good_is_said_to_be_gone():
     assert ("Value now", "no longer reported") in view_of(resolved).facts
 
 
+def test_a_card_that_was_taken_out_does_not_look_like_one_that_is_back():
+    """Somebody reads RESOLVED on a phone and starts the next job on a card that is in a drawer."""
+    _, changes = told(RULES["GpuLost"], [page(gpu_up=[(CARD, 0.0)])])
+    (forgotten,), _ = told(RULES["GpuLost"], [page()], states_of(changes))
+    assert view_of(forgotten).subject.endswith("GPU 0 does not answer any more on 127.0.0.1:9400, no longer reported")
+    (back,), _ = told(RULES["GpuLost"], [page(gpu_up=[(CARD, 1.0)])], states_of(changes))
+    assert "reported" not in view_of(back).subject
+
+
+def test_an_age_that_is_gone_says_so():
+    """The mail that nothing waits any more would not say why it came."""
+    stamp = ({}, NOW - 4000.0)
+    _, changes = told(RULES["AlerterMailStuck"], [page(gpuwarden_alerter_outbox_oldest_timestamp_seconds=[stamp])])
+    (resolved,), _ = told(RULES["AlerterMailStuck"], [page()], states_of(changes))
+    assert view_of(resolved).facts[0] == ("Value now", "no longer reported")
+
+
 def test_the_first_mail_holds_the_override_and_the_last_one_does_not():
     """Nobody would know how to switch off what is normal, or they would switch it off when it is over."""
     (first,), changes = told(RULES["GpuMemoryAlmostFull"], [full()])
@@ -189,3 +211,28 @@ def test_what_is_missing_is_said_without_numbers():
     assert {"Value", "Threshold"}.isdisjoint(dict(view_of(first).facts))
     (resolved,), _ = told(rule, [page(gpu_info=[(CARD, 1.0)])], states_of(changes))
     assert view_of(resolved).facts[0] == ("Published", 'gpu_info{gpu="0"}')
+
+
+def test_an_age_is_never_negative():
+    """A machine whose clock is ahead would mail that a card broke "-2 h 0 min ago"."""
+    state = State(phase="firing", active_at=NOW, fired_at=NOW, value=-7200.0, seen_at=NOW)
+    key = AlertKey("GpuXidHardware", label_set(CARD | OWN | {"xid": "79", "class": "hardware"}))
+    change = Change(
+        rule=RULES["GpuXidHardware"],
+        key=key,
+        previous=None,
+        state=state,
+        transition="fired",
+        reason="for_elapsed",
+        value=-7200.0,
+        at=NOW,
+    )
+    (first,), _ = notifications([change], [], ["me@example.com"], lambda: "id")
+    for mail in (first, replace(first, value=-7200.0)):
+        text = render("firing.txt", view_of(mail))
+        assert "XID 79, a hardware error, 0 ms ago" in text
+        assert "(0 ms before this mail)" in text
+        assert " -2 h" not in text
+        assert "(-" not in text
+    plain = email.message_from_bytes(compose_plain(first, MailSettings()).data)
+    assert "value: 0.0" in plain.get_payload(decode=True).decode()

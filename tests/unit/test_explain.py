@@ -83,7 +83,7 @@ def test_a_rule_is_told_in_full():
         ("metric: up, equals: 0", "judges", "each target by itself: "),
         ("metric: foreign, unit: count, above: 1", "judges", "each series by itself: foreign"),
         ("metric: gpu_xid_last_timestamp_seconds, within: 10m", "fires", "when it is younger than 10 min, at once"),
-        ("metric: gpu_xid_last_timestamp_seconds, within: 10m", "ends", "when it is 10 min old"),
+        ("metric: gpu_xid_last_timestamp_seconds, within: 10m", "ends", "when it is 10 min old, which no mail tells"),
         ("metric: gpu_xid_last_timestamp_seconds, older: 1d", "ends", "when it is no longer older than 1 d"),
         ("metric: gpu_up, absent: true", "compares", "whether it publishes gpu_up"),
         ("metric: gpu_up, absent: true", "fires", "when the target answers without it, at once"),
@@ -180,3 +180,17 @@ def test_rules_that_are_off_are_named_below_the_list(tmp_path):
     explained = CliRunner().invoke(rules_command, ["explain", "GpuLost", "--rules", str(file)])
     assert "  is off           until an override says enabled: true\n" in explained.stdout
     assert "    enabled: true\n" in explained.stdout
+
+
+def test_the_job_that_goes_without_saying_is_not_said():
+    """Every rule on targets would seem to be about some of them."""
+    lines = [
+        "{alert: A, metric: up, equals: 0, severity: info, summary: s}",
+        "{alert: B, metric: up, equals: 0, where: {job: dcgm}, severity: info, summary: s}",
+        "{alert: C, metric: m, unit: count, absent: true, severity: info, summary: s}",
+    ]
+    ours, theirs, absent = rules_of([parse(f"rules: [{', '.join(lines)}]", "r.yml")])
+    assert condition(ours) == "up equals 0"
+    assert condition(theirs) == 'up{job="dcgm"} equals 0'
+    assert condition(absent) == "m absent"
+    assert [{fact.topic: fact.text for fact in facts(rule)}["judges"].count("job") for rule in (ours, absent)] == [0, 0]

@@ -84,10 +84,16 @@ def test_without_a_server_the_maildir_is_named(tmp_path):
     assert "Test mail" in message["Subject"]
 
 
-def test_preview_shows_both_kinds(tmp_path):
+def test_preview_shows_each_kind(tmp_path):
     """Without it the first look at a mail would be the first alert."""
     assert run_mail_preview(MailSettings(), tmp_path / "out", lambda _: None) == 0
-    for name, words in (("firing", "What to do"), ("resolved", "Lasted")):
+    said = {
+        "firing": "What to do",
+        "lowered": "no longer critical",
+        "predicted": "predicted in 30 min",
+        "resolved": "Lasted",
+    }
+    for name, words in said.items():
         assert words in (tmp_path / "out" / f"{name}.html").read_text(encoding="utf-8")
         mail = email.message_from_bytes((tmp_path / "out" / f"{name}.eml").read_bytes())
         assert mail["X-Gpuwarden-Simulated"] == "yes"

@@ -153,3 +153,11 @@ def test_contradiction(one, other, expected):
     """Overrides for different cards multiply into rules that no series can meet."""
     assert contradict([parse_matcher("gpu", one), parse_matcher("gpu", other)]) is expected
     assert not contradict([parse_matcher("gpu", one), parse_matcher("uuid", other)])
+
+
+@pytest.mark.parametrize("text", ["a", "!a", "=~a|b", "!~a|b", "", "!"])
+def test_the_inverse_accepts_what_the_matcher_does_not(text):
+    """A series is judged by two parts of an alert that overrides split, or by none."""
+    matcher = parse_matcher("gpu", text)
+    assert all(matcher.inverse.accepts(value) is not matcher.accepts(value) for value in ("", "a", "b", "c"))
+    assert matcher.inverse.inverse == matcher

@@ -11,7 +11,7 @@ from alerts.decisions import Decisions
 from alerts.judge import judge
 from alerts.notify.due import notifications
 from alerts.notify.mute import LATELY_SECONDS
-from alerts.rules import rules_of
+from alerts.rules import SHIPPED, load_rules, rules_of
 from alerts.series import Sample, Scrape, label_set
 from alerts.store import Store
 from alerts.store_records import dump_state, load_state
@@ -72,6 +72,30 @@ def test_only_the_gravest_is_told():
 def test_a_mute_does_not_reach_another_card():
     """One full card would hide that another one fills up."""
     assert Card().read(0.95, 0.85) == [("first", "Critical"), ("first", "Warning")]
+
+
+ASPECTS = """
+rules:
+  - {alert: Uncorrected, metric: gpu_ecc_errors_total, where: {severity: uncorrected}, above: 0, severity: critical,
+     summary: s}
+  - {alert: Corrected, metric: gpu_ecc_errors_total, where: {severity: corrected}, above: 100, severity: warning,
+     summary: s, muted_by: [Uncorrected]}
+"""
+
+
+@pytest.mark.parametrize("override", ["", "{override: Uncorrected, where: {gpu: '1'}, above: 9}"])
+def test_a_mute_joins_what_both_rules_say_of_one_card(override):
+    """A card with bad memory would be two mails, since one label keeps the two kinds of its errors apart."""
+    documents = [parse(ASPECTS, "aspects.yml"), *([parse(f"rules: [{override}]", "own.yml")] if override else [])]
+    errors = [("0", "corrected", 500.0), ("0", "uncorrected", 1.0), ("1", "corrected", 500.0)]
+    row = tuple(
+        Sample(label_set(OWN | {"gpu": gpu, "uuid": f"GPU-{gpu}", "severity": severity}), count)
+        for gpu, severity, count in errors
+    )
+    scrape = Scrape("", OWN["job"], OWN["instance"], NOW, None, MappingProxyType({"gpu_ecc_errors_total": row}))
+    changes = judge(rules_of(documents), [scrape], {}, NOW, max_gap=20.0)
+    told, _ = notifications(changes, [scrape], ["me@example.com"], lambda: "id")
+    assert {(item.alertname, dict(item.labels)["gpu"]) for item in told} == {("Uncorrected", "0"), ("Corrected", "1")}
 
 
 def test_a_fall_by_one_rung_is_one_mail_in_the_thread_of_the_graver_one():
@@ -236,6 +260,32 @@ class TestBehindAlertmanager:
         assert self.post(box, "Critical", "resolved", start=NOW, end=NOW + 60) == [("resolved", "Critical", "id1")]
         assert self.post(box, "Warning", "resolved", start=NOW, end=NOW + 90) == [("resolved", "Warning", "id1")]
 
+    def test_the_graver_one_may_say_more_than_the_lesser(self):
+        """A card that is hot and therefore slow would be two threads, since only one of the two names a reason."""
+        box = Box(load_rules(SHIPPED, []))
+        box.post(posted(alertname="GpuThermalThrottling", severity="warning", reason="hw_thermal", start=NOW))
+        told = box.post(posted(alertname="GpuTemperatureMarginLow", severity="warning", start=NOW))
+        assert [(item.reason, item.root) for item in told] == [("first", "id1")]
+        told = box.post(posted(alertname="GpuTemperatureMarginLow", severity="warning", start=NOW, gpu="1", uuid="b"))
+        assert [(item.reason, item.root) for item in told] == [("first", "id3")]
+
+    def test_of_several_that_are_over_it_is_the_gravest(self):
+        """The mail would say "no longer warning" of a card of which people know that it was critical."""
+        box = Box(rules())
+        self.post(box, "Critical", start=NOW)
+        self.post(box, "Warning", start=NOW)
+        self.post(box, "Critical", "resolved", start=NOW, end=NOW + 10)
+        self.post(box, "Warning", "resolved", start=NOW, end=NOW + 10)
+        (told,) = box.post(posted(alertname="Info", severity="info", start=NOW))
+        assert (told.reason, told.graver.alertname) == ("lowered", "Critical")
+
+    def test_beside_several_it_is_in_the_thread_of_the_gravest(self):
+        """The mail would answer another one than the text of it is about."""
+        box = Box(rules())
+        self.post(box, "Warning", start=NOW)
+        self.post(box, "Critical", start=NOW)
+        assert self.post(box, "Info", start=NOW) == [("first", "Info", "id2")]
+
     def test_a_graver_one_that_fires_again_is_not_over(self):
         """A card that is 95 % full would be called no longer critical."""
         box = Box(rules())
@@ -261,6 +311,67 @@ class TestBehindAlertmanager:
         assert self.post(box, "Warning", start=NOW, gpu="1", uuid="GPU-b") == [("first", "Warning", "id3")]
         box.now += LATELY_SECONDS
         assert self.post(box, "Warning", start=NOW) == [("first", "Warning", "id4")]
+
+
+MOMENTS = """
+rules:
+  - {alert: Grave, metric: gpu_xid_last_timestamp_seconds, where: {class: hardware}, within: 10m, severity: critical,
+     when_gone: end, summary: "XID {{ xid }}, {{ value }} ago"}
+  - {alert: Slight, metric: gpu_xid_last_timestamp_seconds, where: {class: driver}, within: 20m, severity: info,
+     summary: s, muted_by: [Grave]}
+"""
+
+
+class TestMoments:
+    """An XID at NOW, by rules that call it news for ten minutes."""
+
+    @staticmethod
+    def xids(now, *classes):
+        labels = [OWN | {"gpu": "0", "uuid": "GPU-0", "xid": "79", "class": kind} for kind in classes]
+        row = tuple(Sample(label_set(found), NOW) for found in labels)
+        return Scrape(
+            "", OWN["job"], OWN["instance"], now, None, MappingProxyType({"gpu_xid_last_timestamp_seconds": row})
+        )
+
+    @pytest.mark.parametrize("later", [("hardware",), ()])
+    def test_it_ends_in_silence_and_is_forgotten(self, tmp_path, caplog, later):
+        """At three in the morning a mail says RESOLVED of a broken card that nobody has repaired."""
+        caplog.set_level(logging.INFO)
+
+        async def story(store):
+            decisions = Decisions(store, rules_of([parse(MOMENTS, "moments.yml")]), ["me@example.com"])
+            for now, classes in ((NOW + 3, ("hardware",)), (NOW + 603, later)):
+                visit = self.xids(now, *classes)
+                await decisions.commit(judge(decisions.rules, [visit], decisions.states, now, max_gap=20.0), [visit])
+            return decisions
+
+        with Store.open(tmp_path) as store:
+            decisions = asyncio.run(story(store))
+            assert store.load_states() == {}
+        assert decisions.counted == {"first": 1}
+        assert decisions.suppressed == {"moment": 1}
+        assert "moment: what happened once has no end" in caplog.text
+
+    def test_behind_alertmanager_too(self):
+        """The mail that is noise in one mode would be sent in the other."""
+        box = Box(rules_of([parse(MOMENTS, "moments.yml")]))
+        xid = {"alertname": "Grave", "severity": "critical", "xid": "79", "class": "hardware"}
+        slight = xid | {"alertname": "Slight", "severity": "info", "class": "driver"}
+        assert [item.reason for item in box.post(posted(**xid, start=NOW))] == ["first"]
+        assert box.post(posted("resolved", **xid, start=NOW, end=NOW + 600), after=600) == []
+        assert box.states == {}
+        assert [item.reason for item in box.post(posted(**slight, start=NOW))] == ["first"]
+
+    def test_what_is_left_of_it_is_told_as_news(self):
+        """A mail would call the broken card no longer critical."""
+        rules, states, told = rules_of([parse(MOMENTS, "moments.yml")]), {}, []
+        for now in (NOW + 3, NOW + 603):
+            visit = self.xids(now, "hardware", "driver")
+            changes = judge(rules, [visit], states, now, max_gap=20.0)
+            found, after = notifications(changes, [visit], ["me@example.com"], lambda: "id")
+            told += found
+            states = {change.key: change.state for change in after if change.state}
+        assert [(item.reason, item.alertname) for item in told] == [("first", "Grave"), ("first", "Slight")]
 
 
 def test_nobody_is_told_says_the_log_and_why(tmp_path, caplog):

@@ -9,7 +9,7 @@ from alerts.cli_rules import rules as rules_command
 from alerts.prometheus_expressions import expression
 from alerts.prometheus_rules import rule_file
 from alerts.rules import SHIPPED, load_rules, rules_of
-from gpuwarden.documents import parse
+from gpuwarden.documents import DocumentError, parse
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden" / "prometheus"
 FIRING = 'max without (alertname, alertstate, severity) (ALERTS{alertname="A", alertstate="firing"'
@@ -94,12 +94,29 @@ def test_up_means_our_targets_and_is_never_missing():
     assert expression(rule("equals: 0, where: {job: dcgm}", "up")) == 'up{job="dcgm"} == 0'
 
 
+@pytest.mark.parametrize("terms", ["metric: up, equals: 0", "metric: m, unit: count, absent: true"])
+def test_an_override_only_narrows_which_targets_are_meant(terms):
+    """Who takes one job out of a rule gets the alerts of every other exporter of a shared Prometheus instead."""
+    own = f"{{alert: A, {terms}, severity: info, summary: s}}"
+    rest, narrowed = rules_in(f"""
+rules:
+  - {own}
+  - {{override: A, where: {{job: "!node", instance: "=~a.*"}}, severity: warning}}
+""")
+    assert 'up{job="gpuwarden", job!="node", instance=~"a.*"}' in expression(narrowed).replace(
+        'instance=~"a.*", job!="node"', 'job!="node", instance=~"a.*"'
+    )
+    assert 'up{job="gpuwarden"}' in expression(rest)
+    with pytest.raises(DocumentError, match="no series of the rule can satisfy this"):
+        rules_in(f"rules: [{own}, {{override: A, where: {{job: dcgm}}, severity: warning}}]")
+
+
 def test_a_label_of_the_alert_itself_gets_another_name():
     """A rule on our own alerts, or on ECC errors by severity, fails in Prometheus for every series."""
     made = rule("above: 5, where: {alertname: GpuLost}", "gpuwarden_alerter_alerts")
     condition, held = parts(made)
     own = (
-        'label_replace(gpuwarden_alerter_alerts{alertname="GpuLost"}, "exported_alertname", "$1", "alertname", "(.+)")'
+        'label_replace(gpuwarden_alerter_alerts{alertname="GpuLost"}, "exported_alertname", "$1", "alertname", "(.*)")'
     )
     assert condition == f"max without (alertname) ({own}) > 5"
     assert 'alertname="A", alertstate="firing", exported_alertname="GpuLost"' in held

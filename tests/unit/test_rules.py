@@ -6,6 +6,7 @@ from click.testing import CliRunner
 
 from alerts.cli_rules import rules as rules_command
 from alerts.rules import SHIPPED, Rule, load_rules, rules_of
+from alerts.windows import Over
 from gpuwarden.documents import DocumentError, parse
 
 BAD = pathlib.Path(__file__).parent / "bad_rules"
@@ -180,6 +181,28 @@ def test_what_comes_and_goes_with_a_process_ends_with_it():
     (by_itself,) = load(f"rules: [{{alert: P, {lines}}}]")
     (told,) = load(f"rules: [{{alert: P, when_gone: hold, {lines}}}]")
     assert (by_itself.ends_when_gone, told.ends_when_gone, load(BASE)[0].ends_when_gone) == (True, False, False)
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        "metric: gpu_utilization_ratio, over: {max: 10m}, below: 0.05",
+        "metric: gpu_utilization_ratio, over: {max: 10m}, equals: 0",
+        "metric: gpu_utilization_ratio, over: {min: 10m}, above: 0.95",
+        "metric: gpu_memory_used_peak_ratio, below: 0.1",
+    ],
+)
+def test_what_one_spike_does_not_make_true_may_be_waited_for(terms):
+    """A rule on a card that has been idle for half an hour is refused for a spike that would end it."""
+    (rule,) = load(f"rules: [{{alert: A, {terms}, for: 30m, severity: info, summary: s}}]")
+    assert rule.for_ == 1800.0
+
+
+def test_an_override_may_look_through_its_window_in_another_way():
+    """A rule on a maximum cannot be made one on the average for a card that spikes."""
+    peak = "rules: [{alert: A, metric: gpu_power_watts, over: {max: 10m}, above: 400, severity: info, summary: s}]"
+    (rule,) = load(peak, "rules: [{override: A, over: {avg: 20m}}]")
+    assert (rule.window, rule.unit) == (Over("avg", 1200.0), "watts")
 
 
 def test_budget_ratio_may_pass_one():

@@ -117,6 +117,19 @@ def test_a_label_that_the_rule_file_renamed_has_its_own_name():
     assert (first.summary, first.severity) == ("uncorrected errors", "critical")
 
 
+def test_a_label_of_the_series_that_the_rule_has_too_is_its_own_again():
+    """The mail would name the rule's team for the series', and the alert would not be the one without Prometheus."""
+    keys = "metric: m, unit: count, above: 5, where: {team: a}, labels: {team: vision}, severity: info"
+    box = Box(rules_of([parse(f'rules: [{{alert: A, {keys}, summary: "of {{{{ team }}}}"}}]', "own.yml")]))
+    (first,) = box.post(posted(alertname="A", team="vision", exported_team="a", severity="info"))
+
+    assert first.summary == "of a"
+    assert (dict(first.labels)["team"], dict(first.labels)["exported_team"]) == ("vision", "a")
+    (key,) = box.states
+    assert dict(key.labels)["team"] == "a"
+    assert "exported_team" not in dict(key.labels)
+
+
 class TestForeign:
     """Alerts of rules that are not ours."""
 
