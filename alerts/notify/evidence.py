@@ -25,7 +25,7 @@ def with_evidence(notification: Notification, scrape: Scrape, rule: Rule | None)
     if outdated and not notification.reading:
         read = _readings(scrape, notification)
         value = read[0] if len(read) == 1 and not math.isnan(read[0]) else value
-        gone = resolved and not read and rule is not None and rule.ends_when_gone
+        gone = resolved and not read and rule is not None and (rule.ends_when_gone or rule.judges_cards)
     known = replace(
         notification,
         host=host,

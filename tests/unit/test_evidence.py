@@ -129,13 +129,20 @@ def test_what_a_window_says_is_not_asked_of_the_series():
     assert "Value now" not in dict(view_of(found).facts)
 
 
-@pytest.mark.parametrize(("ends", "said"), [(True, "no longer reported"), (False, "no reading")])
-def test_a_series_that_ended_for_good_is_said_to_be_gone(ends, said):
+DISK, CARD = "host_filesystem_used_ratio", "gpu_memory_used_ratio"
+GONE, UNREAD = "no longer reported", "no reading"
+
+
+@pytest.mark.parametrize(
+    ("metric", "ends", "said"), [(DISK, True, GONE), (DISK, False, UNREAD), (CARD, True, GONE), (CARD, False, GONE)]
+)
+def test_a_series_that_ended_for_good_is_said_to_be_gone(metric, ends, said):
     """The all-clear of a disk that was unmounted would read like that of a machine in trouble."""
     labels = tuple(sorted((*OWN.items(), ("mountpoint", "/mnt"))))
-    over = replace(OVER, metric="host_filesystem_used_ratio", labels=labels)
+    over = replace(OVER, metric=metric, labels=labels)
     scrape = Scrape("", OWN["job"], OWN["instance"], at=0.0)
-    found = with_evidence(over, scrape, replace(find_rule(RULES, OVER.alertname, OWN), ends_when_gone=ends))
+    rule = replace(find_rule(RULES, OVER.alertname, OWN), metric=metric, ends_when_gone=ends)
+    found = with_evidence(over, scrape, rule)
 
     assert dict(view_of(found).facts)["Value now"] == said
 
