@@ -5,6 +5,7 @@ import time
 import pytest
 
 from tests.contract.nvml_child import Sampling, health
+from tests.e2e.running import exporter, series
 from tests.fakes.nvml.codes import Return
 from tests.polling import wait_until
 
@@ -129,3 +130,20 @@ def test_events_are_a_source_from_the_first_driver_on(fake_driver):
         child.until(lambda found: any(row["source"] == "nvml/events" and row["up"] for row in found["sources"]))
         driver.unload()
         child.until(lambda found: not health(found, "nvml/events")["up"])
+
+
+def test_events_that_hang_are_a_source_that_is_down(fake_driver, tmp_path):
+    """The readings go on and look well while no XID is seen, and no rule could tell of it."""
+    driver = fake_driver("rtx-3060")
+    with exporter(tmp_path, driver.environment()) as process:
+
+        def is_up(source):
+            return series(process.url)["gpuwarden_exporter_source_up"].get((("source", source),))
+
+        wait_until(lambda: is_up("nvml/events") == is_up("nvml/0") == 1, 10, "the events are not fetched")
+        driver.system.hang("nvmlEventSetWait_v2")
+        driver.system.wait_for_hang("nvmlEventSetWait_v2")
+        wait_until(lambda: is_up("nvml/events") == 0, 10, "the hang is not shown")
+        wait_until(lambda: is_up("nvml/0") == 1, 10, "the card is down with the events")
+        driver.system.release()
+        wait_until(lambda: is_up("nvml/events") == 1, 10, "the events do not go on")
