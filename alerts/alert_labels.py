@@ -1,6 +1,6 @@
 """What the labels of a series are called in its alert under Prometheus, and back again. Pure.
 
-An alert has labels of its own: its name, its state, its severity and what its rule adds. A label of the series that is
+An alert has labels of its own: its name, its state, its severity and what its rules add. A label of the series that is
 called like one of them goes to ``exported_NAME`` (as Prometheus does with a target's labels), and one that is called so
 already to ``exported_exported_NAME``. Of a metric of ours the labels are known; another exporter's may have any, so
 that each of the alert's own is expected there. A rule on what is absent judges targets, which have no such label, and
@@ -22,8 +22,8 @@ EXPORTED = "exported_"
 
 
 def own_labels(rule: Rule) -> tuple[str, ...]:
-    """The labels that the alert has for itself."""
-    return (*ALERT_LABELS, *(name for name, _ in rule.labels))
+    """The labels that the alert has for itself, on whatever series."""
+    return (*ALERT_LABELS, *(name for name, _ in rule.labels), *rule.other_labels)
 
 
 def renamed(rule: Rule) -> dict[str, str]:

@@ -49,6 +49,8 @@ class Rule:
     """When somebody would not want the rule; for the reference page."""
     labels: tuple[tuple[str, str], ...] = ()
     """What the alert carries besides the series' own labels."""
+    other_labels: tuple[str, ...] = ()
+    """Names of labels that only other rules of the alert add, for other series."""
     muted_by: tuple[str, ...] = ()
     """Alerts that say more: while one of them fires on the same series, this one tells nobody."""
     ends_when_gone: bool = False

@@ -96,7 +96,15 @@ def _build(documents: Iterable[Document], mistakes: list[Mistake]) -> tuple[Part
         mistakes.extend(_check_all(rules, {**defined, **muting}))
     if mistakes:
         raise DocumentError(mistakes)
-    return tuple(part for parts in rules.values() for part in parts)
+    return tuple(part for parts in rules.values() for part in _aware(parts))
+
+
+def _aware(parts: Sequence[Part]) -> Iterator[Part]:
+    """Each knows which labels the others add, so that a label has one name on all series of the alert."""
+    names = {name for part in parts for name, _ in part.rule.labels}
+    for part in parts:
+        others = names - {name for name, _ in part.rule.labels}
+        yield replace(part, rule=replace(part.rule, other_labels=tuple(sorted(others))))
 
 
 def _twice(entry: Entry, first: Entry) -> Mistake:

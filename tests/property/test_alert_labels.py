@@ -50,6 +50,25 @@ def test_what_a_label_is_called_in_the_alert(terms, series, alert):
     assert in_alert(rule(terms), series.items()) == {**alert, "severity": "info"}
 
 
+def test_a_label_has_one_name_whichever_part_of_the_rule_judges():
+    """Two parts of an alert would take each other's alerts for their own, and Prometheus finds one twice and fails."""
+    plain, night = rules_of(
+        [
+            parse(
+                f"""
+rules:
+  - {{alert: A, {FOREIGN}, severity: info, summary: s}}
+  - {{override: A, where: {{team: blue}}, labels: {{team: night}}}}
+""",
+                "r.yml",
+            )
+        ]
+    )
+    assert in_alert(plain, [("team", "red")]) == {"exported_team": "red", "severity": "info"}
+    assert in_alert(night, [("team", "blue")]) == {"exported_team": "blue", "team": "night", "severity": "info"}
+    assert of_series(plain, in_alert(plain, [("team", "red")]).items()) == (("team", "red"),)
+
+
 def test_an_alert_without_a_rule_is_known_again_when_there_is_one():
     """A reload of the rules would leave an incident open for ever."""
     made = rule("metric: gpu_ecc_errors_total, above: 5")
