@@ -79,7 +79,8 @@ class Definition(Terms):
     severity: Severity
     """`critical`, `warning` or `info`."""
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
-    """What the alert carries besides its series' labels, for routing."""
+    """What the alert carries besides its series' labels, for routing. Where a series has a label of the same name, or
+    `severity`, that one is called `exported_NAME` in Prometheus's alert."""
     muted_by: tuple[str, ...] = ()
     """Rules that say more: while one of them fires on the same thing, this one tells nobody."""
     summary: str
