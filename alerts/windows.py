@@ -97,7 +97,12 @@ def read(window: Over | Predict, samples: Samples, now: float) -> float:
 
 def _mean(values: Sequence[float]) -> float:
     """Exact where all are equal: what stays at a threshold is not past it."""
-    return values[0] if min(values) == max(values) else _total(values) / len(values)
+    return values[0] if _are_equal(values) else _total(values) / len(values)
+
+
+def _are_equal(values: Sequence[float]) -> bool:
+    """Whether all are the same number; what is no number equals nothing."""
+    return all(value == values[0] for value in values)
 
 
 def _total(values: Iterable[float]) -> float:
@@ -149,7 +154,7 @@ def _line_at(samples: Samples, now: float, ahead: float) -> float:
     values = samples.values
     if len(values) < _FEWEST:
         return math.nan
-    if all(value == values[0] for value in values):
+    if _are_equal(values):
         return math.nan if math.isinf(values[0]) else values[0]
     count = len(values)
     times = [time - now for time in samples.times]

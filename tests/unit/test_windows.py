@@ -21,6 +21,7 @@ def minutes(*values):
         ("max", [math.nan, 0.5, math.nan], 0.5),
         ("min", [math.inf, 0.5], 0.5),
         ("avg", [math.inf, 0.5], math.inf),
+        ("avg", [math.inf, math.inf], math.inf),
     ],
 )
 def test_a_function_of_the_window(function, values, expected):
@@ -40,6 +41,12 @@ def test_an_average_of_equal_readings_is_that_reading(value, count):
 def test_too_few_samples_are_no_number(window, values):
     """An empty window counts as zero, so an alert starts or ends for want of readings."""
     assert math.isnan(read(window, minutes(*values), NOW))
+
+
+@pytest.mark.parametrize("values", [[0.5, 0.5, math.nan], [math.nan, 0.5, 0.5], [math.inf, -math.inf]])
+def test_an_average_with_what_is_no_number_is_none(values):
+    """A reading that failed in between leaves an average as if it had not."""
+    assert math.isnan(read(Over("avg", 300.0), minutes(*values), NOW))
 
 
 def test_increase_reaches_to_the_edges_of_the_window():
