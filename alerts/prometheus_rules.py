@@ -36,6 +36,8 @@ DIFFERENCES = """\
 - Prometheus 2 extrapolates a counter that begins inside a window, close to zero, a little further than Prometheus 3 and
   the alerter do.
 - An `expr` is judged by Prometheus only.
+- Behind Alertmanager a fall from critical to warning is two mails, RESOLVED and a WARNING that says what it was;
+  without it, one. A warning that was told before the critical alert fired is not told again when that ends.
 """
 """Everything in which a rule under Prometheus may do something else than the alerter on its own, as a Markdown list.
 The differential test (tests/contract) leaves out exactly this."""

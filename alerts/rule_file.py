@@ -75,7 +75,7 @@ class Definition(Terms):
     """How long it must be false before the alert ends."""
     when_gone: WhenGone | None = None
     """What a firing alert does when its target answers without the series: `hold`, or `end`. Without it, `end` where
-    series come and go with processes (a label `pid`), else `hold`."""
+    series come and go with processes (a label `pid`), else `hold`; what fires of a card ends when it is forgotten."""
     severity: Severity
     """`critical`, `warning` or `info`."""
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
