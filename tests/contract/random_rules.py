@@ -8,8 +8,8 @@ In a world with ``gaps`` samples are merely missing, too, for less than the look
 looks back there, since a window has no such sample (``DIFFERENCES`` in alerts.prometheus_rules).
 
 Numbers are sums of powers of two and so are the thresholds on them, so that equality is met and means the same to
-every arithmetic. 0.7 and 0.9 are none, but all that is met of them is that they stay. What else an average or a line is
-compared with lies between all numbers that they can give.
+every arithmetic. 0.617 and 0.8802 are none, but no mixture comes to them: what is met of them is that they stay. What
+else an average or a line is compared with lies between all numbers that they can give.
 """
 
 import math
@@ -121,7 +121,7 @@ def _cards_series(card: dict[str, str]) -> Iterator[tuple[str, dict[str, str]]]:
 
 def _values(source: random.Random, name: str, *, gaps: bool) -> Values:
     if name in GAUGES:
-        kinds = [0.5, 0.7, 0.9, 0.75, 0.75, 0.875, 0.875, 0.9375, 1.0, math.inf, -math.inf, math.nan, None]
+        kinds = [0.5, 0.617, 0.8802, 0.75, 0.75, 0.875, 0.875, 0.9375, 1.0, math.inf, -math.inf, math.nan, None]
         found: Values = _runs(source, lambda: source.choice(kinds))
     elif name == "gpu_up":
         found = _runs(source, lambda: source.choice([0.0, *[1.0] * 6, *([] if gaps else [None])]))
@@ -235,7 +235,8 @@ def _extreme(source: random.Random) -> dict:
 
 def _average(source: random.Random) -> dict:
     over = {"avg": source.choice(["3m", "5m", "10m"])}
-    return _of(source.choice(GAUGES)) | {"over": over} | _between(source, [0.5001, 0.7, 0.7501, 0.8221, 0.9, 0.9041])
+    numbers = [0.5001, 0.617, 0.7501, 0.8221, 0.8802, 0.9041]
+    return _of(source.choice(GAUGES)) | {"over": over} | _between(source, numbers)
 
 
 def _predicted(source: random.Random) -> dict:
