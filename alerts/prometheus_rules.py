@@ -35,8 +35,8 @@ DIFFERENCES = """\
 - Through a window of more than 240 rounds the alerter keeps one sample for each 240th part of it. Prometheus keeps all.
 - Prometheus 2 extrapolates a counter that begins inside a window, close to zero, a little further than Prometheus 3 and
   the alerter do.
-- Prometheus 2 and 3 round the last digit of an average differently. The alerter's is exact where all readings are equal:
-  what stays at the threshold is not past it.
+- Prometheus 2 and 3 round the last digit of an average differently. The alerter's is exact where all readings are
+  equal: what stays at the threshold is not past it.
 - An `expr` is judged by Prometheus only.
 - Behind Alertmanager a fall from critical to warning is two mails, RESOLVED and a WARNING that says what it was;
   without it, one. A warning that was told before the critical alert fired is not told again when that ends.
