@@ -23,7 +23,7 @@ def watching(fake_driver):
         driver = fake_driver(*profiles)
         child = Sampling(driver.environment())
         children.append(child)
-        child.until(lambda found: found["gpus"] and all(gpu["xid_errors_total"] for gpu in found["gpus"]))
+        child.until(lambda found: [bool(gpu["xid_errors_total"]) for gpu in found["gpus"]] == [True] * len(profiles))
         return driver, child
 
     yield start
