@@ -123,7 +123,7 @@ def test_a_call_that_hangs_costs_one_card_and_never_a_scrape(tmp_path, fake_driv
         entered = driver.gpu(0).entered(UTILIZATION)
         driver.gpu(1).wait_for_more(UTILIZATION, 3)
         assert driver.gpu(0).entered(UTILIZATION) == entered
-        assert of_gpu(series(process.url), "gpu_up", 1) == 1
+        wait_for_gpu(process.url, 1, 1)
         driver.gpu(0).release()
         wait_for_gpu(process.url, 0, 1)
 
