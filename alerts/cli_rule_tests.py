@@ -11,11 +11,13 @@ from alerts.promtool_tests import RULE_FILE, promtool_document, without_annotati
 from alerts.rule import Rule
 from alerts.rule_test import RuleTest
 from alerts.rule_test_file import rule_tests
-from alerts.rule_tests import failures, run
+from alerts.rule_tests import Fires, failures, run
 from alerts.rules import Part
 from alerts.rules_in_force import FILE, mistakes_to_stderr, parts_in_force, rules_options
 from gpuwarden.documents import DocumentError, Mistake, read
 from gpuwarden.options import FAILED
+
+Judged = tuple[RuleTest, Fires]
 
 
 @click.command()
@@ -32,8 +34,9 @@ def test(
     parts = parts_in_force(config, files)
     rules = tuple(part.rule for part in parts if part.enabled)
     tests = tests_of(files_of_tests, parts, with_expr=promtool)
-    failed = sum(_failed(one, rules) for group in tests for one in group)
-    said = [text for group in tests if (text := _promtool(group, rules))] if promtool else []
+    judged = [judged_by(group, rules) for group in tests]
+    failed = sum(_failed(one, fires) for group in judged for one, fires in group)
+    said = _promtool(judged, rules) if promtool else []
     for text in said:
         click.echo(text)
     count = sum(map(len, tests))
@@ -66,18 +69,20 @@ def tests_of(files: Iterable[pathlib.Path], parts: Sequence[Part], *, with_expr:
     return tests
 
 
-def promtool_text(tests: Sequence[RuleTest], rules: Sequence[Rule]) -> str:
-    """The tests of one file for promtool."""
-    return promtool_document([(one, run(one, rules)) for one in tests], rules)
+def judged_by(tests: Iterable[RuleTest], rules: Sequence[Rule]) -> list[Judged]:
+    """The tests of one file, each with what our own judge finds."""
+    return [(one, run(one, rules)) for one in tests]
 
 
-def _failed(test: RuleTest, rules: Sequence[Rule]) -> bool:
-    found = failures(test, run(test, rules))
+def _failed(test: RuleTest, fires: Fires) -> bool:
+    found = failures(test, fires)
     for failure in found:
         click.echo(f"FAILED {failure}")
     return bool(found)
 
 
-def _promtool(tests: Sequence[RuleTest], rules: Sequence[Rule]) -> str:
-    said = check_tests({RULE_FILE: without_annotations(rule_file(rules))}, promtool_text(tests, rules))
-    return f"FAILED {tests[0].file} under promtool:\n{said}" if said else ""
+def _promtool(files: Iterable[Sequence[Judged]], rules: Sequence[Rule]) -> list[str]:
+    """What promtool says of the files in which it does not agree."""
+    rule_files = {RULE_FILE: without_annotations(rule_file(rules))}
+    found = ((tests[0][0].file, check_tests(rule_files, promtool_document(tests, rules))) for tests in files)
+    return [f"FAILED {file} under promtool:\n{said}" for file, said in found if said]

@@ -10,7 +10,7 @@ from alerts.explain import Fact, condition, facts, number
 from alerts.expression_checks import unverified
 from alerts.override_text import override_text
 from alerts.prometheus_rules import rule_file
-from alerts.promtool_tests import without_annotations
+from alerts.promtool_tests import promtool_document, without_annotations
 from alerts.rule import Rule
 from alerts.rules import SHIPPED, load_parts
 from alerts.rules_in_force import FILE, mistakes_to_stderr, parts_in_force, rules_options
@@ -75,7 +75,7 @@ def prometheus(
     in_force = tuple(part.rule for part in parts if part.enabled)
     if tests:
         (found,) = cli_rule_tests.tests_of([tests], parts, with_expr=True)
-        text = cli_rule_tests.promtool_text(found, in_force)
+        text = promtool_document(cli_rule_tests.judged_by(found, in_force), in_force)
     else:
         text = rule_file(in_force)
     click.echo(without_annotations(text) if no_annotations and not tests else text, nl=False)

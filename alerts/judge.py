@@ -100,7 +100,8 @@ def judge(
             if state and (lost := _lost(rule, state, labels, targets)):
                 changes.append(_dropped(rule, key, state, lost, now))
             elif rule:
-                gone = value is not None and math.isnan(value) and _gone(rule, labels, targets.get(_target(labels)))
+                unread = state is not None and value is not None and math.isnan(value)
+                gone = unread and _gone(rule, labels, targets.get(_target(labels)))
                 changes.extend(_judged(rule, key, value, state, now, max_gap, gone=gone))
     for alertname, known in remembered.items():
         changes.extend(_dropped(None, AlertKey(alertname, item), known[item], "rule_removed", now) for item in known)
@@ -151,11 +152,11 @@ def _lost(rule: Rule | None, state: State, labels: LabelSet, targets: Container[
 def _gone(rule: Rule, labels: LabelSet, scrape: Scrape | None) -> bool:
     if scrape is None or scrape.error is not None:
         return False
-    return rule.ends_when_gone or (rule.judges_cards and dict(labels).get("uuid", "") not in _cards(scrape))
+    return rule.ends_when_gone or (rule.judges_cards and not _counts(scrape, dict(labels).get("uuid", "")))
 
 
-def _cards(scrape: Scrape) -> set[str]:
-    return {dict(sample.labels).get("uuid", "") for sample in scrape.samples.get(CARDS, ())}
+def _counts(scrape: Scrape, uuid: str) -> bool:
+    return any(dict(sample.labels).get("uuid", "") == uuid for sample in scrape.samples.get(CARDS, ()))
 
 
 def _target(labels: LabelSet) -> tuple[str, str]:

@@ -6,7 +6,7 @@ from typing import Any
 import yaml
 
 from alerts.notify.notification import AGES
-from alerts.rule import TARGET_LABELS, Rule, labels_of
+from alerts.rule import TARGET_LABELS, Rule
 from alerts.windows import Over, Predict, Quantile
 from gpuwarden.units import format_duration
 
@@ -29,7 +29,7 @@ def override_text(rule: Rule, *, enabled: bool = True) -> str:
 def _example(rule: Rule) -> str:
     if rule.expr:
         return ""
-    labels = TARGET_LABELS if rule.comparison == "absent" else labels_of(rule.metric) or TARGET_LABELS
+    labels = rule.series_labels or TARGET_LABELS
     fixed = {matcher.label for matcher in rule.where}
     found = ((label, value) for label, value in _EXAMPLES.items() if label in labels and label not in fixed)
     return next((f'{{{label}: "{value}"}}' for label, value in found), "")

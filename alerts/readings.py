@@ -6,10 +6,11 @@ series itself, or a window with too few samples, says. A series that is not in t
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 
 from alerts.history import History, series_names
 from alerts.matchers import matches
+from alerts.notify.notification import AGES
 from alerts.rule import Rule
 from alerts.series import LabelSet, Sample, Scrape, label_set
 from alerts.windows import Over, Predict, Quantile, Samples, read, read_quantile
@@ -26,7 +27,7 @@ def readings(rule: Rule, scrapes: Iterable[Scrape], history: History, now: float
     found = _covered(rule, (sample for scrape in scrapes for sample in scrape.samples.get(rule.metric, ())))
     if rule.window:
         return dict(_seen_through(rule, rule.window, found, history, now))
-    if rule.comparison in {"within", "older"}:
+    if rule.comparison in AGES:
         # A clock that is ahead of ours must not make an age negative.
         return {sample.labels: 0.0 if sample.value > now else now - sample.value for sample in found}
     return {sample.labels: sample.value for sample in found}
@@ -57,7 +58,7 @@ def _absences(rule: Rule, scrapes: Iterable[Scrape]) -> Iterator[tuple[LabelSet,
 
 
 def _quantiles(
-    rule: Rule, window: Quantile, scrapes: Sequence[Scrape] | Iterable[Scrape], history: History, now: float
+    rule: Rule, window: Quantile, scrapes: Iterable[Scrape], history: History, now: float
 ) -> Iterator[tuple[LabelSet, float | None]]:
     buckets_name, count_name = series_names(rule.metric, window)
     watched = history.watched(buckets_name, window) and history.watched(count_name, window)

@@ -89,6 +89,11 @@ class Rule:
         return self.metric in _BY_SCRAPER or self.comparison == "absent"
 
     @property
+    def series_labels(self) -> tuple[str, ...] | None:
+        """The labels of what is judged, be it a series or a target; None where nobody knows them."""
+        return TARGET_LABELS if self.comparison == "absent" else labels_of(self.metric)
+
+    @property
     def is_always_read(self) -> bool:
         """Whether there is a number for every visit, answered or not."""
         return self.metric in _BY_SCRAPER and self.comparison != "absent"

@@ -174,7 +174,7 @@ def shared_labels(rule: Rule, other: Rule) -> tuple[str, ...] | None:
 
     A label on which the two can never agree (corrected and uncorrected errors of one card) is none of them.
     """
-    mine, theirs = (_identity_labels(one) for one in (rule, other))
+    mine, theirs = rule.series_labels, other.series_labels
     if mine is None or theirs is None:
         return None
     return tuple(sorted(set(mine) & set(theirs) - (_kept_apart(rule, other) - _NAMING_LABELS)))
@@ -184,7 +184,3 @@ def _kept_apart(rule: Rule, other: Rule) -> set[str]:
     """The labels of which no value is meant by both rules, as they are defined: an override may divide their series."""
     pairs = ((mine, theirs) for mine in rule.meant for theirs in other.meant if mine.label == theirs.label)
     return {mine.label for mine, theirs in pairs if contradict((mine, theirs))}
-
-
-def _identity_labels(rule: Rule) -> tuple[str, ...] | None:
-    return TARGET_LABELS if rule.comparison == "absent" else labels_of(rule.metric)

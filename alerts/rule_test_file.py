@@ -162,7 +162,7 @@ class _Reader:
         elif rule.expr and not self.with_expr:
             self._wrong(path, "only Prometheus judges expr rules", "gpuwarden rules test --promtool")
         elif not rule.expr:
-            known = TARGET_LABELS if rule.comparison == "absent" else labels_of(rule.metric)
+            known = rule.series_labels
             self._check_labels(path, alert, known or tuple(labels), labels)
         if steps is None:
             return None  # a series is wrong, so nobody knows how long the test is

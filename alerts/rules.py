@@ -167,8 +167,7 @@ def _check_override(rule: Rule, content: Override) -> Iterator[Finding]:
     yield from check_comparison(content)
     yield from check_kept(rule, content)
     yield from check_window(content, rule.metric)
-    labels = TARGET_LABELS if rule.comparison == "absent" else labels_of(rule.metric)
-    yield from check_texts(labels, {"summary": content.summary, "action": content.action})
+    yield from check_texts(rule.series_labels, {"summary": content.summary, "action": content.action})
     yield from check_labels(rule.metric, content.labels or {})
     if rule.expr and content.where:
         yield "where", f"{rule.alert} is an expression, of which no series can be told apart", "leave it out"

@@ -12,6 +12,7 @@ window's increase (histogram_quantile). What has no result, for want of samples,
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from operator import mul
 from typing import Literal, get_args
 
@@ -170,7 +171,8 @@ def _bucket_quantile(share: float, buckets: Sequence[tuple[float, float]]) -> fl
     if len(buckets) < _FEWEST or not math.isinf(buckets[-1][0]):
         return math.nan
     bounds = [bound for bound, _ in buckets]
-    heights = _never_falling([height for _, height in buckets])
+    # Each bucket holds those before it; extrapolated one by one, they may say otherwise.
+    heights = list(accumulate((height for _, height in buckets), max))
     total = heights[-1]
     if total == 0:
         return math.nan
@@ -182,13 +184,6 @@ def _bucket_quantile(share: float, buckets: Sequence[tuple[float, float]]) -> fl
         return bounds[0]
     below, start = (heights[index - 1], bounds[index - 1]) if index else (0.0, 0.0)
     return start + (bounds[index] - start) * ((rank - below) / (heights[index] - below))
-
-
-def _never_falling(heights: Sequence[float]) -> list[float]:
-    found: list[float] = []
-    for height in heights:
-        found.append(max(height, found[-1]) if found else height)
-    return found
 
 
 def function_of(name: str) -> Function | None:

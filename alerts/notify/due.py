@@ -19,7 +19,7 @@ from alerts.clean_text import one_line
 from alerts.history import series_names
 from alerts.judge import CARDS, Change
 from alerts.notify.mute import Past, Verdict, judged_here
-from alerts.notify.notification import Graver, Notification
+from alerts.notify.notification import AGES, Graver, Notification
 from alerts.notify.page_facts import EVIDENCE_METRICS, LONGEST_LABEL, holders_of, host_of, is_simulated
 from alerts.placeholders import substitute
 from alerts.reading_words import reading_words
@@ -162,5 +162,5 @@ def texts(rule: Rule, value: float | None, host: str, labels: Mapping[str, str])
 
 def _plausible(rule: Rule, value: float | None) -> float | None:
     """A clock that is ahead of ours stamps what has not happened yet; an age is 0 then."""
-    is_age = rule.comparison in {"within", "older"}
+    is_age = rule.comparison in AGES
     return 0.0 if is_age and value is not None and value < 0 else value
