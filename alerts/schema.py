@@ -49,7 +49,29 @@ CREATE INDEX deliveries_by_state ON deliveries (state, next_at);
 CREATE INDEX deliveries_by_thread ON deliveries (root, recipient, id);
 """
 
-STEPS = (_TABLES,)
+_POLICY = """
+ALTER TABLE notifications ADD COLUMN held_until REAL NOT NULL DEFAULT 0;  -- quiet hours: not composed before
+ALTER TABLE notifications ADD COLUMN told_in TEXT NOT NULL DEFAULT '';    -- the notification whose mail tells of it too
+ALTER TABLE messages ADD COLUMN payload BLOB NOT NULL DEFAULT x'';        -- final JSON for commands
+
+CREATE TABLE silences (
+    id TEXT PRIMARY KEY,
+    ends_at REAL NOT NULL,
+    document TEXT NOT NULL
+){strict_only};
+
+CREATE TABLE flaps (
+    alert TEXT PRIMARY KEY,               -- as in alert_states
+    document TEXT NOT NULL
+) WITHOUT ROWID{strict};
+
+CREATE TABLE tallies (
+    name TEXT PRIMARY KEY,                -- what a report adds up
+    document TEXT NOT NULL
+) WITHOUT ROWID{strict};
+"""
+
+STEPS = (_TABLES, _POLICY)
 _STRICT_SINCE = (3, 37, 0)
 
 

@@ -105,7 +105,7 @@ class Store:
     def load_states(self) -> dict[AlertKey, State]:
         """Every alert that is pending or firing."""
         query = "SELECT CAST(alert AS BLOB), CAST(state AS BLOB) FROM alert_states"
-        rows = self._read(lambda db: db.execute(query).fetchall())
+        rows = self.read(lambda db: db.execute(query).fetchall())
         return dict(self._readable((_name_of(row[0]), partial(_load_alert, *row)) for row in rows))
 
     def commit_round(self, states: Mapping[AlertKey, State | None], notifications: Sequence[Notification]) -> None:
@@ -117,9 +117,9 @@ class Store:
                 else:
                     db.execute("INSERT OR REPLACE INTO alert_states VALUES (?, ?)", (dump_key(key), dump_state(state)))
             db.executemany(
-                "INSERT INTO notifications (id, number, root, at, document)"
-                " VALUES (?, (SELECT coalesce(max(number), 0) + 1 FROM notifications), ?, ?, ?)",
-                [(item.id, item.root, item.at, dump_notification(item)) for item in notifications],
+                "INSERT INTO notifications (id, number, root, at, held_until, document)"
+                " VALUES (?, (SELECT coalesce(max(number), 0) + 1 FROM notifications), ?, ?, ?, ?)",
+                [(item.id, item.root, item.at, item.held_until, dump_notification(item)) for item in notifications],
             )
 
     def uncomposed(self) -> list[Notification]:
@@ -150,7 +150,11 @@ class Store:
                 raise KeyError(notification_id)
             root, at = found
             row = (notification_id, message.message_id, message.envelope_from, message.subject, message.data)
-            if db.execute("INSERT OR IGNORE INTO messages VALUES (?, ?, ?, ?, ?)", row).rowcount:
+            insert = (
+                "INSERT OR IGNORE INTO messages (notification_id, message_id, envelope_from, subject, data)"
+                " VALUES (?, ?, ?, ?, ?)"
+            )
+            if db.execute(insert, row).rowcount:
                 deliveries.insert(db, notification_id, root, tuple(dict.fromkeys(recipients)), at)
                 if told:
                     row = (dump_notification(told), notification_id)
@@ -159,48 +163,48 @@ class Store:
     def message_id(self, notification_id: str) -> str | None:
         """The Message-ID under which a notification was composed: what a later mail of its thread answers."""
         query = "SELECT message_id FROM messages WHERE notification_id = ?"
-        row = self._read(lambda db: db.execute(query, (notification_id,)).fetchone())
+        row = self.read(lambda db: db.execute(query, (notification_id,)).fetchone())
         return row[0] if row else None
 
     def recover(self) -> int:
         """At start: queue again what was being sent when the last process ended; how many those are."""
-        return self._change(deliveries.recover)
+        return self.change(deliveries.recover)
 
     def claim(self, now: float) -> Delivery | None:
         """Take the longest due delivery; committed as being sent before this returns."""
-        return self._change(deliveries.claim, now)
+        return self.change(deliveries.claim, now)
 
     def accepted(self, delivery: Delivery, reply: Reply, now: float) -> None:
         """The server has said 250 to the end of the mail."""
-        self._change(deliveries.accepted, delivery, reply, now)
+        self.change(deliveries.accepted, delivery, reply, now)
 
     def deferred(self, delivery: Delivery, outcome: Outcome, words: str, next_at: float) -> None:
         """It was not accepted; try again at ``next_at``."""
-        self._change(deliveries.deferred, delivery, outcome, words, next_at)
+        self.change(deliveries.deferred, delivery, outcome, words, next_at)
 
     def dead(self, delivery: Delivery, outcome: Outcome, words: str, now: float) -> None:
         """It will not be accepted; keep it visible."""
-        self._change(deliveries.dead, delivery, outcome, words, now)
+        self.change(deliveries.dead, delivery, outcome, words, now)
 
     def next_due(self) -> float | None:
         """When the next delivery can be claimed (Unix seconds), None when none waits."""
-        return self._read(deliveries.next_due)
+        return self.read(deliveries.next_due)
 
     def queue(self, limit: int = 1000) -> list[QueueRow]:
         """What waits, is being sent or is dead, oldest first."""
-        return self._read(lambda db: deliveries.rows(db, limit))
+        return self.read(lambda db: deliveries.rows(db, limit))
 
     def counts(self) -> dict[DeliveryState, int]:
         """Deliveries by state."""
-        return self._read(deliveries.counts)
+        return self.read(deliveries.counts)
 
     def oldest_waiting(self) -> float | None:
         """When the oldest unsettled delivery was queued (Unix seconds)."""
-        return self._read(deliveries.oldest_waiting)
+        return self.read(deliveries.oldest_waiting)
 
     def probe(self) -> None:
         """Write something that changes nothing: raises StoreUnavailableError where the disk takes nothing."""
-        self._change(lambda db: db.execute(f"PRAGMA user_version = {len(schema.STEPS)}"))
+        self.change(lambda db: db.execute(f"PRAGMA user_version = {len(schema.STEPS)}"))
 
     def prune(self, before: float) -> int:
         """Drop notifications decided before ``before`` that every recipient has; how many.
@@ -218,7 +222,7 @@ class Store:
         return len(dropped)
 
     def _notifications(self, query: str, *values: str) -> Iterator[Notification]:
-        rows = self._read(lambda db: db.execute(query, values).fetchall())
+        rows = self.read(lambda db: db.execute(query, values).fetchall())
         return self._readable(
             (f"notification number {number}", partial(load_notification, text)) for number, text in rows
         )
@@ -232,11 +236,13 @@ class Store:
                     _log.error("the %s in %s is left out, %s", name, self.folder / FILE_NAME, error)
                     self.unreadable |= {name}
 
-    def _read(self, work: Callable[[sqlite3.Connection], R]) -> R:
+    def read(self, work: Callable[Concatenate[sqlite3.Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run ``work`` on the file: ``await store.call(store.read, silences.all)``."""
         with self._turn, typed_errors(self.folder):
-            return work(self._connection)
+            return work(self._connection, *args, **kwargs)
 
-    def _change(self, work: Callable[Concatenate[sqlite3.Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
+    def change(self, work: Callable[Concatenate[sqlite3.Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run ``work`` as one transaction, all or nothing."""
         with self._transaction() as db:
             return work(db, *args, **kwargs)
 

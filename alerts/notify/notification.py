@@ -10,10 +10,11 @@ Severity = Literal["critical", "warning", "info"]
 Comparison = Literal["above", "below", "equals", "absent", "within", "older"]
 AGES: frozenset[Comparison] = frozenset({"within", "older"})
 """Comparisons of how long ago a time stamp is."""
-Reason = Literal["first", "resolved", "lowered"]
+Reason = Literal["first", "repeat", "resolved", "lowered", "flapping"]
 """Why a notification exists; the same word stands in the log, the metric label and the mail header.
 
-Lowered: a graver alert on the same series is over, and this one is left of it.
+Lowered: a graver alert on the same series is over, and this one is left of it. Flapping: it fires and ends so often
+that from now on only a state that lasts is told.
 """
 
 
@@ -39,6 +40,14 @@ class Graver:
     metric: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Where to look on: ``url`` is http or https."""
+
+    title: str
+    url: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notification:
     """One decision to tell people.
@@ -49,6 +58,9 @@ class Notification:
     is the reading that decided, None where there is none, and ``reading`` says what it is, see ``reading_words``;
     ``gone`` is an end without one, because the target answers without the series. ``suggestion`` is an override of the
     rule for this series, as YAML, where one can be given. ``host`` is the host's name, else the instance.
+    ``recipients`` are mail addresses and ``command:NAME``. ``peak`` is the worst reading since ``started_at``,
+    ``trend`` says in words where the readings go, ``flaps`` how often it fired lately where that is news. It is not
+    sent before ``held_until``.
     """
 
     id: str
@@ -75,3 +87,8 @@ class Notification:
     graver: Graver | None = None
     gone: bool = False
     suggestion: str = ""
+    peak: float | None = None
+    trend: str = ""
+    links: tuple[Link, ...] = ()
+    flaps: int = 0
+    held_until: float = 0.0
