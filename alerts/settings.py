@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from alerts.mail_settings import MailSettings, is_loopback
+from alerts.notify_settings import NotifySettings
 from alerts.scrape import instance_of
 from alerts.scrape_settings import ScrapeSettings
 from gpuwarden.lifecycle import default_state_folder
@@ -72,6 +73,7 @@ class AlerterSettings:
     webhook: WebhookSettings = field(default_factory=WebhookSettings)
     scrape: ScrapeSettings = field(default_factory=ScrapeSettings)
     mail: MailSettings = field(default_factory=MailSettings)
+    notify: NotifySettings = field(default_factory=NotifySettings)
 
     def problems(self) -> Iterator[tuple[str, str, str]]:
         """What the types cannot say: (key, message, hint)."""
