@@ -14,6 +14,7 @@ from alerts.clean_text import one_line
 from alerts.judge import Change
 from alerts.notify.due import notifications, random_id
 from alerts.notify.mute import SUPPRESSED, Suppressed, Verdict, judged_here
+from alerts.notify.policy import Policy
 from alerts.rule import Rule
 from alerts.series import Scrape
 from alerts.state import AlertKey, State
@@ -26,15 +27,22 @@ _LABELS_LOGGED = 20
 
 
 class Decisions:
-    """The judged state of all alerts; ``rules`` may be replaced between decisions.
+    """The judged state of all alerts; ``rules`` and ``policy`` may be replaced between decisions.
 
     ``simulated`` marks everything that is told, whatever the readings say of themselves.
     """
 
     def __init__(
-        self, store: Store, rules: tuple[Rule, ...], recipients: Sequence[str], *, simulated: bool = False
+        self,
+        store: Store,
+        rules: tuple[Rule, ...],
+        recipients: Sequence[str],
+        policy: Policy = Policy(),  # noqa: B008 -- frozen
+        *,
+        simulated: bool = False,
     ) -> None:
         self.rules = rules
+        self.policy = policy
         self.states: dict[AlertKey, State] = store.load_states()
         self.told = asyncio.Event()
         """Set whenever there is something new to compose."""
@@ -51,13 +59,17 @@ class Decisions:
         changes: Sequence[Change],
         scrapes: Sequence[Scrape] = (),
         weigh: Callable[[Sequence[Change]], Sequence[Verdict]] = judged_here,
+        *,
+        now: float,
     ) -> None:
-        """Write down what was decided; ``scrapes`` are what it was decided on, ``weigh`` says what each change tells.
+        """Write down what was decided at ``now`` (Unix seconds).
+
+        ``scrapes`` are what it was decided on; ``weigh`` is the severity ladder, from which ``policy`` goes on.
 
         Raises:
             StoreUnavailableError: nothing was decided.
         """
-        verdicts = weigh(changes)
+        changes, verdicts = self.policy.decide(changes, weigh(changes), now)
         told, changes = notifications(
             changes, scrapes, self._recipients, random_id, simulated=self._simulated, verdicts=verdicts
         )

@@ -30,13 +30,16 @@ def _firing(notification: Notification) -> Iterator[Fact]:
     yield from _reading(notification, "Value")
     if notification.graver:
         yield "Over", _over(notification.graver)
-    yield ("Still" if notification.graver else "Since"), _since(notification)
+    if notification.reason == "repeat":
+        yield "Still", f"firing for {_lasted(notification)}, since {format_timestamp(notification.started_at)}"
+    else:
+        yield ("Still" if notification.graver else "Since"), _since(notification)
     yield "Decided", format_timestamp(notification.at)
 
 
 def _resolved(notification: Notification) -> Iterator[Fact]:
     yield from _reading(notification, "Value now")
-    yield "Lasted", format_value(max(0.0, notification.at - notification.started_at), "seconds")
+    yield "Lasted", _lasted(notification)
     yield "From", format_timestamp(notification.started_at)
     yield "Until", format_timestamp(notification.at)
 
@@ -86,9 +89,12 @@ def _threshold(notification: Notification) -> str:
 
 
 def _since(notification: Notification) -> str:
-    lasted = format_value(max(0.0, notification.at - notification.started_at), "seconds")
-    since = f"{format_timestamp(notification.started_at)} ({lasted} before this mail)"
+    since = f"{format_timestamp(notification.started_at)} ({_lasted(notification)} before this mail)"
     return f"{notification.severity} since {since}" if notification.graver else since
+
+
+def _lasted(notification: Notification) -> str:
+    return format_value(max(0.0, notification.at - notification.started_at), "seconds")
 
 
 def _over(graver: Graver) -> str:

@@ -70,6 +70,7 @@ def run_mail_preview(settings: MailSettings, out: Path, echo: Callable[[str], No
     firing = _example(settings, time.time())
     examples = {
         "firing": firing,
+        "repeat": _repeat(firing),
         "lowered": _lowered(firing),
         "predicted": _predicted(firing),
         "resolved": _resolved(firing),
@@ -98,6 +99,11 @@ def _resolved(firing: Notification) -> Notification:
         suggestion="",
         holders=firing.holders[:1],
     )
+
+
+def _repeat(firing: Notification) -> Notification:
+    at = firing.at + 4 * 3600.0
+    return replace(firing, id="example5555555555555", reason="repeat", at=at)
 
 
 def _lowered(firing: Notification) -> Notification:

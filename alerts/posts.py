@@ -11,6 +11,7 @@
 import asyncio
 import logging
 import time
+from functools import partial
 
 from alerts.decisions import Decisions
 from alerts.judge_post import LATE_SECONDS, Ended, judge_post
@@ -96,7 +97,8 @@ class Posts:
             raise TooManyAlertsError(message)
         told_lately = ended_lately(changes, self._told_lately, now)
         before, rules = decisions.states, decisions.rules
-        await decisions.commit(changes, weigh=lambda found: judged_elsewhere(found, told_lately, before, rules))
+        ladder = partial(judged_elsewhere, lately=told_lately, states=before, rules=rules)
+        await decisions.commit(changes, weigh=ladder, now=now)
         self.posted_at = now
         self._told_lately = dict(list(told_lately.items())[-MOST_ALERTS:])
         lately = {key: end for key, end in (self._ended | over).items() if now - end.ended_at < LATE_SECONDS}

@@ -84,16 +84,21 @@ class Past:
 class Verdict:
     """What one change tells (None: nothing), and why nothing where something fired or ended.
 
-    ``over`` is the graver alert that a lowered one takes the place of, ``beside`` a graver one that fires too.
+    ``over`` is the graver alert that a lowered one takes the place of, ``beside`` a graver one that fires too. An alert
+    that ``stands`` was told, fires, is not muted and is read as true: nothing is new, and it may be told again. ``to``
+    is who is told, None where that is not decided yet.
     """
 
     tells: Reason | None = None
     suppressed: Suppressed | None = None
     over: Past | None = None
     beside: State | None = None
+    stands: bool = False
+    to: tuple[str, ...] | None = None
 
 
 SILENT = Verdict()
+_STANDS = Verdict(stands=True)
 
 
 def judged_here(changes: Sequence[Change]) -> list[Verdict]:
@@ -136,17 +141,21 @@ def ended_lately(changes: Sequence[Change], lately: Mapping[AlertKey, Past], now
 
 
 def _verdict(change: Change, *, muted: bool, replaced: bool) -> Verdict:
-    if replaced:
-        return SILENT
     if change.transition == "resolved":
-        if _tells_end(change):
-            return Verdict("resolved")
-        return Verdict(suppressed="moment" if _was_told(change) else "untold")
-    if not _fires(change) or (_was_told(change) and change.transition is None):
+        return SILENT if replaced else _ended(change)
+    if not _fires(change):
         return SILENT
     if muted:
         return Verdict(suppressed="muted" if change.transition else None)
-    return Verdict("first") if _holds(change) else SILENT
+    if not _holds(change):
+        return SILENT
+    return _STANDS if _was_told(change) and change.transition is None else Verdict("first")
+
+
+def _ended(change: Change) -> Verdict:
+    if _tells_end(change):
+        return Verdict("resolved")
+    return Verdict(suppressed="moment" if _was_told(change) else "untold")
 
 
 def _posted(

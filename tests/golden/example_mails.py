@@ -48,6 +48,8 @@ rules:
     clear: 0.97""",
 )
 
+REPEAT = replace(FIRING, id="ijklmnopqrstuvwxyzab", reason="repeat", at=FIRING.at + 4 * 3600.0)
+
 RESOLVED = replace(
     FIRING,
     id="bcdefghijklmnopqrstu",
@@ -145,6 +147,7 @@ HOSTILE = replace(
 
 EXAMPLES = {
     "firing": FIRING,
+    "repeat": REPEAT,
     "resolved": RESOLVED,
     "lowered": LOWERED,
     "predicted": PREDICTED,
