@@ -61,6 +61,7 @@ def _lines(notification: Notification) -> Iterator[str]:
     if graver := notification.graver:
         name = one_line(graver.alertname, _TEXT_LIMIT)
         yield f"the {graver.severity} alert {name} is over: from {graver.started_at} to {graver.ended_at}"
+    yield from [f"it fired {notification.flaps} times since {notification.flaps_since}"] if notification.flaps else []
     yield f"since: {notification.started_at}, decided: {notification.at} (seconds since 1970)"
     named = (("rule", notification.alertname), ("metric", notification.metric), *notification.labels[:_LABELS_SHOWN])
     yield from (one_line(f"{name}: {value}", _TEXT_LIMIT) for name, value in named)

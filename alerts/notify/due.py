@@ -108,7 +108,7 @@ def _signed(notification: Notification, identity: str, recipients: Sequence[str]
 
 
 def _notification(change: Change, rule: Rule, scrape: Scrape | None, verdict: Verdict) -> Notification:
-    over, reason = verdict.over, verdict.tells or "first"
+    over, reason, flapped = verdict.over, verdict.tells or "first", verdict.flapped
     told_of = change.previous if change.transition == "resolved" else change.state
     known_as = over.state if over else told_of if reason in {"resolved", "repeat"} else None
     labels = {name: one_line(value, LONGEST_LABEL) for name, value in beside(rule, change.key.labels).items()}
@@ -120,10 +120,10 @@ def _notification(change: Change, rule: Rule, scrape: Scrape | None, verdict: Ve
     return Notification(
         id="",
         incident=known_as.incident if known_as else "",
-        root=_root(known_as or verdict.beside),
+        root=(flapped and flapped.thread) or _root(known_as or verdict.beside),
         reason=reason,
         at=change.at,
-        started_at=told_of.active_at if told_of else change.at,
+        started_at=_started_at(change, told_of, verdict),
         alertname=rule.alert,
         severity=rule.severity,
         labels=tuple(sorted(labels.items())),
@@ -141,7 +141,16 @@ def _notification(change: Change, rule: Rule, scrape: Scrape | None, verdict: Ve
         graver=_graver(over),
         gone=change.reason == "series_gone",
         suggestion="" if reason == "resolved" else suggestion(rule, change.key.labels, change.value),
+        flaps=flapped.times if flapped else 0,
+        flaps_since=flapped.began_at if flapped else 0.0,
+        lasting=flapped.lasting if flapped else 0.0,
     )
+
+
+def _started_at(change: Change, told_of: State | None, verdict: Verdict) -> float:
+    if verdict.flapped and verdict.tells == "resolved":
+        return verdict.flapped.began_at
+    return told_of.active_at if told_of else change.at
 
 
 def _graver(over: Past | None) -> Graver | None:
