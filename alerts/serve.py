@@ -36,7 +36,9 @@ def serve_alerter(settings: AlerterSettings) -> None:
     with Store.open(settings.state_folder) as store:
         _log.info("%s, with %d rules", judge_line(settings), len(rules))
         _log.info(mail_line(settings))
-        decisions = Decisions(store, rules, settings.delivery.recipients, simulated=settings.all_simulated)
+        decisions = Decisions(
+            store, rules, settings.delivery.recipients, settings.policy, simulated=settings.all_simulated
+        )
         service = _service(settings, store, decisions)
         run_until_stopped(lambda stop: _main(service, listening, stop))
 

@@ -40,12 +40,11 @@ class Service:
         self.outbox = outbox
 
     async def run(self) -> None:
-        """Run all loops; posts come by themselves."""
+        """Run all loops."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self.outbox.run())
             group.create_task(self.composer.run())
-            if isinstance(self.decider, Rounds):
-                group.create_task(self.decider.run())
+            group.create_task(self.decider.run())
 
     def reload_rules(self) -> None:
         """Take the rules files anew, all or nothing: with a mistake anywhere the old rules stay."""
