@@ -14,8 +14,10 @@ from alerts.clean_text import one_line
 from alerts.judge import Change
 from alerts.notify.due import notifications, random_id
 from alerts.notify.mute import SUPPRESSED, Suppressed, Verdict, judged_here
+from alerts.notify.silence import silenced
 from alerts.rule import Rule
 from alerts.series import Scrape
+from alerts.silences import Silences
 from alerts.state import AlertKey, State
 from alerts.store import Store
 
@@ -28,11 +30,18 @@ _LABELS_LOGGED = 20
 class Decisions:
     """The judged state of all alerts; ``rules`` may be replaced between decisions.
 
-    ``simulated`` marks everything that is told, whatever the readings say of themselves.
+    ``simulated`` marks everything that is told, whatever the readings say of themselves. ``silences`` are the alerter's
+    own, None where Alertmanager judges and has them.
     """
 
     def __init__(
-        self, store: Store, rules: tuple[Rule, ...], recipients: Sequence[str], *, simulated: bool = False
+        self,
+        store: Store,
+        rules: tuple[Rule, ...],
+        recipients: Sequence[str],
+        *,
+        simulated: bool = False,
+        silences: Silences | None = None,
     ) -> None:
         self.rules = rules
         self.states: dict[AlertKey, State] = store.load_states()
@@ -45,6 +54,7 @@ class Decisions:
         self._store = store
         self._recipients = recipients
         self._simulated = simulated
+        self.silences = silences
 
     async def commit(
         self,
@@ -57,7 +67,7 @@ class Decisions:
         Raises:
             StoreUnavailableError: nothing was decided.
         """
-        verdicts = weigh(changes)
+        verdicts = silenced(changes, weigh(changes), self.silences.all if self.silences else (), _moment(changes))
         told, changes = notifications(
             changes, scrapes, self._recipients, random_id, simulated=self._simulated, verdicts=verdicts
         )
@@ -84,6 +94,11 @@ class Decisions:
             self.suppressed[verdict.suppressed] += 1
         if change.transition or verdict.tells or (ended_silently and _was_firing(change)):
             _log_change(change, verdict)
+
+
+def _moment(changes: Sequence[Change]) -> float:
+    """When they were decided, in Unix seconds."""
+    return max((change.at for change in changes), default=0.0)
 
 
 def _was_firing(change: Change) -> bool:

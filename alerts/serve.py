@@ -17,6 +17,7 @@ from alerts.rules import SHIPPED, load_rules
 from alerts.scrape import without_userinfo
 from alerts.service import Service
 from alerts.settings import AlerterSettings
+from alerts.silences import Silences
 from alerts.store import Store
 from alerts.web import application
 from gpuwarden.lifecycle import run_until_stopped
@@ -36,7 +37,9 @@ def serve_alerter(settings: AlerterSettings) -> None:
     with Store.open(settings.state_folder) as store:
         _log.info("%s, with %d rules", judge_line(settings), len(rules))
         _log.info(mail_line(settings))
-        decisions = Decisions(store, rules, settings.delivery.recipients, simulated=settings.all_simulated)
+        silences = Silences(store) if settings.judges_itself else None
+        recipients, simulated = settings.delivery.recipients, settings.all_simulated
+        decisions = Decisions(store, rules, recipients, simulated=simulated, silences=silences)
         service = _service(settings, store, decisions)
         run_until_stopped(lambda stop: _main(service, listening, stop))
 
