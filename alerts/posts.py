@@ -6,13 +6,16 @@
 3. What ended within the last seconds is remembered in memory only. It keeps a late copy of a post from opening an
    incident anew, and tells of which graver alert a lesser one is left (``mute``); a restart in those seconds loses that
    and nothing else.
+4. What is not posted any more is asked about (``reconciler``), and what was learned is taken up like a post.
 """
 
 import asyncio
 import logging
 import time
+from collections.abc import Callable, Sequence
 
 from alerts.decisions import Decisions
+from alerts.judge import Change
 from alerts.judge_post import LATE_SECONDS, Ended, judge_post
 from alerts.notify.mute import Past, ended_lately, judged_elsewhere
 from alerts.state import AlertKey
@@ -67,6 +70,15 @@ class Posts:
                 raise
             self.trouble = ""
 
+    async def take_up(self, find: Callable[[], Sequence[Change]]) -> None:
+        """Decide by what was learned otherwise than by a post; no post changes the states while ``find`` looks at them.
+
+        Raises:
+            StoreUnavailableError: nothing was decided.
+        """
+        async with self._turn:
+            await self._commit(find(), time.time())
+
     def refuse(self, trouble: str) -> None:
         """Note that a post was not taken, and why."""
         if self.trouble != trouble:
@@ -94,10 +106,14 @@ class Posts:
         if len(decisions.states) + opened > MOST_ALERTS:
             message = f"more than {MOST_ALERTS} alerts would fire"
             raise TooManyAlertsError(message)
+        await self._commit(changes, now)
+        self.posted_at = now
+        lately = {key: end for key, end in (self._ended | over).items() if now - end.ended_at < LATE_SECONDS}
+        self._ended = dict(list(lately.items())[-MOST_ALERTS:])
+
+    async def _commit(self, changes: Sequence[Change], now: float) -> None:
+        decisions = self._decisions
         told_lately = ended_lately(changes, self._told_lately, now)
         before, rules = decisions.states, decisions.rules
         await decisions.commit(changes, weigh=lambda found: judged_elsewhere(found, told_lately, before, rules))
-        self.posted_at = now
         self._told_lately = dict(list(told_lately.items())[-MOST_ALERTS:])
-        lately = {key: end for key, end in (self._ended | over).items() if now - end.ended_at < LATE_SECONDS}
-        self._ended = dict(list(lately.items())[-MOST_ALERTS:])
