@@ -18,6 +18,7 @@ from alerts.notify.mute import SUPPRESSED, Suppressed, Verdict, judged_here
 from alerts.notify.policy import Known, Ladder, Policy
 from alerts.rule import Rule
 from alerts.series import Scrape
+from alerts.silences import Silences
 from alerts.state import AlertKey, State
 from alerts.store import Store
 
@@ -30,7 +31,8 @@ _LABELS_LOGGED = 20
 class Decisions:
     """The judged state of all alerts; ``rules`` and ``policy`` may be replaced between decisions.
 
-    ``simulated`` marks everything that is told, whatever the readings say of themselves.
+    ``simulated`` marks everything that is told, whatever the readings say of themselves. ``silences`` are the alerter's
+    own, None where Alertmanager judges and has them.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class Decisions:
         policy: Policy = Policy(),  # noqa: B008 -- frozen
         *,
         simulated: bool = False,
+        silences: Silences | None = None,
     ) -> None:
         self.rules = rules
         self.policy = policy
@@ -55,6 +58,7 @@ class Decisions:
         self._store = store
         self._recipients = recipients
         self._simulated = simulated
+        self.silences = silences
 
     async def commit(
         self,
@@ -71,7 +75,14 @@ class Decisions:
         Raises:
             StoreUnavailableError: nothing was decided.
         """
-        known = Known(states=self.states, flaps=self.flaps, rules=self.rules, scrapes=scrapes, now=now)
+        known = Known(
+            states=self.states,
+            flaps=self.flaps,
+            silences=self.silences.all if self.silences else (),
+            rules=self.rules,
+            scrapes=scrapes,
+            now=now,
+        )
         changes, verdicts = self.policy.decide(changes, ladder, known)
         told, changes = notifications(
             changes, scrapes, self._recipients, random_id, simulated=self._simulated, verdicts=verdicts

@@ -8,12 +8,13 @@
    and nothing else.
 4. What comes and goes (``flapping``) is told when it has kept its state for a while. That is never posted, so a clock
    of ours asks for it.
+5. What is not posted any more is asked about (``reconciler``), and what was learned is taken up like a post.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from alerts.decisions import Decisions
@@ -90,6 +91,15 @@ class Posts:
         """
         async with self._turn:
             await self._commit((), now)
+
+    async def take_up(self, find: Callable[[], Sequence[Change]]) -> None:
+        """Decide by what was learned otherwise than by a post; no post changes the states while ``find`` looks at them.
+
+        Raises:
+            StoreUnavailableError: nothing was decided.
+        """
+        async with self._turn:
+            await self._commit(find(), time.time())
 
     def refuse(self, trouble: str) -> None:
         """Note that nothing can be taken, and why."""

@@ -11,6 +11,7 @@ from alerts.composer import Composer
 from alerts.decisions import Decisions
 from alerts.outbox import Outbox
 from alerts.posts import Posts
+from alerts.reconciler import Reconciler
 from alerts.rounds import Rounds
 from alerts.rules import SHIPPED, load_rules
 from alerts.settings import AlerterSettings
@@ -31,6 +32,8 @@ class Service:
         decider: Rounds | Posts,
         composer: Composer,
         outbox: Outbox,
+        *,
+        reconciler: Reconciler | None = None,
     ) -> None:
         self.settings = settings
         self.store = store
@@ -38,6 +41,7 @@ class Service:
         self.decider = decider
         self.composer = composer
         self.outbox = outbox
+        self.reconciler = reconciler
 
     async def run(self) -> None:
         """Run all loops."""
@@ -45,6 +49,8 @@ class Service:
             group.create_task(self.outbox.run())
             group.create_task(self.composer.run())
             group.create_task(self.decider.run())
+            if self.reconciler:
+                group.create_task(self.reconciler.run())
 
     def reload_rules(self) -> None:
         """Take the rules files anew, all or nothing: with a mistake anywhere the old rules stay."""
