@@ -36,7 +36,8 @@ def serve_alerter(settings: AlerterSettings) -> None:
     with Store.open(settings.state_folder) as store:
         _log.info("%s, with %d rules", judge_line(settings), len(rules))
         _log.info(mail_line(settings))
-        decisions = Decisions(store, rules, settings.delivery.recipients, simulated=settings.all_simulated)
+        quiet = settings.notify.quiet_hours.hours
+        decisions = Decisions(store, rules, settings.delivery.recipients, simulated=settings.all_simulated, quiet=quiet)
         service = _service(settings, store, decisions)
         run_until_stopped(lambda stop: _main(service, listening, stop))
 
@@ -67,7 +68,8 @@ def _service(settings: AlerterSettings, store: Store, decisions: Decisions) -> S
     else:
         decider = Posts(decisions)
         enrich = PrometheusEvidence(url, lambda: decisions.rules).enrich if url else None
-    composer = Composer(store, decisions.told, settings.delivery, outbox.wake, enrich)
+    pace = settings.notify.digest.pace
+    composer = Composer(store, decisions.told, settings.delivery, outbox.wake, enrich, pace=pace)
     return Service(settings, store, decisions, decider, composer, outbox)
 
 
