@@ -56,7 +56,7 @@ def test_a_burst_is_one_mail_that_names_each_alert_and_survives_kill_9(tmp_path)
     """A rack without cooling would send a mail per card, or a crash would lose all of them at once."""
     rules = write(tmp_path / "rules.yml", RULES)
     with SmtpServer(tmp_path / "smtp") as smtp, MetricsPage(page(90)) as rack:
-        settings = environ(smtp, DIGEST_WAIT="1s")
+        settings = environ(smtp, DIGEST_ABOVE="5", DIGEST_WAIT="1s")
         smtp.hold("data")
         with alerter(tmp_path, rack.url, "--rules", str(rules), environ=settings) as first:
             smtp.wait_at("data", 20)
