@@ -16,7 +16,8 @@ from dataclasses import replace
 
 from alerts.compose_mail import compose
 from alerts.compose_plain import compose_plain
-from alerts.mail_settings import MailSettings, bare_address
+from alerts.in_force import InForce
+from alerts.mail_settings import bare_address
 from alerts.notify.notification import Notification
 from alerts.store import Store, StoreUnavailableError
 
@@ -35,7 +36,7 @@ class Composer:
         self,
         store: Store,
         told: asyncio.Event,
-        mail: MailSettings,
+        in_force: InForce,
         wake: Callable[[], None],
         enrich: Enrich | None = None,
     ) -> None:
@@ -45,7 +46,7 @@ class Composer:
         """Ids of the notifications of which no mail could be made."""
         self._store = store
         self._told = told
-        self._mail = mail
+        self._in_force = in_force
         self._wake = wake
         self._enrich = enrich
 
@@ -100,7 +101,7 @@ class Composer:
             try:
                 root = await self._store.call(self._store.message_id, notification.root)
                 told = await self._marked(notification)
-                message = write(told, self._mail, root_message_id=root)
+                message = write(told, self._in_force.settings.delivery, root_message_id=root)
                 addresses = [bare_address(recipient) for recipient in told.recipients]
                 await self._store.call(self._store.add_message, told.id, message, addresses, told)
             except StoreUnavailableError:

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from alerts.clean_text import one_line
+from alerts.in_force import InForce
 from alerts.judge import Change
 from alerts.notify.due import notifications, random_id
 from alerts.notify.mute import SUPPRESSED, Suppressed, Verdict, judged_here
@@ -26,15 +27,9 @@ _LABELS_LOGGED = 20
 
 
 class Decisions:
-    """The judged state of all alerts; ``rules`` may be replaced between decisions.
+    """The judged state of all alerts."""
 
-    ``simulated`` marks everything that is told, whatever the readings say of themselves.
-    """
-
-    def __init__(
-        self, store: Store, rules: tuple[Rule, ...], recipients: Sequence[str], *, simulated: bool = False
-    ) -> None:
-        self.rules = rules
+    def __init__(self, store: Store, in_force: InForce) -> None:
         self.states: dict[AlertKey, State] = store.load_states()
         self.told = asyncio.Event()
         """Set whenever there is something new to compose."""
@@ -43,8 +38,12 @@ class Decisions:
         self.suppressed: Counter[Suppressed] = Counter()
         """What fired or ended and is told nobody, by reason since the start."""
         self._store = store
-        self._recipients = recipients
-        self._simulated = simulated
+        self._in_force = in_force
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """The rules in force."""
+        return self._in_force.rules
 
     async def commit(
         self,
@@ -57,9 +56,14 @@ class Decisions:
         Raises:
             StoreUnavailableError: nothing was decided.
         """
-        verdicts = weigh(changes)
+        verdicts, settings = weigh(changes), self._in_force.settings
         told, changes = notifications(
-            changes, scrapes, self._recipients, random_id, simulated=self._simulated, verdicts=verdicts
+            changes,
+            scrapes,
+            settings.delivery.recipients,
+            random_id,
+            simulated=settings.all_simulated,
+            verdicts=verdicts,
         )
         written = {change.key: change.state for change in changes if change.state != change.previous}
         if written or told:

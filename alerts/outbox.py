@@ -93,6 +93,11 @@ class Outbox:
         """A message was added: look now. To be called on the event loop."""
         self._woken.set()
 
+    def resume(self) -> None:
+        """The settings have changed: try at once what failed by them. To be called on the event loop."""
+        self._paused_until = 0.0
+        self.wake()
+
     async def run(self) -> None:
         """Deliver until cancelled; then what is being sent gets ``grace_seconds`` to end, and the rest stays queued."""
         try:

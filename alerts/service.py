@@ -5,19 +5,16 @@ two steps is taken up at the start: decided but not composed, composed but not s
 """
 
 import asyncio
-import logging
+from collections.abc import Awaitable, Callable
 
 from alerts.composer import Composer
 from alerts.decisions import Decisions
+from alerts.in_force import InForce
 from alerts.outbox import Outbox
 from alerts.posts import Posts
 from alerts.rounds import Rounds
-from alerts.rules import SHIPPED, load_rules
 from alerts.settings import AlerterSettings
 from alerts.store import Store
-from gpuwarden.documents import DocumentError
-
-_log = logging.getLogger(__name__)
 
 
 class Service:
@@ -25,38 +22,37 @@ class Service:
 
     def __init__(
         self,
-        settings: AlerterSettings,
+        in_force: InForce,
         store: Store,
         decisions: Decisions,
         decider: Rounds | Posts,
         composer: Composer,
         outbox: Outbox,
     ) -> None:
-        self.settings = settings
+        self.in_force = in_force
         self.store = store
         self.decisions = decisions
         self.decider = decider
         self.composer = composer
         self.outbox = outbox
 
-    async def run(self) -> None:
-        """Run all loops; posts come by themselves."""
+    @property
+    def settings(self) -> AlerterSettings:
+        """The settings in force."""
+        return self.in_force.settings
+
+    async def run(self, *beside: Callable[[], Awaitable[None]]) -> None:
+        """Run all loops, and those ``beside`` them; posts come by themselves."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self.outbox.run())
-            group.create_task(self.composer.run())
+            for loop in (self.outbox.run, self.composer.run, *beside):
+                group.create_task(_until_cancelled(loop))
             if isinstance(self.decider, Rounds):
                 group.create_task(self.decider.run())
-
-    def reload_rules(self) -> None:
-        """Take the rules files anew, all or nothing: with a mistake anywhere the old rules stay."""
-        try:
-            rules = load_rules(SHIPPED, self.settings.rule_files)
-        except DocumentError as error:
-            _log.error("the rules were not reloaded, the old ones stay:\n%s", error)
-            return
-        self.decisions.rules = rules
-        _log.info("reloaded %d rules", len(rules))
 
     def unhealthy(self, now: float) -> str:
         """Why the alerter does not do its work, empty while it does; ``now`` in Unix seconds."""
         return self.decider.unhealthy(now) or self.composer.trouble
+
+
+async def _until_cancelled(loop: Callable[[], Awaitable[None]]) -> None:
+    await loop()

@@ -56,6 +56,8 @@ class AlerterSettings:
 
     listen: str = "127.0.0.1:9401"
     """HOST:PORT of the alerter's own health."""
+    web_config: str | None = None
+    """A web-config file as other Prometheus exporters take it: TLS, client certificates, basic auth."""
     judge: Judge = "self"
     """Who judges the rules: `self`, or `alertmanager` (with Prometheus), which posts to `/webhook`."""
     targets: tuple[str, ...] = ("http://127.0.0.1:9400/metrics",)
@@ -87,7 +89,9 @@ class AlerterSettings:
             yield from self._target_problems()
 
     def _webhook_problems(self, host: str) -> Iterator[tuple[str, str, str]]:
-        if not self.judges_itself and self.webhook.secret_file is None and not is_loopback(host):
+        """With a web-config file, only its content tells; that is looked at when the alerter starts."""
+        asks = self.webhook.secret_file is not None or self.web_config is not None
+        if not self.judges_itself and not asks and not is_loopback(host):
             message = f"anyone who reaches {self.listen} could post alerts, since no secret is asked for"
             yield (
                 "webhook.secret_file",

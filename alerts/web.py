@@ -68,7 +68,7 @@ def application(service: Service) -> Starlette:
 
 def _webhook(service: Service) -> list[Route]:
     if isinstance(service.decider, Posts):
-        return [webhook_route(service.decider, service.settings.webhook.secret_file)]
+        return [webhook_route(service.decider, lambda: service.settings.webhook.secret_file)]
     return []
 
 
@@ -82,6 +82,7 @@ def status_line(service: Service, counts: Mapping[DeliveryState, int]) -> str:
         f"firing: {', '.join(names)}" if names else "nothing fires",
         *service.decider.remarks,
         *service.composer.remarks,
+        *(["the last reload was refused, see the log"] if service.in_force.refused else []),
         *([f"{waiting} mails wait"] if waiting else []),
         *([f"{dead} mails are given up"] if dead else []),
     ]

@@ -12,6 +12,7 @@ from alerts.composer import Composer
 from alerts.store import FILE_NAME, Store
 from alerts.transport import Reply
 from tests.golden.example_mails import FIRING, RESOLVED, SETTINGS
+from tests.in_force import in_force
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ class Running:
 
     def __init__(self, store, enrich=None):
         self.told, self.woken = asyncio.Event(), []
-        self.composer = Composer(store, self.told, SETTINGS, lambda: self.woken.append(1), enrich)
+        self.composer = Composer(store, self.told, in_force(mail=SETTINGS), lambda: self.woken.append(1), enrich)
 
     async def __aenter__(self):
         self._task = asyncio.create_task(self.composer.run())

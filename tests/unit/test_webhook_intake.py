@@ -14,6 +14,7 @@ from alerts.posts import Posts
 from alerts.rules import SHIPPED, load_rules
 from alerts.store import FILE_NAME, Store
 from tests.fakes.alertmanager_posts import payload, posted
+from tests.in_force import in_force
 
 RULES = load_rules(SHIPPED, [])
 JSON = {"content-type": "application/json"}
@@ -39,9 +40,9 @@ class Door:
 @asynccontextmanager
 async def door(folder, secret_file=None, **options):
     with Store.open(folder / "state", **options) as store:
-        decisions = Decisions(store, RULES, ["me@example.com"])
+        decisions = Decisions(store, in_force(RULES, ["me@example.com"]))
         decider = Posts(decisions)
-        transport = httpx.ASGITransport(Starlette(routes=[webhook_route(decider, secret_file)]))
+        transport = httpx.ASGITransport(Starlette(routes=[webhook_route(decider, lambda: secret_file)]))
         async with httpx.AsyncClient(transport=transport, base_url="http://alerter") as client:
             yield Door(store, client, decider, decisions)
 
