@@ -15,6 +15,7 @@ import time
 from alerts.decisions import Decisions
 from alerts.judge_post import LATE_SECONDS, Ended, judge_post
 from alerts.notify.mute import Past, ended_lately, judged_elsewhere
+from alerts.promql import WATCHDOG
 from alerts.state import AlertKey
 from alerts.store import StoreUnavailableError
 from alerts.webhook import Post, parse_post
@@ -38,6 +39,8 @@ class Posts:
     def __init__(self, decisions: Decisions) -> None:
         self.posted_at: float | None = None
         """Unix seconds of the last post that was taken."""
+        self.watchdog_at: float | None = None
+        """Unix seconds of the last one that held the Watchdog as firing."""
         self.trouble = ""
         """Why the last post was not taken, one line, empty while all is well."""
         self._decisions = decisions
@@ -73,7 +76,7 @@ class Posts:
             _log.error("a post was not taken: %s", trouble)
         self.trouble = trouble
 
-    def unhealthy(self, now: float) -> str:  # noqa: ARG002 -- silence is not a fault: nothing may fire
+    def unhealthy(self) -> str:
         """Why it does not do its work, empty while it does."""
         return f"the last post was not taken: {self.trouble}" if self.trouble else ""
 
@@ -98,6 +101,8 @@ class Posts:
         before, rules = decisions.states, decisions.rules
         await decisions.commit(changes, weigh=lambda found: judged_elsewhere(found, told_lately, before, rules))
         self.posted_at = now
+        if any(alert.alertname == WATCHDOG and alert.status == "firing" for alert in post.alerts):
+            self.watchdog_at = now
         self._told_lately = dict(list(told_lately.items())[-MOST_ALERTS:])
         lately = {key: end for key, end in (self._ended | over).items() if now - end.ended_at < LATE_SECONDS}
         self._ended = dict(list(lately.items())[-MOST_ALERTS:])

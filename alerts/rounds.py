@@ -44,6 +44,12 @@ class Rounds:
         self.ended_at: float | None = None
         """Unix seconds of the last round that was written."""
         self.duration = 0.0
+        self.lag = 0.0
+        """How much later than planned the last round began, in seconds."""
+        self.missed = 0
+        """Rounds that fell out because the one before took too long."""
+        self._ended = 0.0
+        """When that was by the clock that nobody sets."""
         self.trouble = ""
         """Why nothing can be decided now, one line, empty while all is well."""
         self._decisions = decisions
@@ -60,8 +66,9 @@ class Rounds:
 
     async def _go_round(self, client: httpx.AsyncClient, terms: Terms) -> None:
         """Until other terms are in force."""
-        begun, interval = time.monotonic(), terms.settings.interval
+        begun, interval, number = time.monotonic(), terms.settings.interval, 0
         while self._in_force.terms is terms:
+            self.lag = max(time.monotonic() - begun - number * interval, 0.0)
             try:
                 await self.run_once(client)
             except StoreUnavailableError as error:
@@ -70,7 +77,10 @@ class Rounds:
                 self.trouble = str(error)
             else:
                 self.trouble = ""
-            await self._in_force.sleep(interval - (time.monotonic() - begun) % interval)
+            due = int((time.monotonic() - begun) / interval) + 1
+            self.missed += due - number - 1
+            number = due
+            await self._in_force.sleep(begun + number * interval - time.monotonic())
 
     async def run_once(self, client: httpx.AsyncClient) -> None:
         """Scrape, judge and commit.
@@ -87,14 +97,16 @@ class Rounds:
         await self._decisions.commit(changes, [self._identified(visit) for visit in scrapes])
         self._note_targets(scrapes)
         self.scrapes, self.ended_at, self.duration = scrapes, now, time.monotonic() - begun
+        self._ended = begun
 
-    def unhealthy(self, now: float) -> str:
-        """Why it does not do its work, empty while it does; ``now`` in Unix seconds."""
+    def unhealthy(self) -> str:
+        """Why it does not do its work, empty while it does."""
         if self.trouble:
             return self.trouble
         longest = STALE_ROUNDS * self._in_force.settings.interval + 1
-        if self.ended_at is not None and now - self.ended_at > longest:
-            return f"no round for {now - self.ended_at:.0f} s"
+        silent = time.monotonic() - self._ended
+        if self.ended_at is not None and silent > longest:
+            return f"no round for {silent:.0f} s"
         return ""
 
     @property

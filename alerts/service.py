@@ -49,9 +49,9 @@ class Service:
             if isinstance(self.decider, Rounds):
                 group.create_task(self.decider.run())
 
-    def unhealthy(self, now: float) -> str:
-        """Why the alerter does not do its work, empty while it does; ``now`` in Unix seconds."""
-        return self.decider.unhealthy(now) or self.composer.trouble
+    def unhealthy(self) -> str:
+        """Why the alerter does not do its work, empty while it does."""
+        return self.decider.unhealthy() or self.composer.trouble
 
 
 async def _until_cancelled(loop: Callable[[], Awaitable[None]]) -> None:
