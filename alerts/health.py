@@ -31,6 +31,8 @@ class Health:
     attempts: Mapping[str, int]
     delivered: Histogram
     last_accepted_at: float | None
+    heartbeats: Mapping[str, int]
+    last_heartbeat_at: float | None
     reloaded_at: float
     reload_refused: bool
 
@@ -83,6 +85,7 @@ def _counted(health: Health) -> dict[str, tuple[str, Mapping[str, int]]]:
         "notifications_suppressed_total": ("reason", health.suppressed),
         "outbox_messages": ("state", {str(state): number for state, number in outbox}),
         "attempts_total": ("outcome", health.attempts),
+        "heartbeats_total": ("outcome", health.heartbeats),
     }
 
 
@@ -94,6 +97,7 @@ def _scalars(health: Health) -> dict[str, float | None]:
         "notifications_uncomposed": figures and figures.uncomposed,
         "outbox_oldest_timestamp_seconds": figures and figures.oldest_waiting_at,
         "last_accepted_timestamp_seconds": health.last_accepted_at,
+        "last_heartbeat_timestamp_seconds": health.last_heartbeat_at,
         "state_bytes": figures and figures.size_bytes,
         "state_used_ratio": figures and figures.used_ratio,
         "state_unreadable_rows": health.unreadable,

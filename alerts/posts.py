@@ -22,6 +22,9 @@ from alerts.webhook import Post, parse_post
 from gpuwarden.errors import GpuwardenError
 from gpuwarden.units import format_timestamp
 
+WATCHDOG_SECONDS = 300.0
+"""Without a Watchdog for so long, the way from Prometheus is broken: it is posted every 60 to 90 s."""
+
 MOST_ALERTS = 50_000
 """Alerts that are remembered as firing; a post that goes beyond is refused until some end."""
 
@@ -41,6 +44,8 @@ class Posts:
         """Unix seconds of the last post that was taken."""
         self.watchdog_at: float | None = None
         """Unix seconds of the last one that held the Watchdog as firing."""
+        self._watchdog_heard = 0.0
+        """The same by the clock that nobody sets."""
         self.trouble = ""
         """Why the last post was not taken, one line, empty while all is well."""
         self._decisions = decisions
@@ -81,6 +86,16 @@ class Posts:
         return f"the last post was not taken: {self.trouble}" if self.trouble else ""
 
     @property
+    def undecided(self) -> str:
+        """Why an alert would not be decided now, as far as anybody can know."""
+        if self.trouble:
+            return self.unhealthy()
+        if self.watchdog_at is None:
+            return "no Watchdog yet"
+        silent = time.monotonic() - self._watchdog_heard
+        return f"no Watchdog for {silent:.0f} s" if silent > WATCHDOG_SECONDS else ""
+
+    @property
     def unready(self) -> str:
         """It can be asked at once."""
         return ""
@@ -102,7 +117,7 @@ class Posts:
         await decisions.commit(changes, weigh=lambda found: judged_elsewhere(found, told_lately, before, rules))
         self.posted_at = now
         if any(alert.alertname == WATCHDOG and alert.status == "firing" for alert in post.alerts):
-            self.watchdog_at = now
+            self.watchdog_at, self._watchdog_heard = now, time.monotonic()
         self._told_lately = dict(list(told_lately.items())[-MOST_ALERTS:])
         lately = {key: end for key, end in (self._ended | over).items() if now - end.ended_at < LATE_SECONDS}
         self._ended = dict(list(lately.items())[-MOST_ALERTS:])

@@ -110,6 +110,11 @@ class Rounds:
         return ""
 
     @property
+    def undecided(self) -> str:
+        """Why an alert would not be decided now, empty where it would."""
+        return self.unhealthy() or self.unready
+
+    @property
     def unready(self) -> str:
         """Why it cannot be asked yet, empty once it can."""
         return "no round yet" if self.ended_at is None else ""

@@ -1,20 +1,22 @@
-"""The alerter's loops: deciding (``rounds`` or ``posts``), composing what was decided, and the outbox.
+"""The alerter's loops: deciding (``rounds`` or ``posts``), composing what was decided, the outbox and the heartbeat.
 
 Nothing waits for a timer that need not: a decision is composed at once and wakes the outbox. What a crash left between
 two steps is taken up at the start: decided but not composed, composed but not sent.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 
 from alerts.composer import Composer
 from alerts.decisions import Decisions
+from alerts.heartbeat import Heartbeat, Reason, withheld
 from alerts.in_force import InForce
 from alerts.outbox import Outbox
 from alerts.posts import Posts
 from alerts.rounds import Rounds
 from alerts.settings import AlerterSettings
-from alerts.store import Store
+from alerts.store import Store, StoreUnavailableError
 
 
 class Service:
@@ -35,6 +37,7 @@ class Service:
         self.decider = decider
         self.composer = composer
         self.outbox = outbox
+        self.heartbeat = Heartbeat(in_force, self._why_no_heartbeat)
 
     @property
     def settings(self) -> AlerterSettings:
@@ -44,7 +47,7 @@ class Service:
     async def run(self, *beside: Callable[[], Awaitable[None]]) -> None:
         """Run all loops, and those ``beside`` them; posts come by themselves."""
         async with asyncio.TaskGroup() as group:
-            for loop in (self.outbox.run, self.composer.run, *beside):
+            for loop in (self.outbox.run, self.composer.run, self.heartbeat.run, *beside):
                 group.create_task(_until_cancelled(loop))
             if isinstance(self.decider, Rounds):
                 group.create_task(self.decider.run())
@@ -52,6 +55,21 @@ class Service:
     def unhealthy(self) -> str:
         """Why the alerter does not do its work, empty while it does."""
         return self.decider.unhealthy() or self.composer.trouble
+
+    async def _why_no_heartbeat(self) -> Reason | None:
+        try:
+            oldest = await self.store.call(self.store.oldest_waiting)
+        except StoreUnavailableError as error:
+            return Reason("state_unavailable", str(error))
+        unmade = "an alert could not be made into a mail" if self.composer.stuck else ""
+        return withheld(
+            undecided=self.decider.undecided,
+            uncomposed=self.composer.trouble or unmade,
+            misconfigured=self.outbox.misconfigured,
+            oldest_waiting_at=oldest,
+            now=time.time(),
+            longest=self.settings.heartbeat_in_force.withhold_after,
+        )
 
 
 async def _until_cancelled(loop: Callable[[], Awaitable[None]]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
+from alerts.heartbeat_settings import HeartbeatSettings
 from alerts.mail_settings import MailSettings, is_loopback
 from alerts.scrape import instance_of
 from alerts.scrape_settings import ScrapeSettings
@@ -74,6 +75,7 @@ class AlerterSettings:
     webhook: WebhookSettings = field(default_factory=WebhookSettings)
     scrape: ScrapeSettings = field(default_factory=ScrapeSettings)
     mail: MailSettings = field(default_factory=MailSettings)
+    heartbeat: HeartbeatSettings = field(default_factory=HeartbeatSettings)
 
     def problems(self) -> Iterator[tuple[str, str, str]]:
         """What the types cannot say: (key, message, hint)."""
@@ -127,6 +129,11 @@ class AlerterSettings:
     def delivery(self) -> MailSettings:
         """The mail settings in force: the demo never uses a mail server."""
         return MailSettings() if self.demo else self.mail
+
+    @property
+    def heartbeat_in_force(self) -> HeartbeatSettings:
+        """The heartbeat in force: the demo calls nobody."""
+        return HeartbeatSettings() if self.demo else self.heartbeat
 
     @property
     def all_simulated(self) -> bool:

@@ -82,6 +82,7 @@ def status_line(service: Service, counts: Mapping[DeliveryState, int]) -> str:
         f"firing: {', '.join(names)}" if names else "nothing fires",
         *service.decider.remarks,
         *service.composer.remarks,
+        *([service.heartbeat.remark] if service.heartbeat.remark else []),
         *(["the last reload was refused, see the log"] if service.in_force.refused else []),
         *([f"{waiting} mails wait"] if waiting else []),
         *([f"{dead} mails are given up"] if dead else []),
@@ -113,6 +114,8 @@ async def _health(service: Service) -> Health:
         attempts={str(outcome): number for outcome, number in service.outbox.outcomes.items()},
         delivered=service.outbox.durations,
         last_accepted_at=service.outbox.accepted_at,
+        heartbeats={str(outcome): number for outcome, number in service.heartbeat.outcomes.items()},
+        last_heartbeat_at=service.heartbeat.called_at,
         reloaded_at=service.in_force.taken_at,
         reload_refused=bool(service.in_force.refused),
     )

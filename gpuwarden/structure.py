@@ -19,7 +19,7 @@ from cattrs.gen import (
 )
 
 from gpuwarden.documents import Document, DocumentError, Locate, Mistake, Path, key_text, nearest
-from gpuwarden.units import Duration, parse_duration
+from gpuwarden.units import Duration, Secret, parse_duration
 
 T = TypeVar("T")
 _Hook = Callable[[Any, Any], Any]
@@ -129,6 +129,13 @@ def _text(value: Any, _: Any) -> str:
     return value
 
 
+def _secret(value: Any, _: Any) -> str:
+    if not isinstance(value, str):
+        message = f"must be text, not {_kind(value)}"
+        raise RefusedValueError(message)
+    return value
+
+
 def _boolean(value: Any, _: Any) -> bool:
     if not isinstance(value, bool):
         message = f"must be true or false, not {_kind(value)}: {value!r}"
@@ -222,7 +229,8 @@ def _has_origin(origin: object) -> Callable[[Any], bool]:
 
 def _converter() -> Converter:
     converter = Converter(detailed_validation=True)
-    scalars: Any = ((float, _number), (int, _integer), (str, _text), (bool, _boolean), (Duration, _duration))
+    plain: Any = ((float, _number), (int, _integer), (str, _text), (bool, _boolean))
+    scalars: Any = (*plain, (Duration, _duration), (Secret, _secret))
     for kind, hook in scalars:
         converter.register_structure_hook(kind, hook)
     factories: Any = (

@@ -181,6 +181,8 @@ def test_every_row_of_the_catalog_can_be_on_the_page(store):
         "outbox_oldest_timestamp_seconds",
         "attempts_total",
         "last_accepted_timestamp_seconds",
+        "heartbeats_total",
+        "last_heartbeat_timestamp_seconds",
     }
     assert {row.name.removeprefix(PREFIX) for row in ALERTER_ROWS} - later <= names
 
