@@ -23,6 +23,10 @@ class Silences:
         """Pending, active and ended ones, those that begin first at first."""
         return tuple(self._known.values())
 
+    def active(self, now: float) -> int:
+        """How many hold at ``now`` (Unix seconds)."""
+        return sum(silence.is_active(now) for silence in self._known.values())
+
     def get(self, identity: str) -> Silence | None:
         """The silence of this id, None where there is none."""
         return self._known.get(identity)
