@@ -40,6 +40,7 @@ Reason = Literal[
     "posted_firing",
     "posted_resolved",
     "superseded",
+    "calm",
     "gone_from_alertmanager",
 ]
 

@@ -63,7 +63,7 @@ class MailView:
 def view_of(notification: Notification) -> MailView:
     """The strings of the mail about ``notification``, without the facts that an alert of a foreign rule cannot have."""
     resolved = notification.reason == "resolved"
-    badge = "RESOLVED" if resolved else notification.severity.upper()
+    badge = badge_of(notification)
     summary = one_line(notification.summary, _TEXT_LIMIT) or one_line(notification.alertname, _TEXT_LIMIT)
     host = one_line(notification.host, _LABEL_LIMIT) or "unknown host"
     return MailView(
@@ -82,6 +82,14 @@ def view_of(notification: Notification) -> MailView:
         suggestion=tuple(_suggestion(notification)),
         mute=mute_command(notification),
     )
+
+
+def badge_of(notification: Notification) -> str:
+    """The first word of the mail: how grave it is, or that it is over."""
+    if notification.reason == "resolved":
+        return "RESOLVED"
+    more = {"repeat": ", still", "flapping": ", flapping"}.get(notification.reason, "")
+    return f"{notification.severity.upper()}{more}"
 
 
 def _subject(badge: str, summary: str, host: str, notification: Notification) -> str:

@@ -46,7 +46,7 @@ def serve_alerter(settings: AlerterSettings) -> None:
         _log.info(mail_line(settings))
         silences = Silences(store) if settings.judges_itself else None
         recipients, simulated = settings.delivery.recipients, settings.all_simulated
-        decisions = Decisions(store, rules, recipients, simulated=simulated, silences=silences)
+        decisions = Decisions(store, rules, recipients, settings.policy, simulated=simulated, silences=silences)
         service = _service(settings, store, decisions)
         run_until_stopped(lambda stop: _main(service, listening, stop))
 

@@ -44,12 +44,11 @@ class Service:
         self.reconciler = reconciler
 
     async def run(self) -> None:
-        """Run all loops; posts come by themselves."""
+        """Run all loops."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self.outbox.run())
             group.create_task(self.composer.run())
-            if isinstance(self.decider, Rounds):
-                group.create_task(self.decider.run())
+            group.create_task(self.decider.run())
             if self.reconciler:
                 group.create_task(self.reconciler.run())
 

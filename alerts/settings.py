@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from alerts.mail_settings import MailSettings, is_loopback
+from alerts.notify.policy import Policy
+from alerts.notify.repeat import EARLY_SECONDS
+from alerts.notify_settings import NotifySettings
 from alerts.scrape import instance_of
 from alerts.scrape_settings import ScrapeSettings
 from gpuwarden.lifecycle import default_state_folder
@@ -96,6 +99,7 @@ class AlerterSettings:
     webhook: WebhookSettings = field(default_factory=WebhookSettings)
     scrape: ScrapeSettings = field(default_factory=ScrapeSettings)
     mail: MailSettings = field(default_factory=MailSettings)
+    notify: NotifySettings = field(default_factory=NotifySettings)
 
     def problems(self) -> Iterator[tuple[str, str, str]]:
         """What the types cannot say: (key, message, hint)."""
@@ -147,6 +151,11 @@ class AlerterSettings:
     def delivery(self) -> MailSettings:
         """The mail settings in force: the demo never uses a mail server."""
         return MailSettings() if self.demo else self.mail
+
+    @property
+    def policy(self) -> Policy:
+        """Who is told what, and how often."""
+        return Policy(notify=self.notify, repeats_early=0.0 if self.judges_itself else EARLY_SECONDS)
 
     @property
     def all_simulated(self) -> bool:

@@ -21,8 +21,9 @@ from functools import partial
 from pathlib import Path
 from typing import Concatenate, ParamSpec, Self, TypeVar
 
-from alerts import deliveries, schema
+from alerts import deliveries, flaps, schema
 from alerts.deliveries import Delivery, DeliveryState, QueueRow
+from alerts.notify.flap import Flap
 from alerts.notify.notification import Notification
 from alerts.state import AlertKey, State
 from alerts.store_file import FILE_NAME, StateInUseError, StoreUnavailableError, connect, take_lock, typed_errors
@@ -31,6 +32,7 @@ from alerts.store_records import (
     dump_key,
     dump_notification,
     dump_state,
+    load_flap,
     load_key,
     load_notification,
     load_state,
@@ -108,8 +110,18 @@ class Store:
         rows = self.read(lambda db: db.execute(query).fetchall())
         return dict(self._readable((_name_of(row[0]), partial(_load_alert, *row)) for row in rows))
 
-    def commit_round(self, states: Mapping[AlertKey, State | None], notifications: Sequence[Notification]) -> None:
-        """Remember what a round decided and whom to tell, all or nothing; a state of None is forgotten."""
+    def load_flaps(self) -> dict[AlertKey, Flap]:
+        """Every alert that came and went lately."""
+        rows = self.read(flaps.rows)
+        return dict(self._readable((_name_of(row[0], "flapping"), partial(_load_flap, *row)) for row in rows))
+
+    def commit_round(
+        self,
+        states: Mapping[AlertKey, State | None],
+        notifications: Sequence[Notification],
+        flapping: Mapping[AlertKey, Flap | None] | None = None,
+    ) -> None:
+        """Remember what a round decided and whom to tell, all or nothing; what is None is forgotten."""
         with self._transaction() as db:
             for key, state in states.items():
                 if state is None:
@@ -121,6 +133,7 @@ class Store:
                 " VALUES (?, (SELECT coalesce(max(number), 0) + 1 FROM notifications), ?, ?, ?, ?)",
                 [(item.id, item.root, item.at, item.held_until, dump_notification(item)) for item in notifications],
             )
+            flaps.write(db, flapping or {})
 
     def uncomposed(self) -> list[Notification]:
         """Notifications without a message that can be read, in the order of their decision."""
@@ -215,7 +228,8 @@ class Store:
             "SELECT id FROM notifications WHERE at < ? AND id IN (SELECT notification_id FROM messages) AND id NOT IN"
             " (SELECT notification_id FROM deliveries WHERE state != 'accepted')"
         )
-        kept = {name for state in self.load_states().values() for name in (state.incident, state.root)}
+        held = [flap.held.told for flap in self.load_flaps().values() if flap.held]
+        kept = {name for state in (*self.load_states().values(), *held) for name in (state.incident, state.root)}
         with self._transaction() as db:
             dropped = [row for row in db.execute(query, (before,)).fetchall() if row[0] not in kept]
             db.executemany("DELETE FROM notifications WHERE id = ?", dropped)
@@ -263,5 +277,9 @@ def _load_alert(key: bytes, state: bytes) -> tuple[AlertKey, State]:
     return load_key(key), load_state(state)
 
 
-def _name_of(key: bytes) -> str:
-    return f"state of {key.decode('ascii', 'backslashreplace')[:300]}"
+def _load_flap(key: bytes, flap: bytes) -> tuple[AlertKey, Flap]:
+    return load_key(key), load_flap(flap)
+
+
+def _name_of(key: bytes, what: str = "state") -> str:
+    return f"{what} of {key.decode('ascii', 'backslashreplace')[:300]}"

@@ -50,7 +50,7 @@ class Asked:
         for change in changes:
             box.states[change.key] = change.state
         self.reasons = [change.reason for change in changes]
-        verdicts = judged_elsewhere(changes, {}, box.states, box.rules)
+        verdicts = judged_elsewhere(changes, lately={}, states=box.states, rules=box.rules)
         box.states = {key: state for key, state in box.states.items() if state}
         return [verdict.tells for verdict in verdicts if verdict.tells]
 

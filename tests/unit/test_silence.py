@@ -180,7 +180,7 @@ def test_decisions_go_by_the_silences_on_the_disk_and_say_so(tmp_path, caplog):
     async def story(store):
         decisions = Decisions(store, RULES, ["me@example.com"], silences=Silences(store))
         visit = scrape_of(NOW + 10, (0.95, 0.95))
-        await decisions.commit(judge(RULES, [visit], {}, NOW + 10, max_gap=20.0), [visit])
+        await decisions.commit(judge(RULES, [visit], {}, NOW + 10, max_gap=20.0), [visit], now=NOW + 10)
         return decisions
 
     with Store.open(tmp_path) as store:
