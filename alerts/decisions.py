@@ -15,12 +15,15 @@ from alerts.judge import Change
 from alerts.notify.due import notifications, random_id
 from alerts.notify.flap import Flap
 from alerts.notify.mute import SUPPRESSED, Suppressed, Verdict, judged_here
+from alerts.notify.notification import Notification
 from alerts.notify.policy import Known, Ladder, Policy
+from alerts.notify.quiet import QUIET, held
 from alerts.rule import Rule
 from alerts.series import Scrape
 from alerts.silences import Silences
 from alerts.state import AlertKey, State
 from alerts.store import Store
+from gpuwarden.units import format_timestamp
 
 _log = logging.getLogger(__name__)
 
@@ -55,6 +58,8 @@ class Decisions:
         """Notifications by reason since the start."""
         self.suppressed: Counter[Suppressed] = Counter()
         """What fired or ended and is told nobody, by reason since the start."""
+        self.held: Counter[str] = Counter()
+        """Notifications that are told later than they were decided, by reason since the start."""
         self._store = store
         self._recipients = recipients
         self._simulated = simulated
@@ -87,6 +92,7 @@ class Decisions:
         told, changes = notifications(
             changes, scrapes, self._recipients, random_id, simulated=self._simulated, verdicts=verdicts
         )
+        told = [held(notification, self.policy.notify.quiet_hours.hours) for notification in told]
         written = {change.key: change.state for change in changes if change.state != change.previous}
         flaps = self.policy.noted(changes, verdicts, known)
         if written or told or flaps:
@@ -96,11 +102,20 @@ class Decisions:
             self._keep(change, verdict)
         if told:
             self.counted.update(notification.reason for notification in told)
+            self._note_held(told)
             self.told.set()
 
     async def probe(self) -> None:
         """Find out whether a decision could be written now; raises StoreUnavailableError where it could not."""
         await self._store.call(self._store.probe)
+
+    def _note_held(self, told: Sequence[Notification]) -> None:
+        for notification in told:
+            if notification.held_until:
+                self.held[QUIET] += 1
+                until = format_timestamp(notification.held_until)
+                name = one_line(notification.alertname, _LONGEST_WORD)
+                _log.info("%s %s is held (%s) until %s", name, notification.reason, QUIET, until)
 
     def _keep(self, change: Change, verdict: Verdict) -> None:
         if change.state is None:

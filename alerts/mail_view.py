@@ -22,7 +22,7 @@ _NAME_LIMIT = 60
 _HOLDERS_SHOWN = 10
 SUBJECT_LIMIT = 160
 
-_COLOURS = {"critical": "#b42318", "warning": "#b54708", "info": "#175cd3", "resolved": "#067647"}
+COLOURS = {"critical": "#b42318", "warning": "#b54708", "info": "#175cd3", "resolved": "#067647"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ def view_of(notification: Notification) -> MailView:
     return MailView(
         subject=_subject(badge, summary, host, notification),
         badge=badge,
-        colour=_COLOURS["resolved" if resolved else notification.severity],
+        colour=COLOURS["resolved" if resolved else notification.severity],
         summary=summary,
         action=one_line(notification.action, 2 * _TEXT_LIMIT),
         host=host,

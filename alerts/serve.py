@@ -80,7 +80,8 @@ def _service(settings: AlerterSettings, store: Store, decisions: Decisions) -> S
         if settings.alertmanager.url:
             api = AlertmanagerApi(settings.alertmanager.url, settings.scrape)
             reconciler = Reconciler(api, decider, decisions, settings.alertmanager.ask_after)
-    composer = Composer(store, decisions.told, settings.delivery, outbox.wake, enrich)
+    pace = settings.notify.digest.pace
+    composer = Composer(store, decisions.told, settings.delivery, outbox.wake, enrich, pace=pace)
     return Service(settings, store, decisions, decider, composer, outbox, reconciler=reconciler)
 
 

@@ -122,6 +122,8 @@ async def _health(service: Service) -> Health:
         round_duration=rounds.duration if rounds else 0.0,
         decided=service.decisions.counted,
         suppressed={str(reason): number for reason, number in service.decisions.suppressed.items()},
+        held=service.decisions.held,
+        composed={str(kind): number for kind, number in service.composer.composed.items()},
         outbox={str(state): number for state, number in outbox.items()},
         oldest_waiting_at=oldest,
         attempts={str(outcome): number for outcome, number in service.outbox.outcomes.items()},
