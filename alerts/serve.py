@@ -6,7 +6,6 @@ import logging
 import signal
 import socket
 
-from alerts.alertmanager_api import AlertmanagerApi
 from alerts.composer import Composer
 from alerts.decisions import Decisions
 from alerts.delivery import transport_for
@@ -77,9 +76,7 @@ def _service(settings: AlerterSettings, store: Store, decisions: Decisions) -> S
     else:
         decider = Posts(decisions)
         enrich = PrometheusEvidence(url, lambda: decisions.rules).enrich if url else None
-        if settings.alertmanager.url:
-            api = AlertmanagerApi(settings.alertmanager.url, settings.scrape)
-            reconciler = Reconciler(api, decider, decisions, settings.alertmanager.ask_after)
+        reconciler = Reconciler(decider, decisions, lambda: settings)
     pace = settings.notify.digest.pace
     composer = Composer(store, decisions.told, settings.delivery, outbox.wake, enrich, pace=pace)
     return Service(settings, store, decisions, decider, composer, outbox, reconciler=reconciler)

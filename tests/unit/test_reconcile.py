@@ -15,8 +15,10 @@ from alerts.reconcile import Look, overdue, reconciled
 from alerts.reconciler import Reconciler
 from alerts.rules import SHIPPED, load_rules
 from alerts.scrape_settings import ScrapeSettings
+from alerts.settings import AlerterSettings, AlertmanagerSettings
 from alerts.store import Store
 from alerts.webhook import parse_post
+from gpuwarden.units import Duration
 from tests.fakes.alertmanager_posts import payload, posted, stamp
 from tests.fakes.posted_to import KEY, NOW, RULES, Box
 
@@ -187,6 +189,10 @@ class Server:
             writer.close()
 
 
+def asking(url, ask_after):
+    return AlerterSettings(alertmanager=AlertmanagerSettings(url, Duration(ask_after)))
+
+
 def ok(body):
     return b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
 
@@ -230,7 +236,7 @@ def test_while_alertmanager_cannot_be_asked_nothing_changes_and_one_line_says_so
         await posts.receive(payload(posted(start=NOW)))
         states = dict(decisions.states)
         async with Server({"status": ok(STATUS), "alerts": answer}) as server:
-            reconciler = Reconciler(AlertmanagerApi(server.url, ScrapeSettings()), posts, decisions, ASK_AFTER)
+            reconciler = Reconciler(posts, decisions, lambda: asking(server.url, ASK_AFTER))
             for _ in range(3):
                 await reconciler.look()
             assert len(server.asked) == 6
@@ -255,7 +261,7 @@ def test_it_is_closed_on_the_disk_too_and_the_log_says_why(tmp_path, caplog):
         posts = Posts(decisions)
         await posts.receive(payload(posted(start=NOW)))
         async with Server({"status": ok(STATUS.replace(b"2027", b"2020")), "alerts": ok(b"[]")}) as server:
-            reconciler = Reconciler(AlertmanagerApi(server.url, ScrapeSettings()), posts, decisions, 0.0)
+            reconciler = Reconciler(posts, decisions, lambda: asking(server.url, 0.0))
             await reconciler.look()
         return decisions
 
