@@ -2,14 +2,15 @@
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from alerts.alertmanager_api import AlertmanagerApi, AlertmanagerError
 from alerts.decisions import Decisions
 from alerts.in_force import InForce
 from alerts.judge import Change
 from alerts.posts import Posts
-from alerts.reconcile import SETTLE_SECONDS, overdue, reconciled
+from alerts.reconcile import SETTLE_SECONDS, Look, overdue, reconciled
+from alerts.scrape import without_userinfo
 from alerts.state import AlertKey
 from alerts.store import StoreUnavailableError
 
@@ -34,41 +35,40 @@ class Reconciler:
         """Ask until cancelled."""
         while True:
             await self.look()
-            settle = min(SETTLE_SECONDS, self._in_force.settings.alertmanager.ask_after)
-            await self._in_force.sleep(min(_LONGEST_WAIT_SECONDS, settle / 2))
+            await self._in_force.sleep(min(_LONGEST_WAIT_SECONDS, self._in_force.settings.alertmanager.ask_after / 2))
 
     async def look(self) -> None:
         """Ask once, if there is something to ask; never raises for what Alertmanager or the disk does."""
         settings = self._in_force.settings
         url, ask_after = settings.alertmanager.url, settings.alertmanager.ask_after
         asked = overdue(self._decisions.states, time.time(), ask_after, self._started_at)
-        if not asked or not url:
+        if not asked or url is None:
             self._missing = {}
             return
-        api = AlertmanagerApi(url, settings.scrape)
         try:
-            found = await api.look({key.alertname for key in asked})
-
-            def changes() -> Sequence[Change]:
-                decisions, now = self._decisions, time.time()
-                due = asked & overdue(decisions.states, now, ask_after, self._started_at)
-                known = self._missing, decisions.rules, decisions.states
-                changed, self._missing = reconciled(found, due, *known, now=now, settle=min(SETTLE_SECONDS, ask_after))
-                return changed
-
-            await self._posts.take_up(changes)
+            found = await AlertmanagerApi(url, settings.scrape).look({key.alertname for key in asked})
+            await self._posts.take_up(lambda: self._changes(found, asked, ask_after))
         except (AlertmanagerError, StoreUnavailableError) as error:
             self._missing = {}
-            self._note(api, str(error))
+            self._note(url, str(error))
         except Exception:  # noqa: BLE001 -- what nobody thought of must not end the loops of all
             self._missing = {}
             _log.exception("a fault of ours: what Alertmanager does not post stays as it is")
         else:
-            self._note(api, "")
+            self._note(url, "")
 
-    def _note(self, api: AlertmanagerApi, trouble: str) -> None:
+    def _changes(self, found: Look, asked: Collection[AlertKey], ask_after: float) -> Sequence[Change]:
+        """What follows for what was asked about and has not been posted meanwhile."""
+        decisions, now = self._decisions, time.time()
+        due = overdue(decisions.states, now, ask_after, self._started_at).intersection(asked)
+        known, settle = (self._missing, decisions.rules, decisions.states), min(SETTLE_SECONDS, ask_after)
+        changes, self._missing = reconciled(found, due, *known, now=now, settle=settle)
+        return changes
+
+    def _note(self, url: str, trouble: str) -> None:
+        named = without_userinfo(url)
         if trouble and trouble != self.trouble:
-            _log.warning("Alertmanager at %s cannot be asked about what it does not post: %s", api.named, trouble)
+            _log.warning("Alertmanager at %s cannot be asked about what it does not post: %s", named, trouble)
         elif self.trouble and not trouble:
-            _log.info("Alertmanager at %s can be asked again", api.named)
+            _log.info("Alertmanager at %s can be asked again", named)
         self.trouble = trouble

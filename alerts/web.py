@@ -83,13 +83,15 @@ def _webhook(service: Service) -> list[Route]:
 
 
 def status_line(service: Service, counts: Mapping[DeliveryState, int]) -> str:
-    """What fires, what waits and what was given up, in words; ``counts`` are the deliveries by state."""
+    """What fires, is silenced, waits and was given up, in words; ``counts`` are the deliveries by state."""
     waiting, dead = counts.get("queued", 0) + counts.get("sending", 0), counts.get("dead", 0)
     trouble = service.unhealthy()
+    quiet = service.decisions.silences.active(time.time()) if service.decisions.silences else 0
     names = sorted({one_line(key.alertname, _LONGEST_NAME) for key in firing(service.decisions.states)})
     parts = [
         *([trouble] if trouble else []),
         f"firing: {', '.join(names)}" if names else "nothing fires",
+        *([f"silences: {quiet}"] if quiet else []),
         *service.decider.remarks,
         *service.composer.remarks,
         *([service.heartbeat.remark] if service.heartbeat.remark else []),

@@ -5,9 +5,13 @@ from types import MappingProxyType
 
 from alerts.decisions import Decisions
 from alerts.judge import judge
+from alerts.matchers import Matcher
+from alerts.notify.silence import Silence
 from alerts.notify_settings import NotifySettings
 from alerts.rules import rules_of
 from alerts.series import Sample, Scrape, label_set
+from alerts.silence_rows import put
+from alerts.silences import Silences
 from alerts.store import Store
 from gpuwarden.documents import parse
 from tests.in_force import in_force
@@ -39,12 +43,20 @@ class OwnJudge:
 
     def _start(self):
         self.store = Store.open(self.folder)
-        self.decisions = Decisions(self.store, in_force(self.rules, ["me@example.com"], notify=self.notify))
+        silences = Silences(self.store)
+        self.decisions = Decisions(self.store, in_force(self.rules, ["me@example.com"], notify=self.notify), silences)
 
     def restart(self):
         """As after a kill -9: what is not on the disk is gone."""
         self.store.close()
         self._start()
+
+    def silence(self, seconds, **labels):
+        """Somebody asks for quiet from now on."""
+        matchers = tuple(Matcher(name, "=", text) for name, text in labels.items())
+        times = {"starts_at": self.now, "ends_at": self.now + seconds, "updated_at": self.now}
+        self.store.change(put, Silence(id=f"s{self.now}", matchers=matchers, **times), self.now)
+        self.restart()
 
     def close(self):
         self.store.close()
