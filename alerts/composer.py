@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from alerts.compose_mail import compose
+from alerts.compose_payload import with_payload
 from alerts.compose_plain import compose_plain
 from alerts.mail_settings import MailSettings, bare_address
 from alerts.notify.notification import Notification
@@ -100,7 +101,7 @@ class Composer:
             try:
                 root = await self._store.call(self._store.message_id, notification.root)
                 told = await self._marked(notification)
-                message = write(told, self._mail, root_message_id=root)
+                message = with_payload(write(told, self._mail, root_message_id=root), told)
                 addresses = [bare_address(recipient) for recipient in told.recipients]
                 await self._store.call(self._store.add_message, told.id, message, addresses, told)
             except StoreUnavailableError:

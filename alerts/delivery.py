@@ -1,8 +1,10 @@
 """Which way mails go: the only place that knows all transports."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from alerts.command import CommandTransport
+from alerts.command_settings import CommandSettings
 from alerts.mail_settings import MailSettings
 from alerts.maildir import MaildirTransport
 from alerts.smtp import SmtpTransport
@@ -16,3 +18,8 @@ def transport_for(settings: MailSettings, state: Path, tell: Callable[[str], Non
     if settings.host is None:
         return MaildirTransport(state / MAILDIR_NAME)
     return SmtpTransport(settings, tell) if tell else SmtpTransport(settings)
+
+
+def commands_for(commands: Iterable[CommandSettings], state: Path) -> dict[str, Transport]:
+    """The way to each command, by its name; they run in the state folder."""
+    return {command.name: CommandTransport(command, state) for command in commands}

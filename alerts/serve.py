@@ -8,7 +8,7 @@ import socket
 
 from alerts.composer import Composer
 from alerts.decisions import Decisions
-from alerts.delivery import transport_for
+from alerts.delivery import commands_for, transport_for
 from alerts.evidence.prometheus import PrometheusEvidence
 from alerts.outbox import Outbox
 from alerts.posts import Posts
@@ -36,7 +36,7 @@ def serve_alerter(settings: AlerterSettings) -> None:
     with Store.open(settings.state_folder) as store:
         _log.info("%s, with %d rules", judge_line(settings), len(rules))
         _log.info(mail_line(settings))
-        decisions = Decisions(store, rules, settings.delivery.recipients, simulated=settings.all_simulated)
+        decisions = Decisions(store, rules, settings.recipients, simulated=settings.all_simulated)
         service = _service(settings, store, decisions)
         run_until_stopped(lambda stop: _main(service, listening, stop))
 
@@ -60,7 +60,11 @@ def mail_line(settings: AlerterSettings) -> str:
 
 
 def _service(settings: AlerterSettings, store: Store, decisions: Decisions) -> Service:
-    outbox = Outbox(store, transport_for(settings.delivery, settings.state_folder))
+    outbox = Outbox(
+        store,
+        transport_for(settings.delivery, settings.state_folder),
+        commands_for(settings.commands_in_force, settings.state_folder),
+    )
     url, enrich = settings.prometheus.url, None
     if settings.judges_itself:
         decider = Rounds(decisions, settings.targets, settings.interval, settings.scrape)

@@ -10,6 +10,7 @@ import logging
 from alerts.composer import Composer
 from alerts.decisions import Decisions
 from alerts.outbox import Outbox
+from alerts.outbox_control import serve_control
 from alerts.posts import Posts
 from alerts.rounds import Rounds
 from alerts.rules import SHIPPED, load_rules
@@ -44,6 +45,7 @@ class Service:
         async with asyncio.TaskGroup() as group:
             group.create_task(self.outbox.run())
             group.create_task(self.composer.run())
+            group.create_task(serve_control(self.store.folder, self.outbox))
             if isinstance(self.decider, Rounds):
                 group.create_task(self.decider.run())
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
+from alerts.command_settings import CommandSettings
 from alerts.mail_settings import MailSettings, is_loopback
 from alerts.scrape import instance_of
 from alerts.scrape_settings import ScrapeSettings
@@ -72,6 +73,8 @@ class AlerterSettings:
     webhook: WebhookSettings = field(default_factory=WebhookSettings)
     scrape: ScrapeSettings = field(default_factory=ScrapeSettings)
     mail: MailSettings = field(default_factory=MailSettings)
+    commands: tuple[CommandSettings, ...] = ()
+    """Programs to tell beside mail: a phone push, a chat."""
 
     def problems(self) -> Iterator[tuple[str, str, str]]:
         """What the types cannot say: (key, message, hint)."""
@@ -85,6 +88,9 @@ class AlerterSettings:
             yield "interval", "must be from 100ms to 5m", ""
         if self.judges_itself:
             yield from self._target_problems()
+        names = [command.name for command in self.commands]
+        for name in sorted({name for name in names if names.count(name) > 1}):
+            yield "commands", f"two commands are called {name!r}", "a name for each"
 
     def _webhook_problems(self, host: str) -> Iterator[tuple[str, str, str]]:
         if not self.judges_itself and self.webhook.secret_file is None and not is_loopback(host):
@@ -123,6 +129,17 @@ class AlerterSettings:
     def delivery(self) -> MailSettings:
         """The mail settings in force: the demo never uses a mail server."""
         return MailSettings() if self.demo else self.mail
+
+    @property
+    def commands_in_force(self) -> tuple[CommandSettings, ...]:
+        """The commands that may be run: the demo tells nobody."""
+        return () if self.demo else self.commands
+
+    @property
+    def recipients(self) -> tuple[str, ...]:
+        """Who is told of what nothing else decides on: addresses, and ``command:NAME``."""
+        told = [command.recipient for command in self.commands_in_force if command.default]
+        return (*self.delivery.recipients, *told)
 
     @property
     def all_simulated(self) -> bool:

@@ -21,9 +21,11 @@ from functools import partial
 from pathlib import Path
 from typing import Concatenate, ParamSpec, Self, TypeVar
 
-from alerts import deliveries, schema
-from alerts.deliveries import Delivery, DeliveryState, QueueRow
+from alerts import deliveries, outbox_rows, schema
+from alerts.channels import EVERYTHING, Channel
+from alerts.deliveries import Delivery, DeliveryState
 from alerts.notify.notification import Notification
+from alerts.outbox_rows import QueueRow
 from alerts.state import AlertKey, State
 from alerts.store_file import FILE_NAME, StateInUseError, StoreUnavailableError, connect, take_lock, typed_errors
 from alerts.store_records import (
@@ -151,10 +153,10 @@ class Store:
             root, at = found
             row = (notification_id, message.message_id, message.envelope_from, message.subject, message.data)
             insert = (
-                "INSERT OR IGNORE INTO messages (notification_id, message_id, envelope_from, subject, data)"
-                " VALUES (?, ?, ?, ?, ?)"
+                "INSERT OR IGNORE INTO messages (notification_id, message_id, envelope_from, subject, data, payload)"
+                " VALUES (?, ?, ?, ?, ?, ?)"
             )
-            if db.execute(insert, row).rowcount:
+            if db.execute(insert, (*row, message.payload)).rowcount:
                 deliveries.insert(db, notification_id, root, tuple(dict.fromkeys(recipients)), at)
                 if told:
                     row = (dump_notification(told), notification_id)
@@ -170,13 +172,15 @@ class Store:
         """At start: queue again what was being sent when the last process ended; how many those are."""
         return self.change(deliveries.recover)
 
-    def claim(self, now: float) -> Delivery | None:
+    def claim(self, now: float, channel: Channel = EVERYTHING) -> Delivery | None:
         """Take the longest due delivery; committed as being sent before this returns."""
-        return self.change(deliveries.claim, now)
+        return self.change(deliveries.claim, now, channel)
 
-    def accepted(self, delivery: Delivery, reply: Reply, now: float) -> None:
-        """The server has said 250 to the end of the mail."""
-        self.change(deliveries.accepted, delivery, reply, now)
+    def accepted(self, delivery: Delivery, reply: Reply, now: float, further: Channel | None = None) -> Delivery | None:
+        """The server has said 250 to the end of the mail; in the same commit, claim the next of ``further``."""
+        with self._transaction() as db:
+            deliveries.accepted(db, delivery, reply, now)
+            return deliveries.claim(db, now, further) if further else None
 
     def deferred(self, delivery: Delivery, outcome: Outcome, words: str, next_at: float) -> None:
         """It was not accepted; try again at ``next_at``."""
@@ -186,13 +190,13 @@ class Store:
         """It will not be accepted; keep it visible."""
         self.change(deliveries.dead, delivery, outcome, words, now)
 
-    def next_due(self) -> float | None:
+    def next_due(self, channel: Channel = EVERYTHING) -> float | None:
         """When the next delivery can be claimed (Unix seconds), None when none waits."""
-        return self.read(deliveries.next_due)
+        return self.read(deliveries.next_due, channel)
 
     def queue(self, limit: int = 1000) -> list[QueueRow]:
         """What waits, is being sent or is dead, oldest first."""
-        return self.read(lambda db: deliveries.rows(db, limit))
+        return self.read(outbox_rows.unsettled, limit)
 
     def counts(self) -> dict[DeliveryState, int]:
         """Deliveries by state."""
