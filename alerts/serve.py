@@ -56,7 +56,8 @@ def mail_line(settings: AlerterSettings) -> str:
     if mail.host is None:
         why = "the demo never uses a mail server" if settings.demo else "no mail server is set (alerter.mail.host)"
         return f"{why}: mails go into the Maildir {folder}"
-    return f"mails go to {', '.join(mail.to)} through {mail.host}:{mail.port} ({mail.security})"
+    second = f", else through {mail.fallback.address}" if mail.fallback.host else ""
+    return f"mails go to {', '.join(mail.to)} through {mail.address} ({mail.security}){second}"
 
 
 def _service(settings: AlerterSettings, store: Store, decisions: Decisions) -> Service:
@@ -64,6 +65,7 @@ def _service(settings: AlerterSettings, store: Store, decisions: Decisions) -> S
         store,
         transport_for(settings.delivery, settings.state_folder),
         commands_for(settings.commands_in_force, settings.state_folder),
+        workers=settings.delivery.connections,
     )
     url, enrich = settings.prometheus.url, None
     if settings.judges_itself:

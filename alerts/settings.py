@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from alerts.command_settings import CommandSettings
-from alerts.mail_settings import MailSettings, is_loopback
+from alerts.mail_settings import MailSettings
 from alerts.scrape import instance_of
 from alerts.scrape_settings import ScrapeSettings
+from alerts.server_settings import is_loopback
 from gpuwarden.lifecycle import default_state_folder
 from gpuwarden.listener import parse_address
 from gpuwarden.units import Duration

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from alerts.command import CommandTransport, environment, reason_of_exit
+from alerts.command import CommandTransport, reason_of_exit
 from alerts.command_settings import CommandSettings
+from alerts.programs import environment
 from alerts.transport import Letter, SendError, SendTimeoutError
 from tests.polling import wait_until
 

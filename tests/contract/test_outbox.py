@@ -14,7 +14,7 @@ import pytest
 from alerts.compose_mail import compose
 from alerts.mail_settings import MailSettings, bare_address
 from alerts.outbox import Outbox
-from alerts.smtp import SmtpTransport
+from alerts.smtp_transport import SmtpTransport
 from alerts.store import Store
 from tests.fakes.smtp.server import SmtpServer, recorded
 from tests.golden.example_mails import FIRING
@@ -26,7 +26,7 @@ import asyncio, json, sys
 from pathlib import Path
 from alerts.mail_settings import MailSettings
 from alerts.outbox import Outbox
-from alerts.smtp import SmtpTransport
+from alerts.smtp_transport import SmtpTransport
 from alerts.store import Store
 
 options = json.loads(sys.argv[1])
