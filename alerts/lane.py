@@ -157,6 +157,8 @@ class Lane:
             await self._persist(partial(self._store.deferred, delivery, verdict.outcome, words, verdict.next_at))
 
     def _pause(self, now: float, reason: Outcome, words: str) -> None:
+        if self._misfortunes and now < self._paused_until:
+            return  # it was on its way when the other one failed, of the same cause
         self._misfortunes += 1
         seconds = wait_after(self._misfortunes, self._chance())
         self._paused_until = now + seconds

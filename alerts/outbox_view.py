@@ -6,10 +6,12 @@ Everything that came from outside (subjects, the servers' words) stands on one l
 import datetime as dt
 import json
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 from alerts.clean_text import one_line
 from alerts.outbox_rows import QueueRow, StoredMail
+from alerts.outcome_words import MEANINGS
+from alerts.transport import Outcome
 from gpuwarden.units import format_timestamp, format_value
 
 _HEAD = ("ID", "AGE", "STATE", "TRIES", "RECIPIENT", "SUBJECT", "LAST REPLY")
@@ -53,6 +55,8 @@ def details(mail: StoredMail, now: float) -> Iterator[str]:
             yield f"    next attempt: {format_timestamp(row.next_at)}"
         if last := _last(row):
             yield f"    {last}"
+        if row.state == "dead" and row.outcome in MEANINGS:
+            yield f"    that is: {MEANINGS[cast('Outcome', row.outcome)]}"
 
 
 def as_json(rows: Sequence[QueueRow]) -> str:

@@ -116,6 +116,8 @@ def test_a_certificate_that_does_not_fit_is_refused(tmp_path, security, fault):
         ({"begin": "drop"}, "unreachable"),
         ({"data": "451 queue full"}, "deferred"),
         ({"data": "550 looks like spam"}, "refused"),
+        ({"data": "550 5.4.5 Daily user sending limit exceeded"}, "deferred"),
+        ({"data": "550 5.7.60 SMTP; Client does not have permissions"}, "sender_refused"),
         ({"data": "drop"}, "ambiguous"),
         ({"recorded": "drop"}, "ambiguous"),
     ],

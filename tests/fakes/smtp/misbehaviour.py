@@ -53,7 +53,8 @@ class Misbehaviour:
         return bool(self.hold or self.trickle)
 
 
-_LOGIN = {"user": USER, "password": PASSWORD}
+# Alertmanager 0.25 does not understand how aiosmtpd asks for LOGIN.
+_LOGIN = {"user": USER, "password": PASSWORD, "methods": ("PLAIN",)}
 _ONE = PEOPLE[1]
 
 MISBEHAVIOURS = (
@@ -65,6 +66,7 @@ MISBEHAVIOURS = (
     Misbehaviour("450 greylisting", "deferred", replies={"rcpt": "450 4.2.0 greylisted, try again later"}),
     Misbehaviour("452 out of space", "deferred", replies={"rcpt": "452 4.3.1 insufficient system storage"}),
     Misbehaviour("451 after the mail", "deferred", replies={"data": "451 4.3.0 queue file write error"}),
+    Misbehaviour("hangs up after the mail, without it", "ambiguous", replies={"data": "drop"}),
     Misbehaviour("hangs up before the 250", "ambiguous", replies={"recorded": "drop"}),
     Misbehaviour("530 log in first", "login_refused", replies={"mail": "530 5.7.0 authentication required"}),
     Misbehaviour("535 wrong password", "login_refused", server=_LOGIN, replies={"auth": "535 5.7.8 bad credentials"}),
