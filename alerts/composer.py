@@ -13,6 +13,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from alerts.compose_mail import compose
 from alerts.compose_plain import compose_plain
@@ -27,6 +28,9 @@ RETRY_SECONDS = 5.0
 Enrich = Callable[[Sequence[Notification]], Awaitable[Sequence[Notification]]]
 """Puts evidence into notifications, the same ones in the same order; it is quick. When it raises, there is none."""
 
+PictureOf = Callable[[Notification], Awaitable[bytes | None]]
+"""The PNG for a mail; it is quick and never raises."""
+
 
 class Composer:
     """Composes whenever ``told`` is set, and once at the start."""
@@ -38,6 +42,7 @@ class Composer:
         mail: MailSettings,
         wake: Callable[[], None],
         enrich: Enrich | None = None,
+        picture_of: PictureOf | None = None,
     ) -> None:
         self.trouble = ""
         """Why nothing can be composed now, one line, empty while all is well."""
@@ -48,6 +53,7 @@ class Composer:
         self._mail = mail
         self._wake = wake
         self._enrich = enrich
+        self._picture_of = picture_of
 
     async def run(self) -> None:
         """Compose until cancelled."""
@@ -96,7 +102,8 @@ class Composer:
 
     async def _compose(self, notification: Notification) -> bool:
         """Make and keep the mail, a plain one if need be; whether there is one now."""
-        for write in (compose, compose_plain):
+        picture = await self._picture_of(notification) if self._picture_of else None
+        for write in (partial(compose, picture=picture), compose_plain):
             try:
                 root = await self._store.call(self._store.message_id, notification.root)
                 told = await self._marked(notification)
@@ -107,7 +114,7 @@ class Composer:
                 raise
             except Exception:  # noqa: BLE001 -- it must cost no other notification
                 if notification.id not in self.stuck:
-                    _log.exception("a fault of ours: %s failed on notification %s", write.__name__, notification.id)
+                    _log.exception("a fault of ours: no mail could be made of notification %s", notification.id)
             else:
                 return True
         return False

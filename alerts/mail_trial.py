@@ -111,7 +111,7 @@ def _lowered(firing: Notification) -> Notification:
         severity="warning",
         threshold=0.8,
         value=0.84,
-        summary="GPU 2 memory has been above 80.0 % for a while; it is 84.0 % full",
+        summary="GPU 2 memory is 84.0 % full, above 80.0 % for a while",
         action="Do not start another job there without looking.",
         graver=Graver(firing.alertname, firing.severity, firing.started_at, at, firing.metric),
         suggestion="",
@@ -129,7 +129,7 @@ def _predicted(firing: Notification) -> Notification:
         threshold=0.98,
         value=1.07,
         reading="predicted in 30 min",
-        summary="GPU 2 memory keeps growing and would be full within half an hour",
+        summary="GPU 2 memory grows and would be full within half an hour",
         action="See which process grows, and save a checkpoint now.",
         suggestion="",
     )

@@ -9,7 +9,7 @@ import socket
 from alerts.composer import Composer
 from alerts.decisions import Decisions
 from alerts.delivery import transport_for
-from alerts.evidence.prometheus import PrometheusEvidence
+from alerts.evidence.setup import evidence_stage
 from alerts.outbox import Outbox
 from alerts.posts import Posts
 from alerts.rounds import Rounds
@@ -61,14 +61,14 @@ def mail_line(settings: AlerterSettings) -> str:
 
 def _service(settings: AlerterSettings, store: Store, decisions: Decisions) -> Service:
     outbox = Outbox(store, transport_for(settings.delivery, settings.state_folder))
-    url, enrich = settings.prometheus.url, None
     if settings.judges_itself:
         decider = Rounds(decisions, settings.targets, settings.interval, settings.scrape)
     else:
         decider = Posts(decisions)
-        enrich = PrometheusEvidence(url, lambda: decisions.rules).enrich if url else None
-    composer = Composer(store, decisions.told, settings.delivery, outbox.wake, enrich)
-    return Service(settings, store, decisions, decider, composer, outbox)
+    recorder = decider.recorder if isinstance(decider, Rounds) else None
+    evidence = evidence_stage(settings, lambda: decisions.rules, recorder)
+    composer = Composer(store, decisions.told, settings.delivery, outbox.wake, evidence.enrich, evidence.picture_of)
+    return Service(settings, store, decisions, decider, composer, outbox, prepare=evidence.prepare)
 
 
 async def _main(service: Service, listening: socket.socket, stop: asyncio.Event) -> None:

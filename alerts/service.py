@@ -6,6 +6,7 @@ two steps is taken up at the start: decided but not composed, composed but not s
 
 import asyncio
 import logging
+from collections.abc import Callable, Coroutine
 
 from alerts.composer import Composer
 from alerts.decisions import Decisions
@@ -31,6 +32,8 @@ class Service:
         decider: Rounds | Posts,
         composer: Composer,
         outbox: Outbox,
+        *,
+        prepare: Callable[[], Coroutine[None, None, None]] | None = None,
     ) -> None:
         self.settings = settings
         self.store = store
@@ -38,12 +41,15 @@ class Service:
         self.decider = decider
         self.composer = composer
         self.outbox = outbox
+        self._prepare = prepare
 
     async def run(self) -> None:
         """Run all loops; posts come by themselves."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self.outbox.run())
             group.create_task(self.composer.run())
+            if self._prepare:
+                group.create_task(self._prepare())
             if isinstance(self.decider, Rounds):
                 group.create_task(self.decider.run())
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
+from alerts.evidence.links import LinkSettings
 from alerts.mail_settings import MailSettings, is_loopback
 from alerts.scrape import instance_of
 from alerts.scrape_settings import ScrapeSettings
@@ -69,6 +70,7 @@ class AlerterSettings:
     demo: bool = False
     """Shortened waits, a state folder of its own, and never a mail server."""
     prometheus: PrometheusSettings = field(default_factory=PrometheusSettings)
+    links: LinkSettings = field(default_factory=LinkSettings)
     webhook: WebhookSettings = field(default_factory=WebhookSettings)
     scrape: ScrapeSettings = field(default_factory=ScrapeSettings)
     mail: MailSettings = field(default_factory=MailSettings)

@@ -3,8 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from alerts.compose_mail import compose
-from tests.golden.example_mails import EXAMPLES, SETTINGS
+from tests.golden.example_mails import EXAMPLES, mail
 
 MAILS = Path(__file__).parent / "mails"
 
@@ -15,7 +14,7 @@ def test_a_mail_reads_as_it_did(name, monkeypatch):
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()
     try:
-        data = compose(EXAMPLES[name], SETTINGS).data
+        data = mail(name).data
     finally:
         monkeypatch.undo()
         time.tzset()

@@ -89,7 +89,7 @@ def test_preview_shows_each_kind(tmp_path):
     assert run_mail_preview(MailSettings(), tmp_path / "out", lambda _: None) == 0
     said = {
         "firing": "What to do",
-        "lowered": "no longer critical",
+        "lowered": "was critical",
         "predicted": "predicted in 30 min",
         "resolved": "Lasted",
     }
