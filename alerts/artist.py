@@ -74,7 +74,15 @@ class Artist:
             await self._end()
             message = f"it was not drawn within {seconds:.1f} s"
             raise NoPictureError(message) from None
-        except (OSError, ValueError, LookupError, TypeError, EOFError) as error:
+        except (
+            OSError,
+            ValueError,
+            LookupError,
+            TypeError,
+            EOFError,
+            RecursionError,
+            asyncio.LimitOverrunError,
+        ) as error:
             await self._end()
             message = f"the process that draws failed: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
             raise NoPictureError(message) from error

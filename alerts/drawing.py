@@ -15,7 +15,7 @@ WIDTH, HEIGHT, DENSITY = 552, 250, 2
 """In the mail, in CSS pixels, and how many dots each has."""
 FEWEST_POINTS = 3
 """Fewer make no picture."""
-_TITLE_LIMIT = 80
+_TITLE_LIMIT = 48
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,8 +66,8 @@ def drawing_of(notification: Notification, points: Points) -> Drawing | None:
 
 
 def _title(notification: Notification) -> str:
-    """The metric, and what was made of it; what no font may have is left out."""
-    text = f"{notification.metric}, {notification.reading}" if notification.reading else notification.metric
+    """The metric, or what was made of it; what no font may have is left out."""
+    text = notification.reading or notification.metric
     return "".join(char if " " <= char <= "~" else "?" for char in text[:_TITLE_LIMIT])
 
 

@@ -1,14 +1,20 @@
 """Trying the way to the inbox, and looking at what would arrive, without waiting for an alert."""
 
 import asyncio
+import base64
 import platform
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from alerts.artist import Artist, NoPictureError
 from alerts.compose_mail import compose, render
 from alerts.delivery import MAILDIR_NAME, transport_for
+from alerts.drawing import drawing_of
+from alerts.evidence.points import Points, shown_from
+from alerts.evidence.stage import PREPARATION_SECONDS
 from alerts.mail_settings import MailSettings, bare_address
 from alerts.mail_view import view_of
 from alerts.notify.due import random_id
@@ -65,8 +71,11 @@ def _test_message(settings: MailSettings) -> Message:
     return compose(test, settings)
 
 
-def run_mail_preview(settings: MailSettings, out: Path, echo: Callable[[str], None]) -> int:
-    """Write an example of each kind of mail into ``out``, as ``.eml`` and as ``.html``; the exit status."""
+def run_mail_preview(settings: MailSettings, out: Path, echo: Callable[[str], None], fonts: Path | None = None) -> int:
+    """Write an example of each kind of mail into ``out``, as ``.eml`` and as ``.html``; the exit status.
+
+    ``fonts`` is the folder in which the alerter keeps what it knows of them.
+    """
     firing = _example(settings, time.time())
     examples = {
         "firing": firing,
@@ -76,15 +85,51 @@ def run_mail_preview(settings: MailSettings, out: Path, echo: Callable[[str], No
     }
     try:
         out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="gpuwarden-fonts-") as folder:
+            pictures = asyncio.run(_pictures(examples, fonts or Path(folder), echo))
         for name, notification in examples.items():
-            template = "resolved" if notification.reason == "resolved" else "firing"
-            (out / f"{name}.eml").write_bytes(compose(notification, settings).data)
-            (out / f"{name}.html").write_text(render(f"{template}.html", view_of(notification)), encoding="utf-8")
+            _write(out / name, notification, settings, pictures.get(name))
             echo(f"{out / name}.eml  {out / name}.html")
     except OSError as error:
         echo(f"{out} cannot be written: {error.strerror or error}")
         return 1
     return 0
+
+
+def _write(path: Path, notification: Notification, settings: MailSettings, picture: bytes | None) -> None:
+    template = "resolved" if notification.reason == "resolved" else "firing"
+    path.with_suffix(".eml").write_bytes(compose(notification, settings, picture=picture).data)
+    # A page that is opened by itself has its picture in it.
+    address = f"data:image/png;base64,{base64.b64encode(picture).decode('ascii')}" if picture else ""
+    html = render(f"{template}.html", view_of(notification, address))
+    path.with_suffix(".html").write_text(html, encoding="utf-8")
+
+
+async def _pictures(
+    examples: Mapping[str, Notification], fonts: Path, echo: Callable[[str], None]
+) -> Mapping[str, bytes]:
+    """The pictures by the examples' names, as far as they can be drawn here."""
+    found: dict[str, bytes] = {}
+    async with Artist(fonts) as artist:
+        for name, notification in examples.items():
+            drawing = drawing_of(notification, _readings(notification))
+            try:
+                found |= {name: await artist.draw(drawing, PREPARATION_SECONDS)} if drawing else {}
+            except NoPictureError as error:
+                echo(f"no picture: {error}")
+                break
+    return found
+
+
+def _readings(notification: Notification) -> Points:
+    """A card that fills up, and is emptied where the alert is over."""
+    start, step = shown_from(notification), 30.0
+    count = int((notification.at - start) / step)
+    top, value = notification.peak or notification.value or 0.0, notification.value or 0.0
+    climbing = [top * min(1.0, 0.4 + 0.6 * max(0.0, 2.4 * number / count - 1)) for number in range(count)]
+    ending = 0 if value == top else count // 10
+    values = (*climbing[: count - ending], *[value] * ending)
+    return Points(tuple(start + step * number for number in range(count)), values, step)
 
 
 def _resolved(firing: Notification) -> Notification:
@@ -95,6 +140,8 @@ def _resolved(firing: Notification) -> Notification:
         at=firing.at + 900.0,
         value=0.52,
         summary="GPU 2 memory is 52.0 % full",
+        peak=0.982,
+        trend="",
         suggestion="",
         holders=firing.holders[:1],
     )
@@ -111,6 +158,7 @@ def _lowered(firing: Notification) -> Notification:
         severity="warning",
         threshold=0.8,
         value=0.84,
+        trend="falling 12.1 percentage points in 10 min",
         summary="GPU 2 memory is 84.0 % full, above 80.0 % for a while",
         action="Do not start another job there without looking.",
         graver=Graver(firing.alertname, firing.severity, firing.started_at, at, firing.metric),
@@ -128,6 +176,7 @@ def _predicted(firing: Notification) -> Notification:
         severity="warning",
         threshold=0.98,
         value=1.07,
+        peak=1.07,
         reading="predicted in 30 min",
         summary="GPU 2 memory grows and would be full within half an hour",
         action="See which process grows, and save a checkpoint now.",
@@ -161,4 +210,6 @@ def _example(settings: MailSettings, now: float) -> Notification:
         ),
         simulated=True,
         suggestion=_SUGGESTION,
+        peak=0.961,
+        trend="rising 11.6 percentage points in 10 min",
     )

@@ -17,7 +17,7 @@ import sys
 from typing import Any, BinaryIO
 
 from alerts.drawing import DENSITY, HEIGHT, WIDTH, Drawing, load
-from alerts.plot_scale import time_label, time_ticks, value_label, value_range, value_ticks, zone_label
+from alerts.plot_scale import time_labels, time_ticks, value_label, value_range, value_ticks, zone_label
 
 _MOST_MEMORY = 1 << 30
 """Address space: the library and its numbers map about a third of it."""
@@ -29,6 +29,8 @@ _GAP = 2.5
 _INK, _SOFT, _GRID, _LINE, _LIMIT = "#1d2939", "#475467", "#eaecf0", "#175cd3", "#b42318"
 _SPANS = {"critical": "#fee4e2", "warning": "#fef0c7", "info": "#d1e9ff"}
 _COLOURS = 64
+_ROOM = 0.87
+"""The part of the height above which there is none for a number over a line."""
 _FONT = 11.5
 """Points: 16 CSS pixels, which a phone shows as 10."""
 
@@ -49,7 +51,7 @@ def picture(drawing: Drawing) -> bytes:
     axes.plot(times, values, color=_LINE, lw=1.6, drawstyle=style, zorder=3, solid_joinstyle="round")
     axes.plot(drawing.times[-1:], drawing.values[-1:], "o", color=_LINE, ms=4, zorder=4, clip_on=False)
     if drawing.threshold is not None:
-        _threshold(axes, drawing, drawing.threshold)
+        _threshold(axes, drawing, drawing.threshold, low, high)
     _frame(axes, drawing, low, high)
     return _png(figure)
 
@@ -82,27 +84,29 @@ def _broken(drawing: Drawing) -> tuple[list[float], list[float]]:
     return times, values
 
 
-def _threshold(axes: Any, drawing: Drawing, threshold: float) -> None:
+def _threshold(axes: Any, drawing: Drawing, threshold: float, low: float, high: float) -> None:
+    """The line with its number, on the side of it that is the alert's where there is room."""
+    height = (threshold - low) / (high - low)
+    under = height > _ROOM if not drawing.below else height >= 1 - _ROOM
     axes.axhline(threshold, color=_LIMIT, lw=1.2, dashes=(5, 3), zorder=2)
     axes.annotate(
         f"{'below' if drawing.below else 'limit'} {value_label(threshold, drawing.unit)}",
         (0.0, threshold),
         xycoords=("axes fraction", "data"),
-        xytext=(4, -3 if drawing.below else 3),
+        xytext=(4, -3 if under else 3),
         textcoords="offset points",
-        va="top" if drawing.below else "bottom",
+        va="top" if under else "bottom",
         color=_LIMIT,
         fontsize=_FONT,
         fontweight="bold",
         zorder=5,
-        annotation_clip=False,
     )
 
 
 def _frame(axes: Any, drawing: Drawing, low: float, high: float) -> None:
     values, times = value_ticks(low, high, drawing.unit), time_ticks(drawing.start, drawing.end)
     axes.set_yticks(values, [value_label(value, drawing.unit) for value in values], color=_INK, fontsize=_FONT)
-    axes.set_xticks(times, [time_label(time) for time in times], color=_INK, fontsize=_FONT)
+    axes.set_xticks(times, time_labels(times), color=_INK, fontsize=_FONT)
     axes.grid(axis="y", color=_GRID, lw=0.8, zorder=1)
     axes.set_axisbelow(True)
     axes.tick_params(length=0)

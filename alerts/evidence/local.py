@@ -8,7 +8,7 @@ picture, which is logged. A full record takes 9 MiB.
 import logging
 import math
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 
 from alerts.alert_labels import EXPORTED
 from alerts.evidence.points import Points
@@ -98,9 +98,13 @@ def compared_by(rule: Rule) -> Compared:
 def series_of(rule: Rule, notification: Notification) -> LabelSet:
     """The labels of the alert's series; a series of which a label was cut or cleaned for the mail is not found."""
     added = dict(rule.labels)
-    own = ((name, text) for name, text in notification.labels if name not in added)
-    renamed = {name.removeprefix(EXPORTED): text for name, text in own if name.removeprefix(EXPORTED) in added}
-    return label_set({name: text for name, text in notification.labels if name not in added} | renamed)
+    own = {name: text for name, text in notification.labels if name not in added}
+    return label_set({(name.removeprefix(EXPORTED) if _gave_way(name, added) else name): own[name] for name in own})
+
+
+def _gave_way(name: str, added: Container[str]) -> bool:
+    """Whether a label of the series has another name because the rule adds one of its own."""
+    return name.startswith(EXPORTED) and name.removeprefix(EXPORTED) in added
 
 
 class LocalSeries:

@@ -18,11 +18,15 @@ _BEFORE_THE_START = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Points:
-    """Readings in the order of time (Unix seconds), finite ones only, about one in ``step`` seconds."""
+    """Readings in the order of time (Unix seconds), finite ones only, about one in ``step`` seconds.
+
+    ``worst_before`` is the worst since the alert began, where it began before the first of them and somebody knows.
+    """
 
     times: tuple[float, ...] = ()
     values: tuple[float, ...] = ()
     step: float = 1.0
+    worst_before: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +79,11 @@ def peak_of(points: Points, notification: Notification) -> float | None:
     """The worst since it began; None where that says nothing, or where not all of it was read."""
     if not has_peak(notification.comparison):
         return None
-    if not points.times or points.times[0] > notification.started_at + 2 * points.step:
+    before = [] if points.worst_before is None else [points.worst_before]
+    if not before and (not points.times or points.times[0] > notification.started_at + 2 * points.step):
         return None
-    since = within(points, notification.started_at, notification.at).values
-    return worst_of(notification.comparison, notification.threshold)(since) if since else None
+    known = [*before, *within(points, notification.started_at, notification.at).values]
+    return worst_of(notification.comparison, notification.threshold)(known) if known else None
 
 
 def _picked(items: Sequence[float], kept: Iterable[int]) -> tuple[float, ...]:

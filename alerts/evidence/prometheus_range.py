@@ -10,6 +10,7 @@ import json
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import httpx
@@ -17,7 +18,7 @@ import httpx
 from alerts.clean_text import one_line
 from alerts.evidence.local import series_of
 from alerts.evidence.points import MOST_POINTS, Points, shown_from
-from alerts.evidence.prometheus import DEADLINE_SECONDS, EvidenceError, ask
+from alerts.evidence.prometheus import DEADLINE_SECONDS, EvidenceError, ask, parse_answer
 from alerts.matchers import Matcher
 from alerts.notify.notification import Notification
 from alerts.notify.page_facts import LONGEST_LABEL
@@ -37,7 +38,7 @@ class PrometheusSeries:
     """Asks the Prometheus at ``url``; ``rules`` gives those in force."""
 
     def __init__(self, url: str, rules: Callable[[], Sequence[Rule]], deadline: float = DEADLINE_SECONDS) -> None:
-        self._url = f"{url.rstrip('/')}/api/v1/query_range"
+        self._url = f"{url.rstrip('/')}/api/v1"
         self._rules = rules
         self._deadline = deadline
 
@@ -50,16 +51,9 @@ class PrometheusSeries:
             rule = find_rule(rules, notification.alertname, dict(notification.labels))
             if rule is None or rule.expr or rule.comparison == "absent" or not notification.metric:
                 return
-            step = step_of(notification)
-            form = {
-                "query": range_query(rule, notification, step),
-                "start": f"{shown_from(notification):.3f}",
-                "end": f"{notification.at:.3f}",
-                "step": f"{step:g}",
-            }
             try:
                 async with turns:
-                    found[notification.id] = parse_matrix(await ask(client, self._url, form), notification, step)
+                    found[notification.id] = await self._points(client, rule, notification)
             except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, EvidenceError) as failure:
                 _log.debug("no readings of %s: %s", notification.alertname, failure)
 
@@ -72,6 +66,18 @@ class PrometheusSeries:
         except TimeoutError:
             _log.debug("not all readings came within %g s", self._deadline)
         return found
+
+    async def _points(self, client: httpx.AsyncClient, rule: Rule, notification: Notification) -> Points:
+        start, end, step = shown_from(notification), notification.at, step_of(notification)
+        form = {"query": range_query(rule, notification, step), "start": f"{start:.3f}", "end": f"{end:.3f}"}
+        body = await ask(client, f"{self._url}/query_range", {**form, "step": f"{step:g}"})
+        points = parse_matrix(body, notification, step)
+        if notification.started_at >= start or not rule.compares_last_value:
+            return points
+        query = range_query(rule, notification, math.ceil(end - notification.started_at))
+        body = await ask(client, f"{self._url}/query", {"query": query, "time": f"{end:.3f}"})
+        found = [sample.value for samples in parse_answer(body).values() for sample in samples]
+        return replace(points, worst_before=found[0] if len(found) == 1 and math.isfinite(found[0]) else None)
 
 
 def step_of(notification: Notification) -> float:

@@ -11,7 +11,7 @@ from alerts.evidence.stage import EvidenceStage, Sources
 from alerts.rule import Rule
 from alerts.settings import AlerterSettings
 
-FOLDER = "fonts"
+FONTS = "fonts"
 """In the state folder: what the library that draws has found out of this machine's fonts."""
 
 
@@ -19,7 +19,7 @@ def evidence_stage(
     settings: AlerterSettings, rules: Callable[[], Sequence[Rule]], recorder: Recorder | None
 ) -> EvidenceStage:
     """``recorder`` is that of the rounds, where the alerter judges; ``rules`` gives those in force."""
-    url, folder, links = settings.prometheus.url, settings.state_folder / FOLDER, settings.links
+    url, folder, links = settings.prometheus.url, settings.state_folder / FONTS, settings.links
     pages = pages_of(settings.targets) if settings.judges_itself else {}
     if recorder:
         series, enrich = LocalSeries(recorder, rules), None
