@@ -1,7 +1,7 @@
 """Has pictures drawn by a child process, and never waits longer for one than it was given.
 
 The child (``alerts.plot``) starts with the first picture of a batch and ends with the batch: the library that it loads
-takes some sixty megabytes, which nobody needs between two alerts. A picture that does not come in time, a child that
+takes some eighty megabytes, which nobody needs between two alerts. A picture that does not come in time, a child that
 ends, and an answer that is no picture cost that picture; the child is killed then, and the next picture gets a new one.
 """
 

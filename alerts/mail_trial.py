@@ -15,6 +15,7 @@ from alerts.delivery import MAILDIR_NAME, transport_for
 from alerts.drawing import drawing_of
 from alerts.evidence.points import Points, shown_from
 from alerts.evidence.stage import PREPARATION_SECONDS
+from alerts.evidence.trend import trend_of
 from alerts.mail_settings import MailSettings, bare_address
 from alerts.mail_view import view_of
 from alerts.notify.due import random_id
@@ -78,9 +79,9 @@ def run_mail_preview(settings: MailSettings, out: Path, echo: Callable[[str], No
     """
     firing = _example(settings, time.time())
     examples = {
-        "firing": firing,
-        "lowered": _lowered(firing),
-        "predicted": _predicted(firing),
+        "firing": _with_trend(firing),
+        "lowered": _with_trend(_lowered(firing)),
+        "predicted": _with_trend(_predicted(firing)),
         "resolved": _resolved(firing),
     }
     try:
@@ -121,13 +122,18 @@ async def _pictures(
     return found
 
 
+def _with_trend(notification: Notification) -> Notification:
+    return replace(notification, trend=trend_of(_readings(notification), notification.unit, notification.at))
+
+
 def _readings(notification: Notification) -> Points:
     """A card that fills up, and is emptied where the alert is over."""
     start, step = shown_from(notification), 30.0
     count = int((notification.at - start) / step)
     top, value = notification.peak or notification.value or 0.0, notification.value or 0.0
-    climbing = [top * min(1.0, 0.4 + 0.6 * max(0.0, 2.4 * number / count - 1)) for number in range(count)]
     ending = 0 if value == top else count // 10
+    pace = 2.4 if ending else 2.05
+    climbing = [top * min(1.0, 0.4 + 0.6 * max(0.0, pace * number / count - 1)) for number in range(count)]
     values = (*climbing[: count - ending], *[value] * ending)
     return Points(tuple(start + step * number for number in range(count)), values, step)
 
@@ -141,7 +147,6 @@ def _resolved(firing: Notification) -> Notification:
         value=0.52,
         summary="GPU 2 memory is 52.0 % full",
         peak=0.982,
-        trend="",
         suggestion="",
         holders=firing.holders[:1],
     )
@@ -158,7 +163,6 @@ def _lowered(firing: Notification) -> Notification:
         severity="warning",
         threshold=0.8,
         value=0.84,
-        trend="falling 12.1 percentage points in 10 min",
         summary="GPU 2 memory is 84.0 % full, above 80.0 % for a while",
         action="Do not start another job there without looking.",
         graver=Graver(firing.alertname, firing.severity, firing.started_at, at, firing.metric),
@@ -211,5 +215,4 @@ def _example(settings: MailSettings, now: float) -> Notification:
         simulated=True,
         suggestion=_SUGGESTION,
         peak=0.961,
-        trend="rising 11.6 percentage points in 10 min",
     )

@@ -94,9 +94,21 @@ def test_preview_shows_each_kind(tmp_path):
         "resolved": "Lasted",
     }
     for name, words in said.items():
-        assert words in (tmp_path / "out" / f"{name}.html").read_text(encoding="utf-8")
+        page = (tmp_path / "out" / f"{name}.html").read_text(encoding="utf-8")
+        assert words in page
+        assert 'src="data:image/png;base64,' in page
         mail = email.message_from_bytes((tmp_path / "out" / f"{name}.eml").read_bytes())
         assert mail["X-Gpuwarden-Simulated"] == "yes"
+        assert "image/png" in [part.get_content_type() for part in mail.walk()]
+
+
+def test_preview_without_pictures_says_why(tmp_path):
+    """Somebody without matplotlib would see no mail at all, or wonder where the picture is."""
+    (tmp_path / "fonts").write_text("in the way")
+    lines = []
+    assert run_mail_preview(MailSettings(), tmp_path / "out", lines.append, tmp_path / "fonts") == 0
+    assert lines[0].startswith("no picture: ")
+    assert "<img" not in (tmp_path / "out" / "firing.html").read_text(encoding="utf-8")
 
 
 def test_preview_into_a_bad_place_fails_plainly(tmp_path):
