@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from alerts.command_settings import CommandSettings
+from alerts.evidence.links import LinkSettings
 from alerts.heartbeat_settings import HeartbeatSettings
 from alerts.mail_settings import MailSettings
 from alerts.notify.policy import Policy
@@ -101,6 +102,7 @@ class AlerterSettings:
     """Shortened waits, a state folder of its own, and never a mail server."""
     prometheus: PrometheusSettings = field(default_factory=PrometheusSettings)
     alertmanager: AlertmanagerSettings = field(default_factory=AlertmanagerSettings)
+    links: LinkSettings = field(default_factory=LinkSettings)
     webhook: WebhookSettings = field(default_factory=WebhookSettings)
     scrape: ScrapeSettings = field(default_factory=ScrapeSettings)
     mail: MailSettings = field(default_factory=MailSettings)
