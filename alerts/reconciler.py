@@ -1,17 +1,16 @@
 """The loop that asks Alertmanager about what it has not posted for long; ``reconcile`` says what follows."""
 
-import asyncio
 import logging
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 
 from alerts.alertmanager_api import AlertmanagerApi, AlertmanagerError
 from alerts.decisions import Decisions
+from alerts.in_force import InForce
 from alerts.judge import Change
 from alerts.posts import Posts
 from alerts.reconcile import SETTLE_SECONDS, Look, overdue, reconciled
 from alerts.scrape import without_userinfo
-from alerts.settings import AlerterSettings
 from alerts.state import AlertKey
 from alerts.store import StoreUnavailableError
 
@@ -21,17 +20,14 @@ _log = logging.getLogger(__name__)
 
 
 class Reconciler:
-    """Asks about what was not posted for long, and about what was open before it was made.
+    """Asks about what was not posted for long, and about what was open before it was made; nobody without a URL."""
 
-    ``settings`` are those in force; they are read at each look.
-    """
-
-    def __init__(self, posts: Posts, decisions: Decisions, settings: Callable[[], AlerterSettings]) -> None:
+    def __init__(self, in_force: InForce, posts: Posts, decisions: Decisions) -> None:
         self.trouble = ""
         """Why nothing can be found out, one line, empty while all is well."""
+        self._in_force = in_force
         self._posts = posts
         self._decisions = decisions
-        self._settings = settings
         self._started_at = time.time()
         self._missing: dict[AlertKey, float] = {}
 
@@ -39,11 +35,11 @@ class Reconciler:
         """Ask until cancelled."""
         while True:
             await self.look()
-            await asyncio.sleep(min(_LONGEST_WAIT_SECONDS, self._settings().alertmanager.ask_after / 2))
+            await self._in_force.sleep(min(_LONGEST_WAIT_SECONDS, self._in_force.settings.alertmanager.ask_after / 2))
 
     async def look(self) -> None:
         """Ask once, if there is something to ask; never raises for what Alertmanager or the disk does."""
-        settings = self._settings()
+        settings = self._in_force.settings
         url, ask_after = settings.alertmanager.url, settings.alertmanager.ask_after
         asked = overdue(self._decisions.states, time.time(), ask_after, self._started_at)
         if not asked or url is None:

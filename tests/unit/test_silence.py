@@ -20,6 +20,7 @@ from alerts.silences import Silences
 from alerts.store import Store
 from gpuwarden.documents import parse
 from tests.fakes.own_judge import NOW, OWN, OwnJudge
+from tests.in_force import in_force
 
 HOUR = 3600.0
 LADDER = """
@@ -178,7 +179,7 @@ def test_decisions_go_by_the_silences_on_the_disk_and_say_so(tmp_path, caplog):
     caplog.set_level(logging.INFO)
 
     async def story(store):
-        decisions = Decisions(store, RULES, ["me@example.com"], silences=Silences(store))
+        decisions = Decisions(store, in_force(RULES, ["me@example.com"]), Silences(store))
         visit = scrape_of(NOW + 10, (0.95, 0.95))
         await decisions.commit(judge(RULES, [visit], {}, NOW + 10, max_gap=20.0), [visit], now=NOW + 10)
         return decisions
