@@ -8,7 +8,7 @@ own server mean 127.0.0.1 (DNS rebinding), but then that name is in the request.
 import ipaddress
 from urllib.parse import urlsplit
 
-from alerts.mail_settings import is_loopback
+from alerts.server_settings import is_loopback
 
 
 def refusal(client: str, host: str) -> str:
