@@ -99,7 +99,10 @@ async def _main(service: Service, reload: Reload, listening: socket.socket, web:
     def with_own_secret() -> Collection[str]:
         return [WEBHOOK] if service.settings.webhook.secret_file else []
 
-    await serve(application(service), listening, stop, web=web, own_secret=with_own_secret)
+    def asks() -> bool:
+        return web.current.auth is not None or web.current.client_certificates
+
+    await serve(application(service, asks), listening, stop, web=web, own_secret=with_own_secret)
     ended_by_itself = working.done()
     working.cancel()
     with contextlib.suppress(asyncio.CancelledError):
