@@ -71,7 +71,14 @@ class Decisions:
         Raises:
             StoreUnavailableError: nothing was decided.
         """
-        known = Known(states=self.states, flaps=self.flaps, rules=self.rules, scrapes=scrapes, now=now)
+        known = Known(
+            states=self.states,
+            flaps=self.flaps,
+            rules=self.rules,
+            scrapes=scrapes,
+            recipients=tuple(self._recipients),
+            now=now,
+        )
         changes, verdicts = self.policy.decide(changes, ladder, known)
         told, changes = notifications(
             changes, scrapes, self._recipients, random_id, simulated=self._simulated, verdicts=verdicts

@@ -9,7 +9,9 @@ from typing import Literal
 from alerts.mail_settings import MailSettings, is_loopback
 from alerts.notify.policy import Policy
 from alerts.notify.repeat import EARLY_SECONDS
+from alerts.notify.routes import Route
 from alerts.notify_settings import NotifySettings
+from alerts.route_settings import RouteSettings, unknown_commands
 from alerts.scrape import instance_of
 from alerts.scrape_settings import ScrapeSettings
 from gpuwarden.lifecycle import default_state_folder
@@ -76,6 +78,8 @@ class AlerterSettings:
     scrape: ScrapeSettings = field(default_factory=ScrapeSettings)
     mail: MailSettings = field(default_factory=MailSettings)
     notify: NotifySettings = field(default_factory=NotifySettings)
+    routes: tuple[RouteSettings, ...] = ()
+    """Who is told of which alerts; without one that means an alert, `alerter.mail.to`."""
 
     def problems(self) -> Iterator[tuple[str, str, str]]:
         """What the types cannot say: (key, message, hint)."""
@@ -89,6 +93,7 @@ class AlerterSettings:
             yield "interval", "must be from 100ms to 5m", ""
         if self.judges_itself:
             yield from self._target_problems()
+        yield from unknown_commands(self.routes, ())
 
     def _webhook_problems(self, host: str) -> Iterator[tuple[str, str, str]]:
         if not self.judges_itself and self.webhook.secret_file is None and not is_loopback(host):
@@ -130,8 +135,12 @@ class AlerterSettings:
 
     @property
     def policy(self) -> Policy:
-        """Who is told what, and how often."""
-        return Policy(notify=self.notify, repeats_early=0.0 if self.judges_itself else EARLY_SECONDS)
+        """Who is told what, and how often; the demo tells nobody but the owner of its Maildir."""
+        return Policy(
+            notify=self.notify,
+            repeats_early=0.0 if self.judges_itself else EARLY_SECONDS,
+            routes=() if self.demo else tuple(map(_route, self.routes)),
+        )
 
     @property
     def all_simulated(self) -> bool:
@@ -144,3 +153,7 @@ class AlerterSettings:
         if self.state is not None:
             return pathlib.Path(self.state, "demo") if self.demo else pathlib.Path(self.state)
         return default_state_folder(os.environ, "demo" if self.demo else "alerter")
+
+
+def _route(entry: RouteSettings) -> Route:
+    return Route(where=entry.matchers, recipients=entry.recipients, repeat=entry.repeat, goes_on=entry.continue_)

@@ -111,9 +111,14 @@ def _entry_rows(section: str, cls: Any) -> Iterator[tuple[str, str, str]]:
         entry = next(iter(get_args(hints[name])), None)
         if dataclasses.is_dataclass(entry):
             for item in dataclasses.fields(entry):
-                default = "required" if item.default is dataclasses.MISSING else f"`{shown(item.default, None)}`"
                 meaning = docstring(entry if isinstance(entry, type) else type(entry), item.name)
-                yield f"`{section}.{key}[].{item.name.removesuffix('_')}`", default, meaning
+                yield f"`{section}.{key}[].{item.name.removesuffix('_')}`", _default(item), meaning
+
+
+def _default(item: dataclasses.Field[Any]) -> str:
+    if item.default_factory is not dataclasses.MISSING:
+        return f"`{shown(item.default_factory(), None)}`"
+    return "required" if item.default is dataclasses.MISSING else f"`{shown(item.default, None)}`"
 
 
 PAGES = {"metrics.md": metrics_page, "dcgm.md": dcgm_page, "rules.md": rules_page, "settings.md": settings_page}

@@ -3,6 +3,7 @@
 1. **ladder** (``mute``): what each change tells, from the severity ladder alone.
 2. **flapping**: what comes and goes is told as such, then only what lasts.
 3. **repeat**: what still fires is told again after a while.
+4. **routes**: who is told.
 
 Each step takes a change with its verdict and may tell something else, or nothing. A step that keeps an alert quiet also
 takes its ``stands`` away, so that no later step tells it after all. What is not told has a named reason
@@ -11,12 +12,14 @@ takes its ``stands`` away, so that no later step tells it after all. What is not
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from alerts.judge import Change
 from alerts.notify.flap import Flap
 from alerts.notify.flapping import Flapping
 from alerts.notify.mute import Standing, Verdict
 from alerts.notify.repeat import repeated
+from alerts.notify.routes import Route, Routes
 from alerts.notify_settings import NotifySettings
 from alerts.rule import Rule
 from alerts.series import Scrape
@@ -28,12 +31,16 @@ Ladder = Callable[[Sequence[Change], Sequence[Standing]], Sequence[Verdict]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """What is remembered and in force when something is decided, and what it is decided on; ``now`` in Unix seconds."""
+    """What is remembered and in force when something is decided, and what it is decided on.
+
+    ``recipients`` are told of what no route means; ``now`` is in Unix seconds.
+    """
 
     states: Mapping[AlertKey, State]
     flaps: Mapping[AlertKey, Flap]
     rules: Sequence[Rule]
     scrapes: Sequence[Scrape]
+    recipients: tuple[str, ...]
     now: float
 
 
@@ -46,11 +53,13 @@ class Policy:
 
     notify: NotifySettings = field(default_factory=NotifySettings)
     repeats_early: float = 0.0
+    routes: tuple[Route, ...] = ()
 
     @property
     def shortest_repeat(self) -> float | None:
         """After how many seconds anybody may be told again, None where nobody is."""
-        return min((span for span in self.notify.repeat.by_severity.values() if span > 0), default=None)
+        spans = (*self.notify.repeat.by_severity.values(), *(route.repeat or 0.0 for route in self.routes))
+        return min((span for span in spans if span > 0), default=None)
 
     def decide(self, changes: Sequence[Change], ladder: Ladder, known: Known) -> tuple[list[Change], list[Verdict]]:
         """All changes, those of what has calmed down among them, and what each tells."""
@@ -60,8 +69,10 @@ class Policy:
         standing = [*flapping.standing(known.rules, {change.key for change in calm})]
         found = list(zip(every, ladder(every, standing), strict=True))
         found = [flapping.weighed(*pair) for pair in found]
-        found = [repeated(*pair, self._repeat, known.now, early=self.repeats_early) for pair in found]
-        return [change for change, _ in found], [verdict for _, verdict in found]
+        routes = Routes(self.routes, known.recipients)
+        span_of = partial(self._repeat, routes)
+        found = [repeated(*pair, span_of, known.now, early=self.repeats_early) for pair in found]
+        return [change for change, _ in found], [routes.routed(change, verdict) for change, verdict in found]
 
     def noted(
         self, changes: Sequence[Change], verdicts: Sequence[Verdict], known: Known
@@ -69,6 +80,9 @@ class Policy:
         """How what is remembered of flapping differs after what was told; None for what is to be forgotten."""
         return Flapping(self.notify.flapping, known.flaps, known.now).noted(changes, verdicts)
 
-    def _repeat(self, change: Change) -> float:
+    def _repeat(self, routes: Routes, change: Change) -> float:
         """After how many seconds an alert is told again."""
-        return self.notify.repeat.by_severity[change.rule.severity] if change.rule else 0.0
+        if change.rule is None:
+            return 0.0
+        span = routes.repeat(change.key, change.rule)
+        return self.notify.repeat.by_severity[change.rule.severity] if span is None else span
