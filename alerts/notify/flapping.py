@@ -93,18 +93,26 @@ class Flapping:
 
     def weighed(self, change: Change, verdict: Verdict) -> tuple[Change, Verdict]:
         """What the change tells; an alert that flaps carries its incident on into the next run."""
-        flap = self.flaps.get(change.key)
+        flap, verdict = self.flaps.get(change.key), self._instead(verdict)
         if flap and flap.held:
             return self._held(change, verdict, flap.held)
-        over = self.flaps.get(verdict.over.key) if verdict.over else None
-        if verdict.over and over and over.held and verdict.over.ended_at < self.now:
-            # Behind Alertmanager the lesser alert comes by itself, while the graver one is not called over yet.
-            return change, replace(verdict, tells="first", over=None, beside=over.held.told)
         runs: tuple[Run, ...] = self._lately(flap.runs) if flap else ()
         if verdict.tells != "first" or not runs or not 0 < self.settings.count <= len(runs) + 1:
             return change, verdict
         flapped = Flapped(len(runs) + 1, runs[0].fired_at, self.settings.delay, runs[0].root)
         return change, replace(verdict, tells="flapping", beside=None, flapped=flapped)
+
+    def _instead(self, verdict: Verdict) -> Verdict:
+        """The verdict, where it may take the place of the end of a graver alert that flaps."""
+        over = verdict.over
+        flap = self.flaps.get(over.key) if over else None
+        if over is None or flap is None or flap.held is None:
+            return verdict
+        if over.ended_at < self.now:
+            # Behind Alertmanager the lesser alert comes by itself, while the graver one is not called over yet.
+            return replace(verdict, tells="first", over=None, beside=flap.held.told)
+        state = replace(over.state, active_at=flap.held.began_at)
+        return replace(verdict, over=replace(over, state=state, ended_at=flap.held.since))
 
     def _held(self, change: Change, verdict: Verdict, held: Held) -> tuple[Change, Verdict]:
         if _turns(change):

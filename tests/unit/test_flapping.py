@@ -136,6 +136,8 @@ def test_a_lesser_alert_waits_for_the_end_of_a_graver_one_that_flaps(tmp_path):
         assert box.go_on(0.85, seconds=HOUR - MINUTE) == []
         assert box.read(0.85, after=MINUTE) == [("lowered", "Warning")]
         assert (box.told[-1].incident, box.told[-1].root) == (box.told[-2].id, box.told[0].id)
+        graver = box.told[-1].graver
+        assert (graver.started_at, graver.ended_at) == (box.told[0].at, box.now - HOUR)
         assert box.decisions.flaps == {}
         assert box.read(EMPTY) == [("resolved", "Warning")]
 
