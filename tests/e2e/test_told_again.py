@@ -19,7 +19,7 @@ alerter:
 
 
 def start(box, page):
-    settings = {**box.settings(), "XDG_CONFIG_HOME": str(box.home)}
+    settings = {key: text for key, text in box.settings().items() if "FLAPPING" not in key}
     arguments = ("--rules", str(box.rules), "--config", str(box.home / "gpuwarden.yml"))
     return alerter(box.home, page.url, *arguments, environ=settings)
 
