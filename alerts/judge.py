@@ -41,6 +41,7 @@ Reason = Literal[
     "posted_resolved",
     "superseded",
     "calm",
+    "gone_from_alertmanager",
 ]
 
 CARDS = "gpu_up"

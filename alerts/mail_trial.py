@@ -3,12 +3,15 @@
 import asyncio
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from alerts.compose_digest import compose_digest, digest_html
 from alerts.compose_mail import compose, render
 from alerts.delivery import MAILDIR_NAME, transport_for
+from alerts.digest_view import digest_view
+from alerts.mail_examples import burst_of, night_of
 from alerts.mail_settings import MailSettings, bare_address
 from alerts.mail_view import view_of
 from alerts.notify.due import random_id
@@ -76,12 +79,21 @@ def run_mail_preview(settings: MailSettings, out: Path, echo: Callable[[str], No
         "predicted": _predicted(firing),
         "resolved": _resolved(firing),
     }
+    files: dict[str, tuple[Message, str]] = {}
+    for name, notification in examples.items():
+        template = "resolved" if notification.reason == "resolved" else "firing"
+        files[name] = compose(notification, settings), render(f"{template}.html", view_of(notification))
+    for name, group in {"digest": burst_of(firing), "overnight": night_of(firing, examples["resolved"])}.items():
+        files[name] = compose_digest(group, settings, firing.at), digest_html(digest_view(group))
+    return _write(files, out, echo)
+
+
+def _write(files: Mapping[str, tuple[Message, str]], out: Path, echo: Callable[[str], None]) -> int:
     try:
         out.mkdir(parents=True, exist_ok=True)
-        for name, notification in examples.items():
-            template = "resolved" if notification.reason == "resolved" else "firing"
-            (out / f"{name}.eml").write_bytes(compose(notification, settings).data)
-            (out / f"{name}.html").write_text(render(f"{template}.html", view_of(notification)), encoding="utf-8")
+        for name, (message, html) in files.items():
+            (out / f"{name}.eml").write_bytes(message.data)
+            (out / f"{name}.html").write_text(html, encoding="utf-8")
             echo(f"{out / name}.eml  {out / name}.html")
     except OSError as error:
         echo(f"{out} cannot be written: {error.strerror or error}")

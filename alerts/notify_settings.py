@@ -1,9 +1,11 @@
-"""How often people are told: the ``alerter.notify`` part of the settings, with its own check."""
+"""How often and when people are told: the ``alerter.notify`` part of the settings, with its own check."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from alerts.digest_settings import DigestSettings
 from alerts.notify.notification import Severity
+from alerts.quiet_settings import QuietSettings
 from gpuwarden.units import Duration
 
 SHORTEST_REPEAT = 60.0
@@ -76,3 +78,5 @@ class NotifySettings:
 
     repeat: RepeatSettings = field(default_factory=RepeatSettings)
     flapping: FlappingSettings = field(default_factory=FlappingSettings)
+    quiet_hours: QuietSettings = field(default_factory=QuietSettings)
+    digest: DigestSettings = field(default_factory=DigestSettings)

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import get_args
 
 from alerts.expressions import ExpressionError
@@ -14,6 +15,9 @@ from gpuwarden.units import Duration
 
 COMMAND = "command:"
 """What stands before a command's name where it is a recipient."""
+
+_matcher = lru_cache(maxsize=1024)(parse_matcher)
+"""Settings are read anew at each decision, and an expression is costly to compile."""
 
 _SEVERITIES: tuple[str, ...] = get_args(Severity)
 
@@ -41,7 +45,7 @@ class RouteSettings:
     @property
     def matchers(self) -> tuple[Matcher, ...]:
         """``where`` as it is asked; raises ExpressionError for what ``problems`` names."""
-        return tuple(parse_matcher(label, text) for label, text in self.where.items())
+        return tuple(_matcher(label, text) for label, text in self.where.items())
 
     def problems(self) -> Iterator[tuple[str, str, str]]:
         """What the types cannot say: (key, message, hint)."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
+from alerts.heartbeat_settings import HeartbeatSettings
 from alerts.mail_settings import MailSettings, is_loopback
 from alerts.notify.policy import Policy
 from alerts.notify.repeat import EARLY_SECONDS
@@ -20,7 +21,9 @@ from gpuwarden.units import Duration
 
 DEMO_RULES = pathlib.Path(__file__).with_name("demo.yml")
 SHORTEST_INTERVAL, LONGEST_INTERVAL = 0.1, 300.0
+SHORTEST_ASK_AFTER, LONGEST_ASK_AFTER = 1.0, 30 * 86400.0
 _FIVE_SECONDS = Duration(5.0)
+_FOUR_HOURS_TEN = Duration(15_000.0)
 
 Judge = Literal["self", "alertmanager"]
 
@@ -43,6 +46,27 @@ class PrometheusSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class AlertmanagerSettings:
+    """What a user can set under ``alerter.alertmanager``."""
+
+    url: str | None = None
+    """Where Alertmanager answers, `http://alertmanager:9093`: for silences, and for alerts whose end is not posted."""
+    ask_after: Duration = _FOUR_HOURS_TEN
+    """It is asked about an alert that it has not posted for so long; longer than its repeat_interval."""
+
+    def problems(self) -> Iterator[tuple[str, str, str]]:
+        """What the types cannot say: (key, message, hint)."""
+        if not SHORTEST_ASK_AFTER <= self.ask_after <= LONGEST_ASK_AFTER:
+            yield "ask_after", "must be from 1s to 30d", ""
+        if self.url is None:
+            return
+        try:
+            instance_of(self.url)
+        except ValueError as error:
+            yield "url", str(error), "http://alertmanager:9093"
+
+
+@dataclass(frozen=True, slots=True)
 class WebhookSettings:
     """What a user can set under ``alerter.webhook``."""
 
@@ -61,6 +85,8 @@ class AlerterSettings:
 
     listen: str = "127.0.0.1:9401"
     """HOST:PORT of the alerter's own health."""
+    web_config: str | None = None
+    """A web-config file as other Prometheus exporters take it: TLS, client certificates, basic auth."""
     judge: Judge = "self"
     """Who judges the rules: `self`, or `alertmanager` (with Prometheus), which posts to `/webhook`."""
     targets: tuple[str, ...] = ("http://127.0.0.1:9400/metrics",)
@@ -74,10 +100,12 @@ class AlerterSettings:
     demo: bool = False
     """Shortened waits, a state folder of its own, and never a mail server."""
     prometheus: PrometheusSettings = field(default_factory=PrometheusSettings)
+    alertmanager: AlertmanagerSettings = field(default_factory=AlertmanagerSettings)
     webhook: WebhookSettings = field(default_factory=WebhookSettings)
     scrape: ScrapeSettings = field(default_factory=ScrapeSettings)
     mail: MailSettings = field(default_factory=MailSettings)
     notify: NotifySettings = field(default_factory=NotifySettings)
+    heartbeat: HeartbeatSettings = field(default_factory=HeartbeatSettings)
     routes: tuple[RouteSettings, ...] = ()
     """Who is told of which alerts; without one that means an alert, `alerter.mail.to`."""
 
@@ -96,7 +124,9 @@ class AlerterSettings:
         yield from unknown_commands(self.routes, ())
 
     def _webhook_problems(self, host: str) -> Iterator[tuple[str, str, str]]:
-        if not self.judges_itself and self.webhook.secret_file is None and not is_loopback(host):
+        """With a web-config file, only its content tells; that is looked at when the alerter starts."""
+        asks = self.webhook.secret_file is not None or self.web_config is not None
+        if not self.judges_itself and not asks and not is_loopback(host):
             message = f"anyone who reaches {self.listen} could post alerts, since no secret is asked for"
             yield (
                 "webhook.secret_file",
@@ -141,6 +171,11 @@ class AlerterSettings:
             repeats_early=0.0 if self.judges_itself else EARLY_SECONDS,
             routes=() if self.demo else tuple(map(_route, self.routes)),
         )
+
+    @property
+    def heartbeat_in_force(self) -> HeartbeatSettings:
+        """The heartbeat in force: the demo calls nobody."""
+        return HeartbeatSettings() if self.demo else self.heartbeat
 
     @property
     def all_simulated(self) -> bool:

@@ -11,6 +11,7 @@ A store is used by one thread at a time; asyncio code goes through ``call``, whi
 
 import asyncio
 import logging
+import math
 import os
 import sqlite3
 import threading
@@ -21,7 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import Concatenate, ParamSpec, Self, TypeVar
 
-from alerts import deliveries, flaps, schema
+from alerts import deliveries, flaps, messages, schema
 from alerts.deliveries import Delivery, DeliveryState, QueueRow
 from alerts.notify.flap import Flap
 from alerts.notify.notification import Notification
@@ -135,18 +136,14 @@ class Store:
             )
             flaps.write(db, flapping or {})
 
-    def uncomposed(self) -> list[Notification]:
-        """Notifications without a message that can be read, in the order of their decision."""
-        query = (
-            "SELECT number, CAST(document AS BLOB) FROM notifications"
-            " WHERE id NOT IN (SELECT notification_id FROM messages) ORDER BY number"
-        )
-        return list(self._notifications(query))
+    def uncomposed(self, now: float = math.inf) -> list[Notification]:
+        """Notifications without a message that can be read and are not held at ``now``, in the order of decision."""
+        return list(self._notifications(messages.WAITING, messages.at(now)))
 
     def notification(self, notification_id: str) -> Notification | None:
         """One notification, with its evidence once it is composed; None where there is none that can be read."""
         query = "SELECT number, CAST(document AS BLOB) FROM notifications WHERE id = ?"
-        return next(self._notifications(query, notification_id), None)
+        return next(self._notifications(query, (notification_id,)), None)
 
     def add_message(
         self, notification_id: str, message: Message, recipients: Sequence[str], told: Notification | None = None
@@ -158,26 +155,21 @@ class Store:
         Raises KeyError for a notification that was never committed.
         """
         with self._transaction() as db:
-            found = db.execute("SELECT root, at FROM notifications WHERE id = ?", (notification_id,)).fetchone()
-            if found is None:
-                raise KeyError(notification_id)
-            root, at = found
-            row = (notification_id, message.message_id, message.envelope_from, message.subject, message.data)
-            insert = (
-                "INSERT OR IGNORE INTO messages (notification_id, message_id, envelope_from, subject, data)"
-                " VALUES (?, ?, ?, ?, ?)"
-            )
-            if db.execute(insert, row).rowcount:
-                deliveries.insert(db, notification_id, root, tuple(dict.fromkeys(recipients)), at)
-                if told:
-                    row = (dump_notification(told), notification_id)
-                    db.execute("UPDATE notifications SET document = ? WHERE id = ?", row)
+            if messages.insert(db, (notification_id,), message, recipients) and told:
+                _enrich(db, (told,))
+
+    def add_digest(self, told: Sequence[Notification], message: Message, recipients: Sequence[str], now: float) -> None:
+        """Keep one message that tells of all of ``told``, with their evidence; queued at ``now`` (Unix seconds).
+
+        As with ``add_message``, one that is there stays, and KeyError is for what was never committed.
+        """
+        with self._transaction() as db:
+            if messages.insert(db, [item.id for item in told], message, recipients, now):
+                _enrich(db, told)
 
     def message_id(self, notification_id: str) -> str | None:
-        """The Message-ID under which a notification was composed: what a later mail of its thread answers."""
-        query = "SELECT message_id FROM messages WHERE notification_id = ?"
-        row = self.read(lambda db: db.execute(query, (notification_id,)).fetchone())
-        return row[0] if row else None
+        """The Message-ID of the mail that tells of a notification: what a later mail of its thread answers."""
+        return self.read(messages.message_id, notification_id)
 
     def recover(self) -> int:
         """At start: queue again what was being sent when the last process ended; how many those are."""
@@ -224,18 +216,13 @@ class Store:
 
         The first of an incident that still fires, and that of its thread, stay: the mail about its end answers them.
         """
-        query = (
-            "SELECT id FROM notifications WHERE at < ? AND id IN (SELECT notification_id FROM messages) AND id NOT IN"
-            " (SELECT notification_id FROM deliveries WHERE state != 'accepted')"
-        )
         held = [flap.held.told for flap in self.load_flaps().values() if flap.held]
-        kept = {name for state in (*self.load_states().values(), *held) for name in (state.incident, state.root)}
-        with self._transaction() as db:
-            dropped = [row for row in db.execute(query, (before,)).fetchall() if row[0] not in kept]
-            db.executemany("DELETE FROM notifications WHERE id = ?", dropped)
-        return len(dropped)
+        told = (*self.load_states().values(), *held)
+        return self.change(
+            messages.prune, before, frozenset(name for state in told for name in (state.incident, state.root))
+        )
 
-    def _notifications(self, query: str, *values: str) -> Iterator[Notification]:
+    def _notifications(self, query: str, values: Sequence[str] | Mapping[str, float]) -> Iterator[Notification]:
         rows = self.read(lambda db: db.execute(query, values).fetchall())
         return self._readable(
             (f"notification number {number}", partial(load_notification, text)) for number, text in rows
@@ -271,6 +258,11 @@ class Store:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
+
+
+def _enrich(db: sqlite3.Connection, told: Iterable[Notification]) -> None:
+    rows = [(dump_notification(item), item.id) for item in told]
+    db.executemany("UPDATE notifications SET document = ? WHERE id = ?", rows)
 
 
 def _load_alert(key: bytes, state: bytes) -> tuple[AlertKey, State]:

@@ -59,9 +59,10 @@ from alerts.state import AlertKey, State
 LATELY_SECONDS = 120.0
 """Alertmanager posts the lesser alert one evaluation and one ``group_interval`` after the end of the graver one."""
 
-Suppressed = Literal["muted", "untold", "moment", "flapping"]
+Suppressed = Literal["muted", "silenced", "untold", "moment", "flapping"]
 SUPPRESSED: Mapping[Suppressed, str] = {
     "muted": "a graver alert fires on the same series",
+    "silenced": "a silence covers it",
     "untold": "nobody was told that it fires",
     "moment": "what happened once has no end",
     "flapping": "it comes and goes, so only what lasts is told",

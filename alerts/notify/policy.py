@@ -1,9 +1,10 @@
 """Who is told what, and how often: one step after the other, each pure.
 
 1. **ladder** (``mute``): what each change tells, from the severity ladder alone.
-2. **flapping**: what comes and goes is told as such, then only what lasts.
-3. **repeat**: what still fires is told again after a while.
-4. **routes**: who is told.
+2. **silence**: what people do not want to hear of is told nobody.
+3. **flapping**: what comes and goes is told as such, then only what lasts.
+4. **repeat**: what still fires is told again after a while.
+5. **routes**: who is told.
 
 Each step takes a change with its verdict and may tell something else, or nothing. A step that keeps an alert quiet also
 takes its ``stands`` away, so that no later step tells it after all. What is not told has a named reason
@@ -20,6 +21,7 @@ from alerts.notify.flapping import Flapping
 from alerts.notify.mute import Standing, Verdict
 from alerts.notify.repeat import repeated
 from alerts.notify.routes import Route, Routes
+from alerts.notify.silence import Silence, silenced
 from alerts.notify_settings import NotifySettings
 from alerts.rule import Rule
 from alerts.series import Scrape
@@ -38,6 +40,7 @@ class Known:
 
     states: Mapping[AlertKey, State]
     flaps: Mapping[AlertKey, Flap]
+    silences: Sequence[Silence] = ()
     rules: Sequence[Rule]
     scrapes: Sequence[Scrape]
     recipients: tuple[str, ...]
@@ -67,7 +70,8 @@ class Policy:
         calm = flapping.settled(changes, known.states, known.rules, known.scrapes)
         every = [*changes, *calm]
         standing = [*flapping.standing(known.rules, {change.key for change in calm})]
-        found = list(zip(every, ladder(every, standing), strict=True))
+        verdicts = silenced(every, ladder(every, standing), known.silences, known.now)
+        found = list(zip(every, verdicts, strict=True))
         found = [flapping.weighed(*pair) for pair in found]
         routes = Routes(self.routes, known.recipients)
         span_of = partial(self._repeat, routes)

@@ -4,8 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from alerts.notify.policy import Policy
-from alerts.notify.routes import Route, Routes
+from alerts.notify.routes import Routes
 from alerts.route_settings import RouteSettings, unknown_commands
 from alerts.rules import SHIPPED, load_rules, rules_of
 from alerts.series import label_set
@@ -13,7 +12,7 @@ from alerts.settings import AlerterSettings
 from alerts.state import AlertKey
 from gpuwarden import settings
 from gpuwarden.documents import DocumentError, parse
-from tests.fakes.own_judge import LADDER, OwnJudge, rules
+from tests.fakes.own_judge import OwnJudge, rules
 
 HOUR = 3600.0
 ANN, BOB, TEAM, PUSH = "ann@example.com", "Bob <bob@example.com>", "team@example.com", "command:push"
@@ -28,10 +27,12 @@ def load(tmp_path, text):
 
 
 def routes(*entries):
-    found = [RouteSettings(**entry) for entry in entries]
-    return tuple(
-        Route(where=one.matchers, recipients=one.recipients, repeat=one.repeat, goes_on=one.continue_) for one in found
-    )
+    return tuple(RouteSettings(**entry) for entry in entries)
+
+
+def recipients(entries, key, rule):
+    found = AlerterSettings(routes=routes(*entries)).policy.routes
+    return Routes(found, (ME,)).recipients(key, rule)
 
 
 NIGHT = {"where": {"severity": "critical"}, "to": (ANN,), "commands": ("push",)}
@@ -57,7 +58,7 @@ def test_the_first_route_that_means_an_alert_says_who_is_told(entries, severity,
     """The one who has to act does not get the mail, or everyone gets every mail, or one person two."""
     rule = next(rule for rule in load_rules(SHIPPED, []) if rule.alert == "GpuMemoryAlmostFull")
     key = AlertKey(rule.alert, label_set({"gpu": gpu, "job": "gpuwarden", "instance": "box:9400"}))
-    assert Routes(routes(*entries), (ME,)).recipients(key, replace(rule, severity=severity)) == told
+    assert recipients(entries, key, replace(rule, severity=severity)) == told
 
 
 def test_a_label_of_the_series_that_is_called_like_one_of_the_alert_has_its_name_there():
@@ -72,16 +73,15 @@ def test_a_label_of_the_series_that_is_called_like_one_of_the_alert_has_its_name
         ({"exported_severity": "critical"}, True),
         ({"t": "a", "severity": "warning"}, True),
     ]:
-        found = Routes(routes({"where": where, "to": (ANN,)}), (ME,)).recipients(key, rule)
-        assert found == ((ANN,) if meant else (ME,))
+        assert recipients([{"where": where, "to": (ANN,)}], key, rule) == ((ANN,) if meant else (ME,))
 
 
 def test_whoever_was_told_hears_of_the_end_and_nobody_else(tmp_path):
     """Somebody who was woken is never told that it is over, or somebody gets the end of what they know nothing of."""
-    with OwnJudge(tmp_path, policy=Policy(routes=routes(NIGHT))) as box:
+    with OwnJudge(tmp_path, routes=routes(NIGHT)) as box:
         box.read(0.95)
         assert box.told[-1].recipients == (ANN, PUSH)
-        box.policy = Policy(routes=routes({"to": (BOB,)}))
+        box.routes = routes({"to": (BOB,)})
         box.restart()
         assert box.read(0.95, after=4 * HOUR) == [("repeat", "Critical")]
         assert box.told[-1].recipients == (ANN, PUSH)
@@ -93,14 +93,14 @@ def test_whoever_was_told_hears_of_the_end_and_nobody_else(tmp_path):
 
 def test_a_fall_by_a_rung_is_told_to_those_of_both(tmp_path):
     """Who was woken for the grave alert does not hear that it is over, or who must act on the lesser one nothing."""
-    policy = Policy(routes=routes(NIGHT, {"where": {"severity": "warning"}, "to": (TEAM,)}))
-    with OwnJudge(tmp_path, policy=policy) as box:
+    both = routes(NIGHT, {"where": {"severity": "warning"}, "to": (TEAM,)})
+    with OwnJudge(tmp_path, routes=both) as box:
         box.read(0.95)
         assert box.read(0.85) == [("lowered", "Warning")]
         assert box.told[-1].recipients == (ANN, PUSH, TEAM)
         assert box.read(0.5) == [("resolved", "Warning")]
         assert box.told[-1].recipients == (ANN, PUSH, TEAM)
-    with OwnJudge(tmp_path / "up", policy=policy) as box:
+    with OwnJudge(tmp_path / "up", routes=both) as box:
         for ratio in (0.85, 0.95, 0.85, 0.5):
             box.read(ratio)
         assert [(item.reason, item.recipients) for item in box.told] == [
@@ -113,7 +113,7 @@ def test_a_fall_by_a_rung_is_told_to_those_of_both(tmp_path):
 
 def test_what_flaps_goes_to_the_routes_and_its_end_to_the_same(tmp_path):
     """The one mail that says why no more mails come goes to somebody else."""
-    with OwnJudge(tmp_path, policy=Policy(routes=routes(NIGHT))) as box:
+    with OwnJudge(tmp_path, routes=routes(NIGHT)) as box:
         for ratio in (0.95, 0.5) * 4:
             box.read(ratio, after=60.0)
         box.restart()
@@ -124,14 +124,14 @@ def test_what_flaps_goes_to_the_routes_and_its_end_to_the_same(tmp_path):
 
 def test_a_route_has_its_own_time_to_tell_again(tmp_path):
     """The card that somebody watches closely nags everyone else too, or not at all."""
-    policy = Policy(routes=routes(CARD_1, {"where": {"gpu": "2"}, "to": (ANN,), "repeat": 0}))
-    with OwnJudge(tmp_path, rules("{override: Warning, enabled: false}", base=LADDER), policy) as box:
+    found = routes(CARD_1, {"where": {"gpu": "2"}, "to": (ANN,), "repeat": 0})
+    with OwnJudge(tmp_path, rules("{override: Warning, enabled: false}"), routes=found) as box:
         box.read(0.95, 0.95, 0.95)
         box.read(0.95, 0.95, 0.95, after=HOUR)
         assert [dict(item.labels)["gpu"] for item in box.told[3:]] == ["1"]
         box.read(0.95, 0.95, 0.95, after=3 * HOUR)
         assert [dict(item.labels)["gpu"] for item in box.told[4:]] == ["0", "1"]
-        assert policy.shortest_repeat == HOUR
+    assert AlerterSettings(routes=found).policy.shortest_repeat == HOUR
 
 
 def test_routes_come_from_the_file(tmp_path):
