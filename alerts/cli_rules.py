@@ -106,7 +106,7 @@ def explain(name: str, config: pathlib.Path | None, files: tuple[str, ...]) -> N
     in_force = settings_in_force(config, files)
     for part in found:
         click.echo(name)
-        whom = telling(part.rule, in_force.policy, in_force.delivery.recipients)
+        whom = telling(part.rule, in_force.policy, in_force.recipients)
         for fact in (*facts(part.rule, enabled=part.enabled), Fact("tells", whom)):
             click.echo(_wrapped(fact))
         click.echo(f"\nTo change it, in a file of yours:\n\n{override_text(part.rule, enabled=part.enabled)}")

@@ -24,6 +24,7 @@ from typing import Literal
 from alerts import messages
 from alerts.compose_digest import compose_digest
 from alerts.compose_mail import compose
+from alerts.compose_payload import with_payload
 from alerts.compose_plain import compose_plain
 from alerts.in_force import InForce
 from alerts.mail_settings import bare_address
@@ -166,7 +167,7 @@ class Composer:
             try:
                 root = await self._store.call(self._store.message_id, notification.root)
                 told = await self._marked(notification)
-                message = write(told, self._in_force.settings.delivery, root_message_id=root)
+                message = with_payload(write(told, self._in_force.settings.delivery, root_message_id=root), told)
                 await self._store.call(self._store.add_message, told.id, message, _addresses(told), told)
             except StoreUnavailableError:
                 raise

@@ -101,7 +101,7 @@ class Decisions:
             silences=self.silences.all if self.silences else (),
             rules=self.rules,
             scrapes=scrapes,
-            recipients=self._in_force.settings.delivery.recipients,
+            recipients=self._in_force.settings.recipients,
             now=now,
         )
 

@@ -9,14 +9,14 @@ from pathlib import Path
 
 from alerts.compose_digest import compose_digest, digest_html
 from alerts.compose_mail import compose, render
-from alerts.delivery import MAILDIR_NAME, transport_for
+from alerts.delivery import MAILDIR_NAME, ways_to_try
 from alerts.digest_view import digest_view
 from alerts.mail_examples import burst_of, night_of
 from alerts.mail_settings import MailSettings, bare_address
 from alerts.mail_view import view_of
 from alerts.notify.due import random_id
 from alerts.notify.notification import Graver, Holder, Notification
-from alerts.transport import Letter, Message, SendError
+from alerts.transport import Letter, Message, SendError, Transport
 
 _SUGGESTION = """\
 rules:
@@ -35,20 +35,26 @@ async def _send_test(settings: MailSettings, state: Path, echo: Callable[[str], 
     if settings.host is None:
         echo(f"no mail server is set (alerter.mail.host): delivering to the Maildir {state / MAILDIR_NAME}")
     message = _test_message(settings)
-    transport = transport_for(settings, state, lambda step: echo(f"  {step}"))
+    ways = ways_to_try(settings, state, lambda step: echo(f"  {step}"))
     failures = 0
-    for recipient in settings.recipients:
-        address = bare_address(recipient)
-        echo(f"to {address}:")
-        try:
-            reply = await transport.send(Letter(message.message_id, message.envelope_from, address, message.data))
-        except SendError as error:
-            failures += 1
-            echo(f"  NOT accepted ({error.reason}): {error}")
-        else:
-            echo(f"  accepted: {reply}")
-    await transport.close()
+    for name, transport in ways.items():
+        if len(ways) > 1:
+            echo(f"through {name}:")
+        for recipient in settings.recipients:
+            failures += not await _sent(message, bare_address(recipient), transport, echo)
+        await transport.close()
     return 1 if failures else 0
+
+
+async def _sent(message: Message, address: str, transport: Transport, echo: Callable[[str], None]) -> bool:
+    echo(f"to {address}:")
+    try:
+        reply = await transport.send(Letter(message.message_id, message.envelope_from, address, message.data))
+    except SendError as error:
+        echo(f"  NOT accepted ({error.reason}): {error}")
+        return False
+    echo(f"  accepted: {reply}")
+    return True
 
 
 def _test_message(settings: MailSettings) -> Message:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import get_args
 
+from alerts.channels import COMMAND_PREFIX
 from alerts.expressions import ExpressionError
 from alerts.mail_settings import split_address
 from alerts.matchers import Matcher, parse_matcher
@@ -12,9 +13,6 @@ from alerts.notify.notification import Severity
 from alerts.notify_settings import repeat_problem
 from gpuwarden.documents import nearest
 from gpuwarden.units import Duration
-
-COMMAND = "command:"
-"""What stands before a command's name where it is a recipient."""
 
 _matcher = lru_cache(maxsize=1024)(parse_matcher)
 """Settings are read anew at each decision, and an expression is costly to compile."""
@@ -40,7 +38,7 @@ class RouteSettings:
     @property
     def recipients(self) -> tuple[str, ...]:
         """Who is told."""
-        return (*self.to, *(f"{COMMAND}{name}" for name in self.commands))
+        return (*self.to, *(f"{COMMAND_PREFIX}{name}" for name in self.commands))
 
     @property
     def matchers(self) -> tuple[Matcher, ...]:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any, get_args, get_type_hints
 
+from mail_page import mail_page
 from reference import MADE, docstring, table
 from rules_page import rules_page
 
@@ -110,18 +111,25 @@ def _entry_rows(section: str, cls: Any) -> Iterator[tuple[str, str, str]]:
     for key, name in settings.keys_of(cls).items():
         entry = next(iter(get_args(hints[name])), None)
         if dataclasses.is_dataclass(entry):
+            kinds = get_type_hints(entry)
             for item in dataclasses.fields(entry):
                 meaning = docstring(entry if isinstance(entry, type) else type(entry), item.name)
-                yield f"`{section}.{key}[].{item.name.removesuffix('_')}`", _default(item), meaning
+                yield f"`{section}.{key}[].{item.name.removesuffix('_')}`", _default(item, kinds[item.name]), meaning
 
 
-def _default(item: dataclasses.Field[Any]) -> str:
+def _default(item: dataclasses.Field[Any], kind: Any) -> str:
     if item.default_factory is not dataclasses.MISSING:
-        return f"`{shown(item.default_factory(), None)}`"
-    return "required" if item.default is dataclasses.MISSING else f"`{shown(item.default, None)}`"
+        return f"`{shown(item.default_factory(), kind)}`"
+    return "required" if item.default is dataclasses.MISSING else f"`{shown(item.default, kind)}`"
 
 
-PAGES = {"metrics.md": metrics_page, "dcgm.md": dcgm_page, "rules.md": rules_page, "settings.md": settings_page}
+PAGES = {
+    "metrics.md": metrics_page,
+    "dcgm.md": dcgm_page,
+    "rules.md": rules_page,
+    "settings.md": settings_page,
+    "mail.md": mail_page,
+}
 
 
 def main() -> int:

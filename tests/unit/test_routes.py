@@ -174,6 +174,18 @@ def test_a_mistake_in_a_route_is_named_with_its_line(tmp_path, entry, complaint)
         load(tmp_path, f"    - {entry}")
 
 
+def test_a_route_runs_a_command_of_the_settings(tmp_path):
+    """The phone stays dark, or the alerter does not start with a file that is right."""
+    text = "    - {where: {severity: critical}, commands: [push]}\n  commands:\n    - {name: push, run: [/bin/true]}"
+    found = load(tmp_path, text)
+    assert [route.recipients for route in found.policy.routes] == [("command:push",)]
+    with OwnJudge(tmp_path, routes=found.routes) as box:
+        box.read(0.95)
+        assert box.told[-1].recipients == ("command:push",)
+        box.read(0.85)
+        assert box.told[-1].recipients == ("command:push", ME)
+
+
 def test_a_command_is_known_by_its_name():
     """A command that is there is refused, or one that is not is asked to push in vain."""
     found = [RouteSettings(to=(ANN,)), RouteSettings(commands=("push", "pusch"))]
