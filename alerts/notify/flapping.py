@@ -18,7 +18,8 @@ is taken away         nothing; it is forgotten with its rule or target
 1. Nobody posts or reads that an alert is still over, so ``settled`` makes a change of it; the ladder weighs that like
    any other, so a lesser alert that is left may be told as lowered in its place. While it flaps it counts as firing
    there, so that nobody is told of the lesser one at each turn.
-2. While its target does not answer, or its condition is true again and waits for its ``for``, that is not known.
+2. While its target does not answer, or its condition is true again and waits for its ``for``, that is not known. Nor
+   behind Alertmanager, which posts nothing of what is silenced: where it can be asked, it is (``reconcile``).
 3. Where it stands (``mute``). One that is muted, held or unknown waits on.
 
 What is remembered is written in the transaction of the states, so a restart changes nothing; time that passed meanwhile
@@ -52,15 +53,24 @@ class Flapping:
     flaps: Mapping[AlertKey, Flap]
     now: float
 
+    @property
+    def due(self) -> dict[AlertKey, Held]:
+        """The alerts that have kept their state for long enough, as far as is known."""
+        return {key: flap.held for key, flap in self.flaps.items() if flap.held and self._is_due(flap.held)}
+
     def settled(
         self,
         changes: Iterable[Change],
         states: Mapping[AlertKey, State],
         rules: Sequence[Rule],
         scrapes: Iterable[Scrape],
+        confirmed: Collection[AlertKey] | None = None,
     ) -> list[Change]:
-        """Changes of the alerts that have kept their state for long enough and are not among ``changes``."""
-        due = {key: flap.held for key, flap in self.flaps.items() if flap.held and self._is_due(flap.held)}
+        """Changes of the alerts that have kept their state for long enough and are not among ``changes``.
+
+        Only those that are ``confirmed`` to be as they were, where somebody can be asked about that.
+        """
+        due = {key: held for key, held in self.due.items() if confirmed is None or key in confirmed}
         if not due:
             return []
         changed = {change.key for change in changes}

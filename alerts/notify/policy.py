@@ -11,7 +11,7 @@ takes its ``stands`` away, so that no later step tells it after all. What is not
 (``mute.SUPPRESSED``), unless nothing is new.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -35,7 +35,8 @@ Ladder = Callable[[Sequence[Change], Sequence[Standing]], Sequence[Verdict]]
 class Known:
     """What is remembered and in force when something is decided, and what it is decided on.
 
-    ``recipients`` are told of what no route means; ``now`` is in Unix seconds.
+    ``recipients`` are told of what no route means; ``now`` is in Unix seconds. Of what came and went, ``confirmed`` is
+    known to be as it was, None where nobody can be asked.
     """
 
     states: Mapping[AlertKey, State]
@@ -44,6 +45,7 @@ class Known:
     rules: Sequence[Rule]
     scrapes: Sequence[Scrape]
     recipients: tuple[str, ...]
+    confirmed: Collection[AlertKey] | None = None
     now: float
 
 
@@ -67,7 +69,7 @@ class Policy:
     def decide(self, changes: Sequence[Change], ladder: Ladder, known: Known) -> tuple[list[Change], list[Verdict]]:
         """All changes, those of what has calmed down among them, and what each tells."""
         flapping = Flapping(self.notify.flapping, known.flaps, known.now)
-        calm = flapping.settled(changes, known.states, known.rules, known.scrapes)
+        calm = flapping.settled(changes, known.states, known.rules, known.scrapes, known.confirmed)
         every = [*changes, *calm]
         standing = [*flapping.standing(known.rules, {change.key for change in calm})]
         verdicts = silenced(every, ladder(every, standing), known.silences, known.now)

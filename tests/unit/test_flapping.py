@@ -225,11 +225,11 @@ def test_the_mail_says_how_often_and_what_follows(tmp_path):
         view = view_of(box.told[-1])
         assert view.subject.startswith("[CRITICAL, flapping] GPU 0 memory is 95.0 % full")
         assert dict(view.facts)["Flapping"] == (
-            "fired 4 times in 15 min 0 s; from now on only a state that lasts 10 min is told"
+            "fired 4 times in 15 min; from now on only a state that lasts 10 min is told"
         )
         box.go_on(FULL, seconds=10 * MINUTE)
         again = dict(view_of(box.told[-1]).facts)["Flapping"]
-        assert again == "fired 4 times in 15 min 0 s; firing without a break for 10 min 0 s now, so it flaps no more"
+        assert again == "fired 4 times in 15 min; firing without a break for 10 min now, so it flaps no more"
 
 
 class Posted:
