@@ -297,3 +297,28 @@ def test_a_repeat_answers_the_post_after_its_time(tmp_path, fake_driver):
 
         mails = {parsed(mail)["Message-ID"]: parsed(mail) for mail in stack.smtp.mails()}.values()
         assert [mail["X-Gpuwarden-Reason"] for mail in mails] == ["first", "repeat", "resolved"]
+
+
+def test_what_comes_and_goes_is_told_once_and_again_when_it_lasts_and_nobody_silenced_it(tmp_path, fake_driver):
+    """A silence that somebody makes because of what flaps would be broken by the next mail about it."""
+    with Stack(tmp_path, fake_driver) as stack:
+        flapping = {
+            f"NOTIFY_FLAPPING_{key}": text for key, text in (("COUNT", "2"), ("DELAY", "3s"), ("LONGEST", "3s"))
+        }
+        asked = {"ALERTMANAGER_URL": stack.url("alertmanager"), "ALERTMANAGER_ASK_AFTER": "2s"}
+        with stack.alerter(**flapping, **asked) as judge:
+            for number, ratio in enumerate((0.95, 0.5, 0.95), 1):
+                stack.fill(0, ratio)
+                wait_until(lambda n=number: len(told(stack)) == 2 * n, 40, lambda: f"{judge.output}\n{stack.tail()}")
+            silence = stack.silence("0")
+            wait_until(lambda: stack.alerts("suppressed") == {"0"}, 30, stack.tail)
+            stack.fill(1, 0.97)
+            wait_until(lambda: len(told(stack)) == 8, 40, lambda: f"{judge.output}\n{stack.tail()}")
+            CLIENT.delete(f"{stack.url('alertmanager')}/api/v2/silence/{silence}")
+            wait_until(lambda: len(told(stack)) == 10, 40, lambda: f"{judge.output}\n{stack.tail()}")
+
+        mails = [parsed(mail) for mail in stack.smtp.mails() if mail.recipients == ("ann@example.com",)]
+        story = [mail["X-Gpuwarden-Reason"] for mail in mails]
+        assert story == ["first", "resolved", "flapping", "first", "repeat"]
+        assert "fired 2 times" in mails[-1].get_body(("plain",)).get_content()
+        assert mails[-1]["In-Reply-To"] == mails[0]["Message-ID"]
