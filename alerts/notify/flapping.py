@@ -106,7 +106,7 @@ class Flapping:
         flap, verdict = self.flaps.get(change.key), self._instead(verdict)
         if flap and flap.held:
             return self._held(change, verdict, flap.held)
-        runs: tuple[Run, ...] = self._lately(flap.runs) if flap else ()
+        runs = self._runs(change)
         if verdict.tells != "first" or not runs or not 0 < self.settings.count <= len(runs) + 1:
             return change, verdict
         flapped = Flapped(len(runs) + 1, runs[0].fired_at, self.settings.delay, runs[0].root)
@@ -148,10 +148,9 @@ class Flapping:
                 after = self._after(flap.held, change, verdict)
                 if after != flap.held:
                     noted[change.key] = Flap(held=after) if after else None
-            elif self.settings.count and (run := _run_over(change)) and run.fired_at > self.now - self.settings.within:
-                runs = (*self._lately(flap.runs if flap else ()), run)
-                if flap or len(self.flaps) + len(noted) < MOST_REMEMBERED:
-                    noted[change.key] = Flap(runs=runs[-self.settings.count :])
+            elif _run_over(change) and (flap or len(self.flaps) + len(noted) < MOST_REMEMBERED):
+                runs = self._runs(change) if self.settings.count else ()
+                noted |= {change.key: Flap(runs=runs[-self.settings.count :])} if runs else {}
         return noted
 
     def _begun(self, rule: Rule, state: State, flapped: Flapped) -> Held:
@@ -182,6 +181,11 @@ class Flapping:
             return replace(flap, held=held)
         runs = self._lately(flap.runs)
         return replace(flap, runs=runs) if runs else None
+
+    def _runs(self, change: Change) -> tuple[Run, ...]:
+        """The runs of its alert in the window, with the one that it ends."""
+        flap, run = self.flaps.get(change.key), _run_over(change)
+        return self._lately((*(flap.runs if flap else ()), *((run,) if run else ())))
 
     def _lately(self, runs: Iterable[Run]) -> tuple[Run, ...]:
         """Those of the window."""

@@ -284,6 +284,16 @@ def test_behind_alertmanager_what_flaps_is_told_when_it_has_calmed_down(tmp_path
     road.store.close()
 
 
+def test_a_run_whose_end_was_never_posted_counts_too(tmp_path, monkeypatch):
+    """An alert that ends between two posts each time would flap without end, and never be called so."""
+    road, found = Posted(tmp_path, monkeypatch), []
+    for _ in range(6):
+        road.now += 3 * MINUTE
+        found += [item.reason for item in road.told(road.posts.receive(payload(posted(start=road.now))))]
+    assert found == ["first", "first", "first", "flapping"]
+    road.store.close()
+
+
 def test_behind_alertmanager_what_flaps_and_stays_is_told_again(tmp_path, monkeypatch):
     """A card that flapped and is full for good would be full in silence for four hours."""
     road = Posted(tmp_path, monkeypatch)
