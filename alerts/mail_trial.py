@@ -3,7 +3,7 @@
 import asyncio
 import platform
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,11 +11,13 @@ from alerts.compose_digest import compose_digest, digest_html
 from alerts.compose_mail import compose, render
 from alerts.delivery import MAILDIR_NAME, transport_for
 from alerts.digest_view import digest_view
-from alerts.mail_examples import burst_of, night_of
+from alerts.mail_examples import burst_of, example_report, night_of
 from alerts.mail_settings import MailSettings, bare_address
 from alerts.mail_view import view_of
 from alerts.notify.due import random_id
 from alerts.notify.notification import Graver, Holder, Notification
+from alerts.report.compose import compose_report, report_html, report_notification
+from alerts.report.view import Tariff, report_view
 from alerts.transport import Letter, Message, SendError
 
 _SUGGESTION = """\
@@ -28,16 +30,24 @@ rules:
 
 def run_mail_test(settings: MailSettings, state: Path, echo: Callable[[str], None]) -> int:
     """Send a small mail to each recipient now, saying each step; the exit status is 1 when anybody did not get it."""
-    return asyncio.run(_send_test(settings, state, echo))
+    return send_now(_test_message(settings), settings.recipients, settings, state, echo)
 
 
-async def _send_test(settings: MailSettings, state: Path, echo: Callable[[str], None]) -> int:
+def send_now(
+    message: Message, recipients: Sequence[str], settings: MailSettings, state: Path, echo: Callable[[str], None]
+) -> int:
+    """Send ``message`` past the outbox, saying each step; the exit status is 1 when anybody did not get it."""
+    return asyncio.run(_send(message, recipients, settings, state, echo))
+
+
+async def _send(
+    message: Message, recipients: Sequence[str], settings: MailSettings, state: Path, echo: Callable[[str], None]
+) -> int:
     if settings.host is None:
         echo(f"no mail server is set (alerter.mail.host): delivering to the Maildir {state / MAILDIR_NAME}")
-    message = _test_message(settings)
     transport = transport_for(settings, state, lambda step: echo(f"  {step}"))
     failures = 0
-    for recipient in settings.recipients:
+    for recipient in recipients:
         address = bare_address(recipient)
         echo(f"to {address}:")
         try:
@@ -83,6 +93,9 @@ def run_mail_preview(settings: MailSettings, out: Path, echo: Callable[[str], No
         files[name] = compose(notification, settings), render(f"{template}.html", view_of(notification))
     for name, group in {"digest": burst_of(firing), "overnight": night_of(firing, examples["resolved"])}.items():
         files[name] = compose_digest(group, settings, firing.at), digest_html(digest_view(group))
+    report = report_view(example_report(firing.at), Tariff(0.30))
+    told = report_notification(example_report(firing.at), report, "examplereport2222222", settings.recipients)
+    files["report"] = compose_report(told, report, settings), report_html(report)
     return _write(files, out, echo)
 
 

@@ -7,7 +7,7 @@ again, with the same outcome, once the disk takes it.
 import asyncio
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -23,6 +23,9 @@ from alerts.scrape_settings import ScrapeSettings
 from alerts.series import Sample, Scrape
 from alerts.store import StoreUnavailableError
 
+Observe = Callable[[Sequence[Scrape], float, float], None]
+"""Is shown each round that was written: the scrapes, when (Unix seconds), and the longest gap that was watched."""
+
 _log = logging.getLogger(__name__)
 
 STALE_ROUNDS = 3
@@ -35,7 +38,7 @@ _SHARE_OF_A_ROUND = 0.8
 
 
 class Rounds:
-    """Decides by visiting ``targets`` every ``interval`` seconds."""
+    """Decides by visiting ``targets`` every ``interval`` seconds; ``observe`` sees the metrics ``observed`` too."""
 
     def __init__(
         self,
@@ -43,6 +46,9 @@ class Rounds:
         targets: Sequence[str],
         interval: float,
         access: ScrapeSettings = ScrapeSettings(),  # noqa: B008 -- frozen
+        *,
+        observe: Observe | None = None,
+        observed: frozenset[str] = frozenset(),
     ) -> None:
         self._client = access.client()
         self.scrapes: list[Scrape] = []
@@ -55,6 +61,8 @@ class Rounds:
         self._decisions = decisions
         self.targets = targets
         self._interval = interval
+        self._observe = observe
+        self._observed = observed
         self._identities: dict[tuple[str, str], Mapping[str, tuple[Sample, ...]]] = {}
         """What each target, by job and instance, last said of who it is."""
 
@@ -80,11 +88,13 @@ class Rounds:
             StoreUnavailableError: nothing was decided.
         """
         begun, now, rules = time.monotonic(), time.time(), self._decisions.rules
-        scrapes = await self._scrape(client, now, wanted_metrics(rules))
+        scrapes = await self._scrape(client, now, wanted_metrics(rules) | self._observed)
         max_gap = _ROUNDS_IN_A_GAP * self._interval
         self.history.take(rules, scrapes, now, max_gap=max_gap)
         changes = judge(rules, scrapes, self._decisions.states, now, max_gap=max_gap, history=self.history)
         await self._decisions.commit(changes, [self._identified(visit) for visit in scrapes])
+        if self._observe:
+            self._observe(scrapes, now, max_gap)
         self._note_targets(scrapes)
         self.scrapes, self.ended_at, self.duration = scrapes, now, time.monotonic() - begun
 

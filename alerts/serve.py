@@ -12,6 +12,8 @@ from alerts.delivery import transport_for
 from alerts.evidence.prometheus import PrometheusEvidence
 from alerts.outbox import Outbox
 from alerts.posts import Posts
+from alerts.report.reporter import Reporter
+from alerts.report.tally import WANTED
 from alerts.rounds import Rounds
 from alerts.rules import SHIPPED, load_rules
 from alerts.scrape import without_userinfo
@@ -63,14 +65,16 @@ def mail_line(settings: AlerterSettings) -> str:
 def _service(settings: AlerterSettings, store: Store, decisions: Decisions) -> Service:
     outbox = Outbox(store, transport_for(settings.delivery, settings.state_folder))
     url, enrich = settings.prometheus.url, None
+    reporter = Reporter(store, settings.report, settings.delivery, outbox.wake, url=url)
     if settings.judges_itself:
-        decider = Rounds(decisions, settings.targets, settings.interval, settings.scrape)
+        observe, access = reporter.observe, settings.scrape
+        decider = Rounds(decisions, settings.targets, settings.interval, access, observe=observe, observed=WANTED)
     else:
         decider = Posts(decisions)
         enrich = PrometheusEvidence(url, lambda: decisions.rules).enrich if url else None
     pace = settings.notify.digest.pace
     composer = Composer(store, decisions.told, settings.delivery, outbox.wake, enrich, pace=pace)
-    return Service(settings, store, decisions, decider, composer, outbox)
+    return Service(settings, store, decisions, decider, composer, outbox, reporter=reporter)
 
 
 async def _main(service: Service, listening: socket.socket, stop: asyncio.Event) -> None:

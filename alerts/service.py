@@ -11,6 +11,7 @@ from alerts.composer import Composer
 from alerts.decisions import Decisions
 from alerts.outbox import Outbox
 from alerts.posts import Posts
+from alerts.report.reporter import Reporter
 from alerts.rounds import Rounds
 from alerts.rules import SHIPPED, load_rules
 from alerts.settings import AlerterSettings
@@ -31,6 +32,8 @@ class Service:
         decider: Rounds | Posts,
         composer: Composer,
         outbox: Outbox,
+        *,
+        reporter: Reporter | None = None,
     ) -> None:
         self.settings = settings
         self.store = store
@@ -38,12 +41,15 @@ class Service:
         self.decider = decider
         self.composer = composer
         self.outbox = outbox
+        self.reporter = reporter
 
     async def run(self) -> None:
         """Run all loops; posts come by themselves."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self.outbox.run())
             group.create_task(self.composer.run())
+            if self.reporter:
+                group.create_task(self.reporter.run())
             if isinstance(self.decider, Rounds):
                 group.create_task(self.decider.run())
 

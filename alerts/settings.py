@@ -8,6 +8,7 @@ from typing import Literal
 
 from alerts.mail_settings import MailSettings, is_loopback
 from alerts.notify_settings import NotifySettings
+from alerts.report_settings import ReportSettings
 from alerts.scrape import instance_of
 from alerts.scrape_settings import ScrapeSettings
 from gpuwarden.lifecycle import default_state_folder
@@ -74,6 +75,7 @@ class AlerterSettings:
     scrape: ScrapeSettings = field(default_factory=ScrapeSettings)
     mail: MailSettings = field(default_factory=MailSettings)
     notify: NotifySettings = field(default_factory=NotifySettings)
+    report: ReportSettings = field(default_factory=ReportSettings)
 
     def problems(self) -> Iterator[tuple[str, str, str]]:
         """What the types cannot say: (key, message, hint)."""

@@ -95,6 +95,11 @@ async def _counts(service: Service) -> Mapping[DeliveryState, int]:
         return {}
 
 
+def _composed(service: Service) -> dict[str, int]:
+    reports = {"report": service.reporter.made} if service.reporter and service.reporter.made else {}
+    return {**{str(kind): number for kind, number in service.composer.composed.items()}, **reports}
+
+
 async def _health(service: Service) -> Health:
     store, decider = service.store, service.decider
     rounds = decider if isinstance(decider, Rounds) else None
@@ -111,7 +116,7 @@ async def _health(service: Service) -> Health:
         decided=service.decisions.counted,
         suppressed={str(reason): number for reason, number in service.decisions.suppressed.items()},
         held=service.decisions.held,
-        composed={str(kind): number for kind, number in service.composer.composed.items()},
+        composed=_composed(service),
         outbox={str(state): number for state, number in outbox.items()},
         oldest_waiting_at=oldest,
         attempts={str(outcome): number for outcome, number in service.outbox.outcomes.items()},
