@@ -32,6 +32,8 @@ MEAN, ENERGY = "gpu_utilization_ratio", "gpu_energy_joules_total"
 WANTED = frozenset({MEAN, ENERGY, "gpu_info", f"{LATENCY}_bucket", *(name for both in PEAKS.values() for name in both)})
 """The names that a scrape must keep for reports."""
 
+_OF_CARDS = tuple(sorted(WANTED - {f"{LATENCY}_bucket"}))
+
 CardKey = tuple[str, str, str]
 """instance, index, uuid"""
 ModelKey = tuple[str, str]
@@ -75,6 +77,8 @@ class Tally:
         self.sheet = sheet
         self._offset = offset
         self._counts: dict[LabelSet, float] = {}
+        self._keys: dict[LabelSet, CardKey] = {}
+        """Whose a series is, so that its labels are not read in each round."""
 
     def take(self, scrapes: Sequence[Scrape], now: float, max_gap: float) -> Sheet | None:
         """Add one round at ``now`` (Unix seconds); the sheet of the hour that has ended, where one has."""
@@ -88,10 +92,31 @@ class Tally:
         for scrape in scrapes:
             if scrape.error is None:
                 _take_host(sheet, scrape)
-                for key, readings in _cards(scrape).items():
+                for key, readings in self._cards(scrape).items():
                     _take_card(sheet, key, readings, passed)
                 self._take_models(sheet, scrape)
         return before if before is not sheet else None
+
+    def _cards(self, scrape: Scrape) -> dict[CardKey, dict[str, float | str]]:
+        """The readings of each card on a page, by metric; its name is that of ``gpu_info``."""
+        found: dict[CardKey, dict[str, float | str]] = {}
+        for metric in _OF_CARDS:
+            for sample in scrape.samples.get(metric, ()):
+                if metric == "gpu_info":
+                    found.setdefault(self._key(sample.labels), {})[metric] = _short(dict(sample.labels).get("name", ""))
+                elif math.isfinite(sample.value):
+                    found.setdefault(self._key(sample.labels), {})[metric] = sample.value
+        return found
+
+    def _key(self, labels: LabelSet) -> CardKey:
+        key = self._keys.get(labels)
+        if key is None:
+            own = dict(labels)
+            key = (own.get("instance", ""), _short(own.get("gpu", "")), _short(own.get("uuid", "")))
+            if len(self._keys) >= 2 * MOST_CARDS:
+                self._keys.clear()
+            self._keys[labels] = key
+        return key
 
     def _take_models(self, sheet: Sheet, scrape: Scrape) -> None:
         for sample in scrape.samples.get(f"{LATENCY}_bucket", ()):
@@ -119,20 +144,6 @@ def _take_host(sheet: Sheet, scrape: Scrape) -> None:
     if host := host_of(scrape):
         sheet.hosts[scrape.instance] = host
     sheet.simulated |= is_simulated(scrape)
-
-
-def _cards(scrape: Scrape) -> dict[CardKey, dict[str, float | str]]:
-    """The readings of each card on a page, by metric; its name is that of ``gpu_info``."""
-    found: dict[CardKey, dict[str, float | str]] = {}
-    for metric in WANTED - {f"{LATENCY}_bucket"}:
-        for sample in scrape.samples.get(metric, ()):
-            labels = dict(sample.labels)
-            key = (scrape.instance, _short(labels.get("gpu", "")), _short(labels.get("uuid", "")))
-            if metric == "gpu_info":
-                found.setdefault(key, {})[metric] = _short(labels.get("name", ""))
-            elif math.isfinite(sample.value):
-                found.setdefault(key, {})[metric] = sample.value
-    return found
 
 
 def _take_card(sheet: Sheet, key: CardKey, readings: Mapping[str, float | str], passed: float) -> None:

@@ -94,6 +94,7 @@ def test_preview_shows_each_kind(tmp_path):
         "resolved": "Lasted",
         "digest": "7 alerts on 2 hosts",
         "overnight": "Held back by the quiet hours until",
+        "report": "gpuwarden is alive and watched 2 cards on 1 host",
     }
     for name, words in said.items():
         assert words in (tmp_path / "out" / f"{name}.html").read_text(encoding="utf-8")
