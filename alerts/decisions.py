@@ -8,16 +8,19 @@ did not happen: the next round, or the next try of the sender, decides it again 
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from alerts.clean_text import one_line
 from alerts.judge import Change
 from alerts.notify.due import notifications, random_id
+from alerts.notify.flap import Flap
 from alerts.notify.mute import SUPPRESSED, Suppressed, Verdict, judged_here
 from alerts.notify.notification import Notification
-from alerts.notify.quiet import QUIET, QuietHours, held
+from alerts.notify.policy import Known, Ladder, Policy
+from alerts.notify.quiet import QUIET, held
 from alerts.rule import Rule
 from alerts.series import Scrape
+from alerts.silences import Silences
 from alerts.state import AlertKey, State
 from alerts.store import Store
 from gpuwarden.units import format_timestamp
@@ -29,10 +32,10 @@ _LABELS_LOGGED = 20
 
 
 class Decisions:
-    """The judged state of all alerts; ``rules`` may be replaced between decisions.
+    """The judged state of all alerts; ``rules`` and ``policy`` may be replaced between decisions.
 
-    ``simulated`` marks everything that is told, whatever the readings say of themselves; ``quiet`` are the hours in
-    which it is held.
+    ``simulated`` marks everything that is told, whatever the readings say of themselves. ``silences`` are the alerter's
+    own, None where Alertmanager judges and has them.
     """
 
     def __init__(
@@ -40,12 +43,15 @@ class Decisions:
         store: Store,
         rules: tuple[Rule, ...],
         recipients: Sequence[str],
+        policy: Policy = Policy(),  # noqa: B008 -- frozen
         *,
         simulated: bool = False,
-        quiet: QuietHours | None = None,
+        silences: Silences | None = None,
     ) -> None:
         self.rules = rules
+        self.policy = policy
         self.states: dict[AlertKey, State] = store.load_states()
+        self.flaps: dict[AlertKey, Flap] = store.load_flaps()
         self.told = asyncio.Event()
         """Set whenever there is something new to compose."""
         self.counted: Counter[str] = Counter()
@@ -57,27 +63,41 @@ class Decisions:
         self._store = store
         self._recipients = recipients
         self._simulated = simulated
-        self._quiet = quiet
+        self.silences = silences
 
     async def commit(
         self,
         changes: Sequence[Change],
         scrapes: Sequence[Scrape] = (),
-        weigh: Callable[[Sequence[Change]], Sequence[Verdict]] = judged_here,
+        ladder: Ladder = judged_here,
+        *,
+        now: float,
     ) -> None:
-        """Write down what was decided; ``scrapes`` are what it was decided on, ``weigh`` says what each change tells.
+        """Write down what was decided at ``now`` (Unix seconds).
+
+        ``scrapes`` are what it was decided on; ``ladder`` says what each change tells where ``policy`` begins.
 
         Raises:
             StoreUnavailableError: nothing was decided.
         """
-        verdicts = weigh(changes)
+        known = Known(
+            states=self.states,
+            flaps=self.flaps,
+            silences=self.silences.all if self.silences else (),
+            rules=self.rules,
+            scrapes=scrapes,
+            now=now,
+        )
+        changes, verdicts = self.policy.decide(changes, ladder, known)
         told, changes = notifications(
             changes, scrapes, self._recipients, random_id, simulated=self._simulated, verdicts=verdicts
         )
-        told = [held(notification, self._quiet) for notification in told]
+        told = [held(notification, self.policy.notify.quiet_hours.hours) for notification in told]
         written = {change.key: change.state for change in changes if change.state != change.previous}
-        if written or told:
-            await self._store.call(self._store.commit_round, written, told)
+        flaps = self.policy.noted(changes, verdicts, known)
+        if written or told or flaps:
+            await self._store.call(self._store.commit_round, written, told, flaps)
+        self.flaps = {key: flap for key, flap in (self.flaps | flaps).items() if flap} if flaps else self.flaps
         for change, verdict in zip(changes, verdicts, strict=True):
             self._keep(change, verdict)
         if told:

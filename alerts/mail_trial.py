@@ -83,6 +83,8 @@ def run_mail_preview(settings: MailSettings, out: Path, echo: Callable[[str], No
     firing = _example(settings, time.time())
     examples = {
         "firing": firing,
+        "repeat": _repeat(firing),
+        "flapping": _flapping(firing),
         "lowered": _lowered(firing),
         "predicted": _predicted(firing),
         "resolved": _resolved(firing),
@@ -123,6 +125,16 @@ def _resolved(firing: Notification) -> Notification:
         suggestion="",
         holders=firing.holders[:1],
     )
+
+
+def _repeat(firing: Notification) -> Notification:
+    at = firing.at + 4 * 3600.0
+    return replace(firing, id="example5555555555555", reason="repeat", at=at)
+
+
+def _flapping(firing: Notification) -> Notification:
+    since = firing.at - 38 * 60.0
+    return replace(firing, id="example6666666666666", reason="flapping", flaps=4, flaps_since=since, lasting=10 * 60.0)
 
 
 def _lowered(firing: Notification) -> Notification:

@@ -1,9 +1,10 @@
 """How often and when people are told: the ``alerter.notify`` part of the settings, with its own check."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from alerts.digest_settings import DigestSettings
+from alerts.notify.notification import Severity
 from alerts.quiet_settings import QuietSettings
 from gpuwarden.units import Duration
 
@@ -35,9 +36,14 @@ class RepeatSettings:
     info: Duration = _NEVER
     """The same of an alert that only informs."""
 
+    @property
+    def by_severity(self) -> Mapping[Severity, Duration]:
+        """All three."""
+        return {"critical": self.critical, "warning": self.warning, "info": self.info}
+
     def problems(self) -> Iterator[tuple[str, str, str]]:
         """What the types cannot say: (key, message, hint)."""
-        for key, repeat in (("critical", self.critical), ("warning", self.warning), ("info", self.info)):
+        for key, repeat in self.by_severity.items():
             if found := repeat_problem(repeat):
                 yield key, *found
 

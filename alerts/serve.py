@@ -6,12 +6,14 @@ import logging
 import signal
 import socket
 
+from alerts.alertmanager_api import AlertmanagerApi
 from alerts.composer import Composer
 from alerts.decisions import Decisions
 from alerts.delivery import transport_for
 from alerts.evidence.prometheus import PrometheusEvidence
 from alerts.outbox import Outbox
 from alerts.posts import Posts
+from alerts.reconciler import Reconciler
 from alerts.report.reporter import Reporter
 from alerts.report.tally import WANTED
 from alerts.rounds import Rounds
@@ -19,10 +21,15 @@ from alerts.rules import SHIPPED, load_rules
 from alerts.scrape import without_userinfo
 from alerts.service import Service
 from alerts.settings import AlerterSettings
+from alerts.silences import Silences
 from alerts.store import Store
 from alerts.web import application
 from gpuwarden.lifecycle import run_until_stopped
 from gpuwarden.listener import bind, serve, url_of
+from gpuwarden.sparse_log import keep_sparse
+
+_COMPLAINING = ("alerts.intake", "alerts.posts")
+"""Whoever posts can make these log."""
 
 _log = logging.getLogger(__name__)
 
@@ -35,11 +42,13 @@ def serve_alerter(settings: AlerterSettings) -> None:
     """
     rules = load_rules(SHIPPED, settings.rule_files)
     listening = bind(settings.listen, "alerter")
+    keep_sparse(_COMPLAINING)
     with Store.open(settings.state_folder) as store:
         _log.info("%s, with %d rules", judge_line(settings), len(rules))
         _log.info(mail_line(settings))
-        quiet = settings.notify.quiet_hours.hours
-        decisions = Decisions(store, rules, settings.delivery.recipients, simulated=settings.all_simulated, quiet=quiet)
+        silences = Silences(store) if settings.judges_itself else None
+        recipients, simulated = settings.delivery.recipients, settings.all_simulated
+        decisions = Decisions(store, rules, recipients, settings.policy, simulated=simulated, silences=silences)
         service = _service(settings, store, decisions)
         run_until_stopped(lambda stop: _main(service, listening, stop))
 
@@ -64,7 +73,7 @@ def mail_line(settings: AlerterSettings) -> str:
 
 def _service(settings: AlerterSettings, store: Store, decisions: Decisions) -> Service:
     outbox = Outbox(store, transport_for(settings.delivery, settings.state_folder))
-    url, enrich = settings.prometheus.url, None
+    url, enrich, reconciler = settings.prometheus.url, None, None
     reporter = Reporter(store, settings.report, settings.delivery, outbox.wake, url=url)
     if settings.judges_itself:
         observe, access = reporter.observe, settings.scrape
@@ -72,9 +81,12 @@ def _service(settings: AlerterSettings, store: Store, decisions: Decisions) -> S
     else:
         decider = Posts(decisions)
         enrich = PrometheusEvidence(url, lambda: decisions.rules).enrich if url else None
+        if settings.alertmanager.url:
+            api = AlertmanagerApi(settings.alertmanager.url, settings.scrape)
+            reconciler = Reconciler(api, decider, decisions, settings.alertmanager.ask_after)
     pace = settings.notify.digest.pace
     composer = Composer(store, decisions.told, settings.delivery, outbox.wake, enrich, pace=pace)
-    return Service(settings, store, decisions, decider, composer, outbox, reporter=reporter)
+    return Service(settings, store, decisions, decider, composer, outbox, reconciler=reconciler, reporter=reporter)
 
 
 async def _main(service: Service, listening: socket.socket, stop: asyncio.Event) -> None:

@@ -11,6 +11,7 @@ from alerts.composer import Composer
 from alerts.decisions import Decisions
 from alerts.outbox import Outbox
 from alerts.posts import Posts
+from alerts.reconciler import Reconciler
 from alerts.report.reporter import Reporter
 from alerts.rounds import Rounds
 from alerts.rules import SHIPPED, load_rules
@@ -34,6 +35,7 @@ class Service:
         outbox: Outbox,
         *,
         reporter: Reporter | None = None,
+        reconciler: Reconciler | None = None,
     ) -> None:
         self.settings = settings
         self.store = store
@@ -42,16 +44,18 @@ class Service:
         self.composer = composer
         self.outbox = outbox
         self.reporter = reporter
+        self.reconciler = reconciler
 
     async def run(self) -> None:
-        """Run all loops; posts come by themselves."""
+        """Run all loops."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self.outbox.run())
             group.create_task(self.composer.run())
+            group.create_task(self.decider.run())
             if self.reporter:
                 group.create_task(self.reporter.run())
-            if isinstance(self.decider, Rounds):
-                group.create_task(self.decider.run())
+            if self.reconciler:
+                group.create_task(self.reconciler.run())
 
     def reload_rules(self) -> None:
         """Take the rules files anew, all or nothing: with a mistake anywhere the old rules stay."""

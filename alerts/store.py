@@ -22,8 +22,9 @@ from functools import partial
 from pathlib import Path
 from typing import Concatenate, ParamSpec, Self, TypeVar
 
-from alerts import deliveries, messages, schema
+from alerts import deliveries, flaps, messages, schema
 from alerts.deliveries import Delivery, DeliveryState, QueueRow
+from alerts.notify.flap import Flap
 from alerts.notify.notification import Notification
 from alerts.state import AlertKey, State
 from alerts.store_file import FILE_NAME, StateInUseError, StoreUnavailableError, connect, take_lock, typed_errors
@@ -32,6 +33,7 @@ from alerts.store_records import (
     dump_key,
     dump_notification,
     dump_state,
+    load_flap,
     load_key,
     load_notification,
     load_state,
@@ -109,8 +111,18 @@ class Store:
         rows = self.read(lambda db: db.execute(query).fetchall())
         return dict(self._readable((_name_of(row[0]), partial(_load_alert, *row)) for row in rows))
 
-    def commit_round(self, states: Mapping[AlertKey, State | None], notifications: Sequence[Notification]) -> None:
-        """Remember what a round decided and whom to tell, all or nothing; a state of None is forgotten."""
+    def load_flaps(self) -> dict[AlertKey, Flap]:
+        """Every alert that came and went lately."""
+        rows = self.read(flaps.rows)
+        return dict(self._readable((_name_of(row[0], "flapping"), partial(_load_flap, *row)) for row in rows))
+
+    def commit_round(
+        self,
+        states: Mapping[AlertKey, State | None],
+        notifications: Sequence[Notification],
+        flapping: Mapping[AlertKey, Flap | None] | None = None,
+    ) -> None:
+        """Remember what a round decided and whom to tell, all or nothing; what is None is forgotten."""
         with self._transaction() as db:
             for key, state in states.items():
                 if state is None:
@@ -118,6 +130,7 @@ class Store:
                 else:
                     db.execute("INSERT OR REPLACE INTO alert_states VALUES (?, ?)", (dump_key(key), dump_state(state)))
             messages.decide(db, notifications)
+            flaps.write(db, flapping or {})
 
     def uncomposed(self, now: float = math.inf) -> list[Notification]:
         """Notifications without a message that can be read and are not held at ``now``, in the order of decision."""
@@ -199,8 +212,11 @@ class Store:
 
         The first of an incident that still fires, and that of its thread, stay: the mail about its end answers them.
         """
-        kept = frozenset(name for state in self.load_states().values() for name in (state.incident, state.root))
-        return self.change(messages.prune, before, kept)
+        held = [flap.held.told for flap in self.load_flaps().values() if flap.held]
+        told = (*self.load_states().values(), *held)
+        return self.change(
+            messages.prune, before, frozenset(name for state in told for name in (state.incident, state.root))
+        )
 
     def _notifications(self, query: str, values: Sequence[str] | Mapping[str, float]) -> Iterator[Notification]:
         rows = self.read(lambda db: db.execute(query, values).fetchall())
@@ -249,5 +265,9 @@ def _load_alert(key: bytes, state: bytes) -> tuple[AlertKey, State]:
     return load_key(key), load_state(state)
 
 
-def _name_of(key: bytes) -> str:
-    return f"state of {key.decode('ascii', 'backslashreplace')[:300]}"
+def _load_flap(key: bytes, flap: bytes) -> tuple[AlertKey, Flap]:
+    return load_key(key), load_flap(flap)
+
+
+def _name_of(key: bytes, what: str = "state") -> str:
+    return f"{what} of {key.decode('ascii', 'backslashreplace')[:300]}"
