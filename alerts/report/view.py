@@ -127,9 +127,9 @@ def _card(card: CardFacts, tariff: Tariff) -> Iterator[str]:
     if card.memory_ratio is not None:
         yield f"memory up to {format_value(card.memory_ratio, 'ratio')}"
     if card.celsius is not None:
-        yield f"up to {format_value(card.celsius, 'celsius')}"
+        yield f"temperature up to {format_value(card.celsius, 'celsius')}"
     if card.watts is not None:
-        yield f"up to {format_value(card.watts, 'watts')}"
+        yield f"power up to {format_value(card.watts, 'watts')}"
     if card.utilization is not None:
         yield f"busy {format_value(card.utilization, 'ratio')} of the time"
     yield from _energy((card,), tariff)

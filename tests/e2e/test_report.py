@@ -55,7 +55,7 @@ def test_a_report_comes_by_mail_once_and_on_demand(tmp_path):
     assert "gpuwarden is alive" in plain(parsed)
     assert asked.returncode == 0
     assert "Cards of rack-7:" in asked.stdout
-    assert "GPU 0: memory up to 10.0 %, up to 71 °C, 2.00 kWh (1.00 CHF)" in asked.stdout
+    assert "GPU 0: memory up to 10.0 %, temperature up to 71 °C, 2.00 kWh (1.00 CHF)" in asked.stdout
     assert (sent.returncode, "accepted: 250" in sent.stdout) == (0, True)
 
 
