@@ -21,8 +21,11 @@ from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 from alerts.deliveries import Delivery
+from alerts.histogram import Histogram
+from alerts.state_figures import last_accepted
 from alerts.store import Store, StoreUnavailableError
 from alerts.transport import CONFIGURATION, Outcome, SendError, Transport
+from gpuwarden.catalog import DELIVERY_SECONDS
 
 logger = logging.getLogger(__name__)
 
@@ -76,6 +79,10 @@ class Outbox:
         chance: Callable[[], float] = random.random,
     ) -> None:
         self.outcomes: Counter[Outcome] = Counter()
+        self.durations = Histogram(DELIVERY_SECONDS)
+        """Seconds from decision to acceptance."""
+        self.accepted_at: float | None = None
+        """Unix seconds of the last acceptance."""
         self._store = store
         self._transport = transport
         self._workers = workers
@@ -93,6 +100,16 @@ class Outbox:
         """A message was added: look now. To be called on the event loop."""
         self._woken.set()
 
+    def resume(self) -> None:
+        """The settings have changed: try at once what failed by them. To be called on the event loop."""
+        self._paused_until = 0.0
+        self.wake()
+
+    @property
+    def misconfigured(self) -> bool:
+        """Whether the last attempt failed by our own settings, so that nobody gets anything."""
+        return self._misfortunes > 0
+
     async def run(self) -> None:
         """Deliver until cancelled; then what is being sent gets ``grace_seconds`` to end, and the rest stays queued."""
         try:
@@ -109,6 +126,7 @@ class Outbox:
 
     async def _begin(self) -> None:
         recovered = await self._persist(self._store.recover)
+        self.accepted_at = await self._persist(lambda: self._store.read(last_accepted))
         if recovered:
             self.outcomes["ambiguous"] += recovered
             logger.warning("%d mails were being sent when the alerter stopped; sending them again", recovered)
@@ -170,9 +188,15 @@ class Outbox:
             await self._failed(delivery, "failed", f"{type(error).__name__}: {error}")
             return
         self._misfortunes = 0
-        self.outcomes["accepted"] += 1
+        self._count_accepted(delivery)
         logger.info("mail %s to %s accepted: %s", letter.message_id, letter.recipient, reply)
         await self._persist(lambda: self._store.accepted(delivery, reply, self._clock()))
+
+    def _count_accepted(self, delivery: Delivery) -> None:
+        now = self._clock()
+        self.outcomes["accepted"] += 1
+        self.durations.observe(max(now - delivery.queued_at, 0.0))
+        self.accepted_at = now
 
     async def _failed(self, delivery: Delivery, reason: Outcome, words: str) -> None:
         now = self._clock()

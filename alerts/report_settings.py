@@ -7,6 +7,7 @@ from typing import Literal
 
 from alerts.mail_settings import split_address
 from alerts.report.schedule import Schedule
+from alerts.report.view import Tariff
 from alerts.wall_clock import Day, zone_of
 from gpuwarden.units import TimeOfDay
 
@@ -37,6 +38,11 @@ class ReportSettings:
     def schedule(self) -> Schedule | None:
         """When reports come, None for never."""
         return Schedule(self.every, self.at, self.on, zone_of(self.time_zone)) if self.every else None
+
+    @property
+    def tariff(self) -> Tariff:
+        """What a kilowatt-hour costs."""
+        return Tariff(self.price_per_kwh, self.currency)
 
     def problems(self) -> Iterator[tuple[str, str, str]]:
         """What the types cannot say: (key, message, hint)."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
+from alerts.heartbeat_settings import HeartbeatSettings
 from alerts.mail_settings import MailSettings, is_loopback
 from alerts.notify.policy import Policy
 from alerts.notify.repeat import EARLY_SECONDS
@@ -83,6 +84,8 @@ class AlerterSettings:
 
     listen: str = "127.0.0.1:9401"
     """HOST:PORT of the alerter's own health."""
+    web_config: str | None = None
+    """A web-config file as other Prometheus exporters take it: TLS, client certificates, basic auth."""
     judge: Judge = "self"
     """Who judges the rules: `self`, or `alertmanager` (with Prometheus), which posts to `/webhook`."""
     targets: tuple[str, ...] = ("http://127.0.0.1:9400/metrics",)
@@ -102,6 +105,7 @@ class AlerterSettings:
     mail: MailSettings = field(default_factory=MailSettings)
     notify: NotifySettings = field(default_factory=NotifySettings)
     report: ReportSettings = field(default_factory=ReportSettings)
+    heartbeat: HeartbeatSettings = field(default_factory=HeartbeatSettings)
 
     def problems(self) -> Iterator[tuple[str, str, str]]:
         """What the types cannot say: (key, message, hint)."""
@@ -117,7 +121,9 @@ class AlerterSettings:
             yield from self._target_problems()
 
     def _webhook_problems(self, host: str) -> Iterator[tuple[str, str, str]]:
-        if not self.judges_itself and self.webhook.secret_file is None and not is_loopback(host):
+        """With a web-config file, only its content tells; that is looked at when the alerter starts."""
+        asks = self.webhook.secret_file is not None or self.web_config is not None
+        if not self.judges_itself and not asks and not is_loopback(host):
             message = f"anyone who reaches {self.listen} could post alerts, since no secret is asked for"
             yield (
                 "webhook.secret_file",
@@ -158,6 +164,11 @@ class AlerterSettings:
     def policy(self) -> Policy:
         """Who is told what, and how often."""
         return Policy(notify=self.notify, repeats_early=0.0 if self.judges_itself else EARLY_SECONDS)
+
+    @property
+    def heartbeat_in_force(self) -> HeartbeatSettings:
+        """The heartbeat in force: the demo calls nobody."""
+        return HeartbeatSettings() if self.demo else self.heartbeat
 
     @property
     def all_simulated(self) -> bool:

@@ -15,7 +15,7 @@ from alerts.report.facts import AlertFacts, OutboxFacts, Readings, ReportFacts
 from alerts.report.gather import readings, stored_facts
 from alerts.report.schedule import Period
 from alerts.report.tally import SHEET_SECONDS, Sheet
-from alerts.report.view import Tariff, report_view
+from alerts.report.view import report_view
 from alerts.settings import AlerterSettings
 from alerts.store import FILE_NAME
 
@@ -31,7 +31,7 @@ def run_mail_report(settings: AlerterSettings, over: float, echo: Callable[[str]
         return 1
     url = settings.prometheus.url
     facts = replace(facts, readings=asyncio.run(readings(period, url, facts.readings, sheets)))
-    view = report_view(facts, Tariff(settings.report.price_per_kwh, settings.report.currency))
+    view = report_view(facts, settings.report.tariff)
     if not send:
         echo(report_text(view).rstrip("\n"))
         return 0

@@ -11,7 +11,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from alerts.mail_settings import MailSettings, bare_address
+from alerts.in_force import Following, InForce
+from alerts.mail_settings import bare_address
 from alerts.notify.due import random_id
 from alerts.report.compose import compose_report, report_notification
 from alerts.report.facts import ReportFacts
@@ -25,10 +26,9 @@ from alerts.report.records import (
     row_of,
     save_sheets,
 )
-from alerts.report.schedule import Period, next_due, owed
+from alerts.report.schedule import Period, Schedule, next_due, owed
 from alerts.report.tally import SHEET_SECONDS, Sheet, Tally
-from alerts.report.view import Tariff, report_view
-from alerts.report_settings import ReportSettings
+from alerts.report.view import report_view
 from alerts.series import Scrape
 from alerts.store import Store, StoreUnavailableError
 from gpuwarden.units import format_timestamp
@@ -42,37 +42,34 @@ _log = logging.getLogger(__name__)
 
 
 class Reporter:
-    """Reports to ``settings.to``; ``url`` is Prometheus's, where there is one."""
+    """Reports as the settings in force say."""
 
     def __init__(
         self,
         store: Store,
-        settings: ReportSettings,
-        mail: MailSettings,
+        in_force: InForce,
         wake: Callable[[], None],
         *,
-        url: str | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.made = 0
         """Reports since the start."""
         self._store = store
-        self._settings = settings
-        self._schedule = settings.schedule
-        self._mail = mail
+        self._in_force = in_force
         self._wake = wake
-        self._url = url
         self._clock = clock
         self._ended: list[Sheet] = []
         self._failed = ""
-        now = clock()
-        offset = next_due(self._schedule, now) % SHEET_SECONDS if self._schedule else 0.0
-        found = store.read(last_sheet)
-        self._tally = Tally(found if found and 0 <= now - found.until < SHEET_SECONDS else None, offset)
+        now, found = clock(), store.read(last_sheet)
+        self._tally = Tally(found if found and 0 <= now - found.until < SHEET_SECONDS else None)
+        self._offset = Following(lambda: in_force.settings.report.schedule, self._hours_begin)
+
+    def _hours_begin(self, schedule: Schedule | None) -> float:
+        return next_due(schedule, self._clock()) % SHEET_SECONDS if schedule else 0.0
 
     def observe(self, scrapes: Sequence[Scrape], now: float, max_gap: float) -> None:
         """Add one round's readings."""
-        ended = self._tally.take(scrapes, now, max_gap)
+        ended = self._tally.take(scrapes, now, max_gap, self._offset.now)
         if ended:
             self._ended = [*self._ended, ended][-_MOST_UNSAVED:]
 
@@ -81,7 +78,7 @@ class Reporter:
         try:
             while True:
                 seconds = await self._work()
-                await asyncio.sleep(seconds)
+                await self._in_force.sleep(seconds)
         finally:
             try:
                 await asyncio.shield(self._flush())
@@ -99,10 +96,10 @@ class Reporter:
             self._failed = str(error)
         else:
             self._failed = ""
-        if self._schedule is None or self._failed:
+        schedule, now = self._in_force.settings.report.schedule, self._clock()
+        if schedule is None or self._failed:
             return FLUSH_SECONDS
-        now = self._clock()
-        return min(max(next_due(self._schedule, now) - now, 0.05), FLUSH_SECONDS)
+        return min(max(next_due(schedule, now) - now, 0.05), FLUSH_SECONDS)
 
     async def _flush(self) -> None:
         ended, sheet = self._ended, self._tally.sheet
@@ -119,29 +116,30 @@ class Reporter:
         Raises:
             StoreUnavailableError: it is still due.
         """
-        now = self._clock()
-        if self._schedule is None:
+        schedule, now = self._in_force.settings.report.schedule, self._clock()
+        if schedule is None:
             return
         known = await self._store.call(self._store.read, reported_until)
         if known is None or known > now + _FAR_AHEAD_SECONDS:  # never, or by a clock that has been set back since
             await self._store.call(self._store.change, note_reported, now)
             return
-        period = owed(self._schedule, known, now)
+        period = owed(schedule, known, now)
         if period:
             await self._report(period, now)
 
     async def _report(self, period: Period, now: float) -> None:
-        facts = await self._facts(period)
-        view = report_view(facts, Tariff(self._settings.price_per_kwh, self._settings.currency))
-        recipients = self._settings.to or self._mail.recipients
+        settings = self._in_force.settings
+        facts = await self._facts(period, settings.prometheus.url)
+        view = report_view(facts, settings.report.tariff)
+        recipients = settings.report.to or settings.delivery.recipients
         report = report_notification(facts, view, random_id(), recipients)
-        message = compose_report(report, view, self._mail)
+        message = compose_report(report, view, settings.delivery)
         addresses = [bare_address(recipient) for recipient in recipients]
         await self._store.call(self._store.change, keep_report, report, message, addresses, now)
         self.made += 1
         _log.info("report until %s: %s", format_timestamp(period.end), view.subject)
         self._wake()
 
-    async def _facts(self, period: Period) -> ReportFacts:
+    async def _facts(self, period: Period, url: str | None) -> ReportFacts:
         facts, sheets = await self._store.call(self._store.read, stored_facts, period)
-        return replace(facts, readings=await readings(period, self._url, facts.readings, sheets))
+        return replace(facts, readings=await readings(period, url, facts.readings, sheets))

@@ -71,18 +71,20 @@ class Sheet:
 
 
 class Tally:
-    """The sheet of this hour; ``offset`` is where hours begin, so that a report at 8:30 has whole ones (seconds)."""
+    """The sheet of this hour."""
 
-    def __init__(self, sheet: Sheet | None = None, offset: float = 0.0) -> None:
+    def __init__(self, sheet: Sheet | None = None) -> None:
         self.sheet = sheet
-        self._offset = offset
         self._counts: dict[LabelSet, float] = {}
         self._keys: dict[LabelSet, CardKey] = {}
         """Whose a series is, so that its labels are not read in each round."""
 
-    def take(self, scrapes: Sequence[Scrape], now: float, max_gap: float) -> Sheet | None:
-        """Add one round at ``now`` (Unix seconds); the sheet of the hour that has ended, where one has."""
-        begin = now - (now - self._offset) % SHEET_SECONDS
+    def take(self, scrapes: Sequence[Scrape], now: float, max_gap: float, offset: float = 0.0) -> Sheet | None:
+        """Add one round at ``now`` (Unix seconds); the sheet of the hour that has ended, where one has.
+
+        ``offset`` (seconds) is where hours begin, so that a report at 8:30 has whole ones.
+        """
+        begin = now - (now - offset) % SHEET_SECONDS
         before, sheet = self.sheet, self.sheet
         if sheet is None or sheet.begin != begin:
             sheet = self.sheet = _next_sheet(sheet, begin, now)

@@ -31,10 +31,10 @@ def scrape(*, error=None, **metrics):
     return Scrape("http://a", "gpuwarden", "a:9400", 0.0, error, MappingProxyType(samples))
 
 
-def watch(*visits, every=5.0, start=START, into=None):
+def watch(*visits, every=5.0, start=START, into=None, offset=0.0):
     """The tally after rounds at this pace, and the sheets of hours that ended."""
     into = Tally() if into is None else into
-    ended = [into.take([visit], start + every * number, 2 * every) for number, visit in enumerate(visits)]
+    ended = [into.take([visit], start + every * number, 2 * every, offset) for number, visit in enumerate(visits)]
     return into, [sheet for sheet in ended if sheet]
 
 
@@ -96,7 +96,7 @@ def test_hours_are_sheets_that_add_up_to_the_same():
 
 def test_hours_begin_where_reports_do():
     """A report at half past eight would tell of nine o'clock."""
-    found, ended = watch(scrape(), scrape(), every=60.0, start=START + 1770, into=Tally(offset=1800.0))
+    found, ended = watch(scrape(), scrape(), every=60.0, start=START + 1770, offset=1800.0)
     assert [sheet.begin for sheet in (*ended, found.sheet)] == [START - 1800, START + 1800]
 
 

@@ -17,6 +17,7 @@ from alerts.transport import Reply
 from gpuwarden import settings
 from gpuwarden.documents import DocumentError
 from tests.golden.example_mails import FIRING, RESOLVED, SETTINGS
+from tests.in_force import in_force
 from tests.unit.test_report_tally import scrape
 
 DUE = 1_780_041_600.0  # 2026-05-29 08:00 UTC
@@ -42,7 +43,8 @@ class Life:
         self.restart()
 
     def restart(self):
-        self.reporter = Reporter(self.store, self.chosen, SETTINGS, self.wake, clock=lambda: self.now)
+        terms = in_force(mail=SETTINGS, report=self.chosen)
+        self.reporter = Reporter(self.store, terms, self.wake, clock=lambda: self.now)
 
     def wake(self):
         self.woken += 1
