@@ -76,7 +76,7 @@ class Decisions:
         told, changes = notifications(
             changes,
             scrapes,
-            settings.delivery.recipients,
+            settings.recipients,
             random_id,
             simulated=settings.all_simulated,
             verdicts=verdicts,

@@ -28,8 +28,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from alerts.mail_settings import is_loopback
 from alerts.posts import Posts, TooManyAlertsError
+from alerts.server_settings import is_loopback
 from alerts.settings import AlerterSettings
 from alerts.store import StoreUnavailableError
 from alerts.webhook import BadPostError

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from alerts.compose_digest import compose_digest, digest_html
 from alerts.compose_mail import compose, render
-from alerts.delivery import MAILDIR_NAME, transport_for
+from alerts.delivery import MAILDIR_NAME, ways_to_try
 from alerts.digest_view import digest_view
 from alerts.mail_examples import burst_of, example_report, night_of
 from alerts.mail_settings import MailSettings, bare_address
@@ -18,7 +18,7 @@ from alerts.notify.due import random_id
 from alerts.notify.notification import Graver, Holder, Notification
 from alerts.report.compose import compose_report, report_html, report_notification
 from alerts.report.view import Tariff, report_view
-from alerts.transport import Letter, Message, SendError
+from alerts.transport import Letter, Message, SendError, Transport
 
 _SUGGESTION = """\
 rules:
@@ -30,35 +30,41 @@ rules:
 
 def run_mail_test(settings: MailSettings, state: Path, echo: Callable[[str], None]) -> int:
     """Send a small mail to each recipient now, saying each step; the exit status is 1 when anybody did not get it."""
-    return send_now(_test_message(settings), settings.recipients, settings, state, echo)
+    if settings.host is None:
+        echo(f"no mail server is set (alerter.mail.host): delivering to the Maildir {state / MAILDIR_NAME}")
+    ways = ways_to_try(settings, state, lambda step: echo(f"  {step}"))
+    return send_now(_test_message(settings), settings.recipients, ways, echo)
 
 
 def send_now(
-    message: Message, recipients: Sequence[str], settings: MailSettings, state: Path, echo: Callable[[str], None]
+    message: Message, recipients: Sequence[str], ways: Mapping[str, Transport], echo: Callable[[str], None]
 ) -> int:
-    """Send ``message`` past the outbox, saying each step; the exit status is 1 when anybody did not get it."""
-    return asyncio.run(_send(message, recipients, settings, state, echo))
+    """Send ``message`` past the outbox, each way by its name; the exit status is 1 when anybody did not get it."""
+    return asyncio.run(_send(message, recipients, ways, echo))
 
 
 async def _send(
-    message: Message, recipients: Sequence[str], settings: MailSettings, state: Path, echo: Callable[[str], None]
+    message: Message, recipients: Sequence[str], ways: Mapping[str, Transport], echo: Callable[[str], None]
 ) -> int:
-    if settings.host is None:
-        echo(f"no mail server is set (alerter.mail.host): delivering to the Maildir {state / MAILDIR_NAME}")
-    transport = transport_for(settings, state, lambda step: echo(f"  {step}"))
     failures = 0
-    for recipient in recipients:
-        address = bare_address(recipient)
-        echo(f"to {address}:")
-        try:
-            reply = await transport.send(Letter(message.message_id, message.envelope_from, address, message.data))
-        except SendError as error:
-            failures += 1
-            echo(f"  NOT accepted ({error.reason}): {error}")
-        else:
-            echo(f"  accepted: {reply}")
-    await transport.close()
+    for name, transport in ways.items():
+        if len(ways) > 1:
+            echo(f"through {name}:")
+        for recipient in recipients:
+            failures += not await _sent(message, bare_address(recipient), transport, echo)
+        await transport.close()
     return 1 if failures else 0
+
+
+async def _sent(message: Message, address: str, transport: Transport, echo: Callable[[str], None]) -> bool:
+    echo(f"to {address}:")
+    try:
+        reply = await transport.send(Letter(message.message_id, message.envelope_from, address, message.data))
+    except SendError as error:
+        echo(f"  NOT accepted ({error.reason}): {error}")
+        return False
+    echo(f"  accepted: {reply}")
+    return True
 
 
 def _test_message(settings: MailSettings) -> Message:

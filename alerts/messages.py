@@ -76,10 +76,10 @@ def insert(
     """
     threads = [_thread(connection, identity) for identity in ids]
     root, could_go_at = threads[0]
-    row = (ids[0], message.message_id, message.envelope_from, message.subject, message.data)
+    row = (ids[0], message.message_id, message.envelope_from, message.subject, message.data, message.payload)
     added = connection.execute(
-        "INSERT OR IGNORE INTO messages (notification_id, message_id, envelope_from, subject, data)"
-        " VALUES (?, ?, ?, ?, ?)",
+        "INSERT OR IGNORE INTO messages (notification_id, message_id, envelope_from, subject, data, payload)"
+        " VALUES (?, ?, ?, ?, ?, ?)",
         row,
     ).rowcount
     if not added:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from alerts.channels import COMMAND_PREFIX
 from alerts.mail_settings import split_address
 from alerts.report.schedule import Schedule
 from alerts.report.view import Tariff
@@ -28,7 +29,7 @@ class ReportSettings:
     time_zone: str | None = None
     """The time zone of `at`, as `Europe/Berlin`; the machine's own where none is given."""
     to: tuple[str, ...] = ()
-    """Who gets it; without any, those of `alerter.mail.to`."""
+    """Who gets it, addresses and `command:NAME`; without any, those who are told of alerts that no route takes."""
     price_per_kwh: float | None = None
     """What a kilowatt-hour costs; without it, energy is told without a price."""
     currency: str = "EUR"
@@ -47,7 +48,7 @@ class ReportSettings:
     def problems(self) -> Iterator[tuple[str, str, str]]:
         """What the types cannot say: (key, message, hint)."""
         for recipient in self.to:
-            if split_address(recipient) is None:
+            if split_address(recipient) is None and not recipient.startswith(COMMAND_PREFIX):
                 yield "to", f"{recipient!r} is not a mail address", "me@example.com or Name <me@example.com>"
         if self.price_per_kwh is not None and not (math.isfinite(self.price_per_kwh) and self.price_per_kwh >= 0):
             yield "price_per_kwh", "is not a price", "0.30"

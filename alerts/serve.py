@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Sequence
 
 from alerts.composer import Composer, Enrich
 from alerts.decisions import Decisions
-from alerts.delivery import TransportInForce
+from alerts.delivery import TransportInForce, commands_for
 from alerts.evidence.prometheus import PrometheusEvidence
 from alerts.in_force import Following, InForce, Terms
 from alerts.intake import WEBHOOK, refuse_open_webhook
@@ -71,13 +71,19 @@ def mail_line(settings: AlerterSettings) -> str:
     if mail.host is None:
         why = "the demo never uses a mail server" if settings.demo else "no mail server is set (alerter.mail.host)"
         return f"{why}: mails go into the Maildir {folder}"
-    return f"mails go to {', '.join(mail.to)} through {mail.host}:{mail.port} ({mail.security})"
+    second = f", else through {mail.fallback.address}" if mail.fallback.host else ""
+    return f"mails go to {', '.join(mail.to)} through {mail.address} ({mail.security}){second}"
 
 
 def _service(in_force: InForce, store: Store) -> Service:
     own = in_force.settings.judges_itself
     decisions = Decisions(store, in_force, Silences(store) if own else None)
-    outbox = Outbox(store, TransportInForce(in_force))
+    outbox = Outbox(
+        store,
+        TransportInForce(in_force),
+        commands_for(in_force.settings.commands_in_force, in_force.settings.state_folder),
+        workers=lambda: in_force.settings.delivery.connections,
+    )
     composer = Composer(store, decisions.told, in_force, outbox.wake, None if own else _evidence(in_force))
     reporter = Reporter(store, in_force, outbox.wake)
     if own:

@@ -13,6 +13,7 @@ from alerts.decisions import Decisions
 from alerts.heartbeat import Heartbeat, Reason, withheld
 from alerts.in_force import InForce
 from alerts.outbox import Outbox
+from alerts.outbox_control import serve_control
 from alerts.posts import Posts
 from alerts.reconciler import Reconciler
 from alerts.report.reporter import Reporter
@@ -54,9 +55,13 @@ class Service:
     async def run(self, *beside: Callable[[], Awaitable[None]]) -> None:
         """Run all loops, and those ``beside`` them."""
         asking = [one.run for one in (self._reconciler, self.reporter) if one]
+        always = (self.outbox.run, self.composer.run, self.decider.run, self.heartbeat.run, self._control)
         async with asyncio.TaskGroup() as group:
-            for loop in (self.outbox.run, self.composer.run, self.decider.run, self.heartbeat.run, *asking, *beside):
+            for loop in (*always, *asking, *beside):
                 group.create_task(_until_cancelled(loop))
+
+    async def _control(self) -> None:
+        await serve_control(self.store.folder, self.outbox)
 
     def unhealthy(self) -> str:
         """Why the alerter does not do its work, empty while it does."""

@@ -6,14 +6,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
+from alerts.command_settings import CommandSettings
 from alerts.heartbeat_settings import HeartbeatSettings
-from alerts.mail_settings import MailSettings, is_loopback
+from alerts.mail_settings import MailSettings
 from alerts.notify.policy import Policy
 from alerts.notify.repeat import EARLY_SECONDS
 from alerts.notify_settings import NotifySettings
 from alerts.report_settings import ReportSettings
 from alerts.scrape import instance_of
 from alerts.scrape_settings import ScrapeSettings
+from alerts.server_settings import is_loopback
 from gpuwarden.lifecycle import default_state_folder
 from gpuwarden.listener import parse_address
 from gpuwarden.units import Duration
@@ -106,6 +108,8 @@ class AlerterSettings:
     notify: NotifySettings = field(default_factory=NotifySettings)
     report: ReportSettings = field(default_factory=ReportSettings)
     heartbeat: HeartbeatSettings = field(default_factory=HeartbeatSettings)
+    commands: tuple[CommandSettings, ...] = ()
+    """Programs to tell beside mail: a phone push, a chat."""
 
     def problems(self) -> Iterator[tuple[str, str, str]]:
         """What the types cannot say: (key, message, hint)."""
@@ -119,6 +123,9 @@ class AlerterSettings:
             yield "interval", "must be from 100ms to 5m", ""
         if self.judges_itself:
             yield from self._target_problems()
+        names = [command.name for command in self.commands]
+        for name in sorted({name for name in names if names.count(name) > 1}):
+            yield "commands", f"two commands are called {name!r}", "a name for each"
 
     def _webhook_problems(self, host: str) -> Iterator[tuple[str, str, str]]:
         """With a web-config file, only its content tells; that is looked at when the alerter starts."""
@@ -169,6 +176,17 @@ class AlerterSettings:
     def heartbeat_in_force(self) -> HeartbeatSettings:
         """The heartbeat in force: the demo calls nobody."""
         return HeartbeatSettings() if self.demo else self.heartbeat
+
+    @property
+    def commands_in_force(self) -> tuple[CommandSettings, ...]:
+        """The commands that may be run: the demo tells nobody."""
+        return () if self.demo else self.commands
+
+    @property
+    def recipients(self) -> tuple[str, ...]:
+        """Who is told of what nothing else decides on: addresses, and ``command:NAME``."""
+        told = [command.recipient for command in self.commands_in_force if command.default]
+        return (*self.delivery.recipients, *told)
 
     @property
     def all_simulated(self) -> bool:

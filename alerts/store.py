@@ -2,9 +2,10 @@
 
 Two transactions carry a mail. ``commit_round`` writes states and the notifications that follow from them, all or
 nothing; ``add_message`` writes a notification's final bytes with one delivery per recipient. Whatever is committed is
-on the disk (WAL with synchronous=FULL), so after any crash the work goes on from ``uncomposed`` and ``recover``. When
-the disk takes no more, the call raises and nothing of it is written. A row that cannot be read is left where it is,
-logged once, counted in ``unreadable``, and keeps nothing else from being read.
+on the disk (WAL with synchronous=FULL; a message's bytes at the latest when it is claimed), so after any crash the work
+goes on from ``uncomposed`` and ``recover``. When the disk takes no more, the call raises and nothing of it is written.
+A row that cannot be read is left where it is, logged once, counted in ``unreadable``, and keeps nothing else from being
+read.
 
 A store is used by one thread at a time; asyncio code goes through ``call``, which runs on the store's own thread.
 """
@@ -22,10 +23,12 @@ from functools import partial
 from pathlib import Path
 from typing import Concatenate, ParamSpec, Self, TypeVar
 
-from alerts import deliveries, flaps, messages, schema
-from alerts.deliveries import Delivery, DeliveryState, QueueRow
+from alerts import deliveries, flaps, messages, outbox_rows, schema
+from alerts.channels import EVERYTHING, Channel
+from alerts.deliveries import Delivery, DeliveryState
 from alerts.notify.flap import Flap
 from alerts.notify.notification import Notification
+from alerts.outbox_rows import QueueRow
 from alerts.state import AlertKey, State
 from alerts.store_file import FILE_NAME, StateInUseError, StoreUnavailableError, connect, take_lock, typed_errors
 from alerts.store_records import (
@@ -149,8 +152,11 @@ class Store:
         ``told`` is the notification with the evidence that went into the mail, kept in place of the one without.
         Adding a message that is there already changes nothing: the bytes that may have been sent are the ones to keep.
         Raises KeyError for a notification that was never committed.
+
+        It reaches the disk with the next commit of another kind: until the mail is claimed, a power loss costs only
+        the composing, and a burst of alerts does not wait for the disk twice for each.
         """
-        with self._transaction() as db:
+        with self._transaction(synced=False) as db:
             if messages.insert(db, (notification_id,), message, recipients) and told:
                 _enrich(db, (told,))
 
@@ -159,7 +165,7 @@ class Store:
 
         As with ``add_message``, one that is there stays, and KeyError is for what was never committed.
         """
-        with self._transaction() as db:
+        with self._transaction(synced=False) as db:
             if messages.insert(db, [item.id for item in told], message, recipients, now):
                 _enrich(db, told)
 
@@ -171,13 +177,15 @@ class Store:
         """At start: queue again what was being sent when the last process ended; how many those are."""
         return self.change(deliveries.recover)
 
-    def claim(self, now: float) -> Delivery | None:
+    def claim(self, now: float, channel: Channel = EVERYTHING) -> Delivery | None:
         """Take the longest due delivery; committed as being sent before this returns."""
-        return self.change(deliveries.claim, now)
+        return self.change(deliveries.claim, now, channel)
 
-    def accepted(self, delivery: Delivery, reply: Reply, now: float) -> None:
-        """The server has said 250 to the end of the mail."""
-        self.change(deliveries.accepted, delivery, reply, now)
+    def accepted(self, delivery: Delivery, reply: Reply, now: float, further: Channel | None = None) -> Delivery | None:
+        """The server has said 250 to the end of the mail; in the same commit, claim the next of ``further``."""
+        with self._transaction() as db:
+            deliveries.accepted(db, delivery, reply, now)
+            return deliveries.claim(db, now, further) if further else None
 
     def deferred(self, delivery: Delivery, outcome: Outcome, words: str, next_at: float) -> None:
         """It was not accepted; try again at ``next_at``."""
@@ -187,13 +195,13 @@ class Store:
         """It will not be accepted; keep it visible."""
         self.change(deliveries.dead, delivery, outcome, words, now)
 
-    def next_due(self) -> float | None:
+    def next_due(self, channel: Channel = EVERYTHING) -> float | None:
         """When the next delivery can be claimed (Unix seconds), None when none waits."""
-        return self.read(deliveries.next_due)
+        return self.read(deliveries.next_due, channel)
 
     def queue(self, limit: int = 1000) -> list[QueueRow]:
         """What waits, is being sent or is dead, oldest first."""
-        return self.read(lambda db: deliveries.rows(db, limit))
+        return self.read(outbox_rows.unsettled, limit)
 
     def counts(self) -> dict[DeliveryState, int]:
         """Deliveries by state."""
@@ -244,8 +252,10 @@ class Store:
             return work(db, *args, **kwargs)
 
     @contextmanager
-    def _transaction(self) -> Generator[sqlite3.Connection, None, None]:
+    def _transaction(self, *, synced: bool = True) -> Generator[sqlite3.Connection, None, None]:
+        """One transaction, on the disk at its end where ``synced``, else in order before the next that is."""
         with self._turn, typed_errors(self.folder):
+            self._connection.execute(f"PRAGMA synchronous = {'FULL' if synced else 'NORMAL'}")
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection

@@ -8,6 +8,8 @@ from contextlib import closing
 from dataclasses import replace
 from urllib.parse import quote
 
+from alerts.delivery import transport_for
+from alerts.mail_settings import split_address
 from alerts.mail_trial import send_now
 from alerts.notify.due import random_id
 from alerts.report.compose import compose_report, report_notification, report_text
@@ -35,10 +37,11 @@ def run_mail_report(settings: AlerterSettings, over: float, echo: Callable[[str]
     if not send:
         echo(report_text(view).rstrip("\n"))
         return 0
-    recipients = settings.report.to or settings.delivery.recipients
+    recipients = tuple(one for one in settings.report.to or settings.recipients if split_address(one))
     report = report_notification(facts, view, random_id(), recipients)
     message = compose_report(report, view, settings.delivery)
-    return send_now(message, recipients, settings.delivery, settings.state_folder, echo)
+    ways = {"": transport_for(settings.delivery, settings.state_folder)}
+    return send_now(message, recipients, ways, echo)
 
 
 def _stored(settings: AlerterSettings, period: Period) -> tuple[ReportFacts, list[Sheet]]:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from alerts.compose_payload import with_payload
 from alerts.in_force import Following, InForce
 from alerts.mail_settings import bare_address
 from alerts.notify.due import random_id
@@ -131,9 +132,9 @@ class Reporter:
         settings = self._in_force.settings
         facts = await self._facts(period, settings.prometheus.url)
         view = report_view(facts, settings.report.tariff)
-        recipients = settings.report.to or settings.delivery.recipients
+        recipients = settings.report.to or settings.recipients
         report = report_notification(facts, view, random_id(), recipients)
-        message = compose_report(report, view, settings.delivery)
+        message = with_payload(compose_report(report, view, settings.delivery), report)
         addresses = [bare_address(recipient) for recipient in recipients]
         await self._store.call(self._store.change, keep_report, report, message, addresses, now)
         self.made += 1

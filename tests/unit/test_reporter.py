@@ -1,6 +1,7 @@
 import asyncio
 import email
 import email.policy
+import json
 import sqlite3
 from contextlib import closing, suppress
 from dataclasses import replace
@@ -72,6 +73,18 @@ def test_a_report_comes_once_for_each_period_whatever_restarts(store):
     assert life.woken == 2
     assert {one["To"] for one in life.reports()} == {"ann@example.com, Bob <bob@example.com>"}
     assert store.uncomposed() == []
+
+
+def test_a_command_can_get_reports(store):
+    """A phone or a chat could be told of alerts, but not that all is well."""
+    life = Life(store, replace(DAILY, to=("command:push", "ann@example.com")))
+    life.at(DUE - 1)
+    life.at(DUE)
+    letters = {one.letter.recipient: one.letter for one in iter(lambda: store.claim(1e12), None)}
+    assert letters.keys() == {"command:push", "ann@example.com"}
+    told = json.loads(letters["command:push"].payload)
+    assert (told["reason"], told["subject"]) == ("report", "[REPORT] no alerts")
+    assert "gpuwarden is alive" in told["text"]
 
 
 def test_the_first_start_sends_none(store):
