@@ -7,7 +7,7 @@ says so.
 import asyncio
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 
 import httpx
@@ -18,7 +18,7 @@ from alerts.notify.page_facts import LONGEST_LABEL
 from alerts.report.facts import CardFacts, ModelFacts, Readings
 from alerts.report.from_tallies import model_facts
 from alerts.report.schedule import Period
-from alerts.report.tally import ENERGY, LATENCY, MEAN, MOST_CARDS, MOST_MODELS, PEAKS
+from alerts.report.tally import ENERGY, LATENCIES, MEAN, MOST_CARDS, MOST_MODELS, PEAKS, said_of
 from alerts.series import Sample
 from gpuwarden.units import format_timestamp
 
@@ -45,7 +45,7 @@ def queries(period: Period) -> Mapping[str, str]:
         "host": f"last_over_time(host_info{window})",
         "simulated": f"max_over_time(gpuwarden_exporter_simulated{window})",
         "since": f"min(min_over_time(timestamp(gpu_up){window[:-1]}:5m]))",
-        "latency": f"sum by (model, source, operation, le) (increase({LATENCY}_bucket{window}))",
+        **{name: f"sum by (model, source, operation, le) (increase({name}_bucket{window}))" for name in LATENCIES},
     }
 
 
@@ -94,7 +94,7 @@ def readings_of(answers: Answers, period: Period, troubles: Sequence[str] = ()) 
     cards = _cards(answers)
     return Readings(
         cards=tuple(cards[:MOST_CARDS]),
-        models=tuple(model for model in _models(answers.get("latency", ())) if model)[:MOST_MODELS],
+        models=tuple(model for model in _models(answers) if model)[:MOST_MODELS],
         since=since,
         until=period.end,
         simulated=any(sample.value == 1 for sample in answers.get("simulated", ())),
@@ -129,15 +129,15 @@ def _cards(answers: Answers) -> list[CardFacts]:
     ]
 
 
-def _models(samples: Iterable[Sample]) -> Iterator[ModelFacts | None]:
+def _models(answers: Answers) -> Iterator[ModelFacts | None]:
     found: dict[tuple[str, str], dict[float, float]] = defaultdict(dict)
-    for sample in samples:
-        what = " ".join(filter(None, (_text("source", sample), _text("operation", sample))))
-        bound = _text("le", sample)
-        try:
-            found[_text("model", sample), what][float(bound)] = sample.value
-        except ValueError:
-            continue
+    for name, what in LATENCIES.items():
+        for sample in answers.get(name, ()):
+            key = _text("model", sample), said_of(dict(sample.labels), what)
+            try:
+                found[key][float(_text("le", sample))] = sample.value
+            except ValueError:
+                continue
     return (model_facts(model, what, buckets) for (model, what), buckets in sorted(found.items()))
 
 

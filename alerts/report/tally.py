@@ -20,8 +20,14 @@ SHEET_SECONDS = 3600.0
 MOST_CARDS = 2000
 MOST_MODELS = 200
 _MOST_BUCKETS = 40
+_MOST_COUNTERS = 20_000
+"""Of models on all targets."""
 
-LATENCY = "model_request_duration_seconds"
+LATENCIES: Mapping[str, str] = {
+    "model_request_duration_seconds": "",
+    "model_time_to_first_token_seconds": "first token",
+}
+"""Histograms, and what is said of them beside source and operation."""
 PEAKS: Mapping[str, tuple[str, str]] = {
     "memory_ratio": ("gpu_memory_used_peak_ratio", "gpu_memory_used_ratio"),
     "celsius": ("gpu_temperature_peak_celsius", "gpu_temperature_celsius"),
@@ -29,10 +35,9 @@ PEAKS: Mapping[str, tuple[str, str]] = {
 }
 """The peak of the last minute sees what happens between two rounds; other exporters may have only the reading."""
 MEAN, ENERGY = "gpu_utilization_ratio", "gpu_energy_joules_total"
-WANTED = frozenset({MEAN, ENERGY, "gpu_info", f"{LATENCY}_bucket", *(name for both in PEAKS.values() for name in both)})
+_OF_CARDS = (MEAN, ENERGY, "gpu_info", *(name for both in PEAKS.values() for name in both))
+WANTED = frozenset({*_OF_CARDS, *(f"{name}_bucket" for name in LATENCIES)})
 """The names that a scrape must keep for reports."""
-
-_OF_CARDS = tuple(sorted(WANTED - {f"{LATENCY}_bucket"}))
 
 CardKey = tuple[str, str, str]
 """instance, index, uuid"""
@@ -75,7 +80,7 @@ class Tally:
 
     def __init__(self, sheet: Sheet | None = None) -> None:
         self.sheet = sheet
-        self._counts: dict[LabelSet, float] = {}
+        self._counts: dict[tuple[str, LabelSet], float] = {}
         self._keys: dict[LabelSet, CardKey] = {}
         """Whose a series is, so that its labels are not read in each round."""
 
@@ -88,6 +93,8 @@ class Tally:
         before, sheet = self.sheet, self.sheet
         if sheet is None or sheet.begin != begin:
             sheet = self.sheet = _next_sheet(sheet, begin, now)
+            if len(self._counts) >= _MOST_COUNTERS // 2:
+                self._counts.clear()  # most are of models that are gone; the others lose one round's answers
         passed = now - before.until if before else 0.0
         passed = passed if 0 <= passed <= max_gap else 0.0
         sheet.until, sheet.watched = max(sheet.until, now), sheet.watched + passed
@@ -121,11 +128,16 @@ class Tally:
         return key
 
     def _take_models(self, sheet: Sheet, scrape: Scrape) -> None:
-        for sample in scrape.samples.get(f"{LATENCY}_bucket", ()):
-            known = self._counts.get(sample.labels)
-            if math.isfinite(sample.value) and (known is not None or len(self._counts) < MOST_MODELS * _MOST_BUCKETS):
-                self._counts[sample.labels] = sample.value
-                _take_bucket(sheet, dict(sample.labels), 0.0 if known is None else grown(known, sample.value))
+        for name, what in LATENCIES.items():
+            for sample in scrape.samples.get(f"{name}_bucket", ()):
+                key = name, sample.labels
+                known = self._counts.get(key)
+                if known is None and len(self._counts) >= _MOST_COUNTERS:
+                    sheet.is_full = True
+                elif math.isfinite(sample.value):
+                    self._counts[key] = sample.value
+                    more = 0.0 if known is None else grown(known, sample.value)
+                    _take_bucket(sheet, dict(sample.labels), what, more)
 
 
 def grown(before: float, now: float) -> float:
@@ -167,9 +179,8 @@ def _take_card(sheet: Sheet, key: CardKey, readings: Mapping[str, float | str], 
         card.joules, card.joules_read = (card.joules or 0.0) + more, joules
 
 
-def _take_bucket(sheet: Sheet, labels: Mapping[str, str], more: float) -> None:
-    what = " ".join(_short(labels[name]) for name in ("source", "operation") if name in labels)
-    key = _short(labels.get("model", "")), what
+def _take_bucket(sheet: Sheet, labels: Mapping[str, str], what: str, more: float) -> None:
+    key = _short(labels.get("model", "")), said_of(labels, what)
     if key not in sheet.models and len(sheet.models) >= MOST_MODELS:
         sheet.is_full = True
         return
@@ -177,6 +188,12 @@ def _take_bucket(sheet: Sheet, labels: Mapping[str, str], more: float) -> None:
     buckets = sheet.models.setdefault(key, {})
     if not math.isnan(bound) and (bound in buckets or len(buckets) < _MOST_BUCKETS):
         buckets[bound] = buckets.get(bound, 0.0) + more
+
+
+def said_of(labels: Mapping[str, str], what: str) -> str:
+    """Which of a model's latencies it is, for a reader."""
+    words = (_short(labels.get("source", "")), _short(labels.get("operation", "")), what)
+    return " ".join(word for word in words if word)
 
 
 def _bound(text: str) -> float:

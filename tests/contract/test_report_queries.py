@@ -27,9 +27,10 @@ EXPECTED = {
     "utilization": {CARD: 0.5},
     "joules": {CARD: 600},
     "since": {"{}": 300},
-    "latency": {'{le="1",model="gpt",operation="generate",source="app"}': 60}
+    "model_request_duration_seconds": {'{le="1",model="gpt",operation="generate",source="app"}': 60}
     | {'{le="+Inf",model="gpt",operation="generate",source="app"}': 120},
     "celsius": {},
+    "model_time_to_first_token_seconds": {},
     "host": {},
 }
 

@@ -27,7 +27,11 @@ ANSWERS = {
     "host": one(1.0, job="gpuwarden", instance="a:9400", hostname="gpubox"),
     "simulated": one(0.0, job="gpuwarden", instance="a:9400"),
     "since": one(PERIOD.begin + 100),
-    "latency": [*one(5.0, **MODEL, le="1"), *one(10.0, **MODEL, le="2"), *one(10.0, **MODEL, le="+Inf")],
+    "model_request_duration_seconds": [
+        *one(5.0, **MODEL, le="1"),
+        *one(10.0, **MODEL, le="2"),
+        *one(10.0, **MODEL, le="+Inf"),
+    ],
 }
 
 

@@ -121,6 +121,18 @@ def test_latencies_come_from_the_counts_of_the_period():
     assert 0 < model.p50 < 0.1 < model.p90 < 1
 
 
+def test_first_tokens_are_told_beside_whole_answers():
+    """Who talks with a model would not learn that it has become slow to begin."""
+    rounds = []
+    for number in range(2):
+        page = scrape(latency={"1": 5.0 * number, "+Inf": 5.0 * number})
+        labels = {key: value for key, value in MODEL.items() if key != "operation"}
+        first = tuple(Sample(label_set(labels | {"le": bound}), 9.0 * number) for bound in ("0.5", "+Inf"))
+        rounds.append(replace(page, samples={**page.samples, "model_time_to_first_token_seconds_bucket": first}))
+    models = readings_of([watch(*rounds)[0].sheet], Period(START, START + 10)).models
+    assert [(model.what, model.count) for model in models] == [("app first token", 9), ("app generate", 5)]
+
+
 def test_what_is_not_a_number_or_not_there_is_left_out():
     """One odd reading would spoil the sum of a week."""
     found, _ = watch(
@@ -135,10 +147,14 @@ def test_what_is_not_a_number_or_not_there_is_left_out():
 def test_it_stays_bounded(monkeypatch):
     """A page with endless labels would fill the memory of the alerter."""
     monkeypatch.setattr(tally, "MOST_CARDS", 3)
+    monkeypatch.setattr(tally, "_MOST_COUNTERS", 4)
     many = tuple(Sample(label_set(CARD | {"uuid": f"u{number}"}), 1.0) for number in range(9))
     page = replace(scrape(), samples=MappingProxyType({"gpu_power_watts": many}))
     found, _ = watch(page, page)
     assert len(found.sheet.cards) == 3
+    crowd, _ = watch(*[scrape(latency={str(bound): 1.0 for bound in range(9)})] * 2)
+    assert crowd.sheet.is_full
+    assert len(crowd._counts) == 4
     assert "some are left out" in readings_of([found.sheet], Period(START, START + 10)).missing[-1]
 
 
