@@ -18,6 +18,7 @@ from alerts.evidence.stage import PREPARATION_SECONDS
 from alerts.evidence.trend import trend_of
 from alerts.mail_examples import (
     burst_of,
+    example_report,
     firing_example,
     flapping_of,
     lowered_of,
@@ -29,6 +30,8 @@ from alerts.mail_examples import (
 from alerts.mail_settings import MailSettings
 from alerts.mail_view import view_of
 from alerts.notify.notification import Notification
+from alerts.report.compose import compose_report, report_html, report_notification
+from alerts.report.view import Tariff, report_view
 
 
 def run_mail_preview(settings: MailSettings, out: Path, echo: Callable[[str], None], fonts: Path | None = None) -> int:
@@ -50,6 +53,9 @@ def run_mail_preview(settings: MailSettings, out: Path, echo: Callable[[str], No
     files = {name: _single(notification, settings, pictures.get(name)) for name, notification in examples.items()}
     for name, group in {"digest": burst_of(firing), "overnight": night_of(firing, examples["resolved"])}.items():
         files[name] = compose_digest(group, settings, firing.at).data, digest_html(digest_view(group))
+    report = report_view(example_report(firing.at), Tariff(0.30))
+    told = report_notification(example_report(firing.at), report, "examplereport2222222", settings.recipients)
+    files["report"] = compose_report(told, report, settings).data, report_html(report)
     return _write(files, out, echo)
 
 
