@@ -127,9 +127,20 @@ class Artist:
             return
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(child.pid, signal.SIGKILL)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_LAST_SECONDS):
-                await child.wait()
+        if child.stdin:
+            child.stdin.close()
+        try:
+            await _gone(child)
+        except asyncio.CancelledError:
+            # It dies at once, and whoever ends us must not leave its pipes behind.
+            await _gone(child)
+            raise
+
+
+async def _gone(child: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_LAST_SECONDS):
+            await child.wait()
 
 
 def _environment(ours: Mapping[str, str], folder: Path) -> dict[str, str]:

@@ -32,9 +32,9 @@ async def until(condition):
 class Running:
     """A composer at work."""
 
-    def __init__(self, store, enrich=None):
+    def __init__(self, store, enrich=None, picture_of=None):
         self.told, self.woken = asyncio.Event(), []
-        self.composer = Composer(store, self.told, SETTINGS, lambda: self.woken.append(1), enrich)
+        self.composer = Composer(store, self.told, SETTINGS, lambda: self.woken.append(1), enrich, picture_of)
 
     async def __aenter__(self):
         self._task = asyncio.create_task(self.composer.run())
@@ -94,6 +94,25 @@ def test_evidence_goes_into_the_mail(store):
 
     asyncio.run(story())
     assert b"the-trainer" in store.claim(1e12).letter.data
+
+
+def test_the_picture_goes_into_the_final_bytes(store):
+    """It would be drawn for nobody, or a resend would be without it."""
+    store.commit_round({}, [FIRING, RESOLVED])
+
+    async def picture_of(notification):
+        return b"the picture" if notification.id == FIRING.id else None
+
+    async def story():
+        async with Running(store, picture_of=picture_of) as here:
+            await until(lambda: len(here.woken) == 2)
+
+    asyncio.run(story())
+    first = store.claim(1e12)
+    store.accepted(first, Reply(250, "ok"), 1.0)
+    mails = [message_from_bytes(item.letter.data) for item in (first, store.claim(1e12), store.claim(1e12))]
+    pictures = [[part.get_payload(decode=True) for part in mail.walk() if part["Content-ID"]] for mail in mails]
+    assert sorted(pictures) == [[], [b"the picture"], [b"the picture"]]
 
 
 BROKEN = replace(FIRING, id="z" * 20, root="z" * 20, at=1e18, simulated=True)
