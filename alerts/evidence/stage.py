@@ -12,7 +12,7 @@ from typing import Protocol, TypeVar
 
 from alerts.artist import Artist, NoPictureError
 from alerts.drawing import Drawing, drawing_of
-from alerts.evidence.points import Evidence, Points, peak_of
+from alerts.evidence.points import Evidence, Points, ended_with, peak_of
 from alerts.evidence.trend import trend_of
 from alerts.notify.notification import Link, Notification
 
@@ -114,7 +114,9 @@ class EvidenceStage:
             return Evidence(links=links)
         resolved = notification.reason == "resolved"
         trend = "" if resolved else trend_of(points, notification.unit, notification.at)
-        return Evidence(points=points, peak=peak_of(points, notification), trend=trend, links=links)
+        # The reading that decided may be newer and worse than what was looked up.
+        peak = peak_of(ended_with(points, notification.at, notification.value), notification)
+        return Evidence(points=points, peak=peak, trend=trend, links=links)
 
     def _begin(self, drawings: Mapping[str, Drawing], end: float) -> None:
         loop = asyncio.get_running_loop()

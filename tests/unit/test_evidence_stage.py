@@ -82,6 +82,12 @@ def test_a_mail_gets_words_and_a_picture():
     assert drawer.open == 0
 
 
+def test_the_peak_is_never_better_than_the_value():
+    """A mail would say "value 99 %, peak 97 %", and nobody would believe either."""
+    (found,), _ = told(EvidenceStage(Sources(series=Known())), [replace(FIRING, value=0.99)])
+    assert found.peak == 0.99
+
+
 def test_what_was_known_when_it_was_decided_stays():
     """A peak of hours ago, which nobody else remembers, would give way to that of the last hour."""
     (found,), _ = told(EvidenceStage(Sources(series=Known())), [replace(FIRING, peak=0.999)])
