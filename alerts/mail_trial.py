@@ -9,18 +9,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from alerts.artist import Artist, NoPictureError
+from alerts.compose_digest import compose_digest, digest_html
 from alerts.compose_mail import compose, render
-from alerts.delivery import MAILDIR_NAME, transport_for
-from alerts.drawing import drawing_of
-from alerts.evidence.points import Points, shown_from
-from alerts.evidence.stage import PREPARATION_SECONDS
+from alerts.delivery import MAILDIR_NAME, ways_to_try
+from alerts.digest_view import digest_view
 from alerts.evidence.trend import trend_of
+from alerts.mail_examples import burst_of, night_of
 from alerts.mail_settings import MailSettings, bare_address
 from alerts.mail_view import view_of
 from alerts.notify.due import random_id
 from alerts.notify.notification import Graver, Holder, Notification
-from alerts.transport import Letter, Message, SendError
+from alerts.preview_pictures import pictures_of, readings_of
+from alerts.transport import Letter, Message, SendError, Transport
 
 _SUGGESTION = """\
 rules:
@@ -39,20 +39,26 @@ async def _send_test(settings: MailSettings, state: Path, echo: Callable[[str], 
     if settings.host is None:
         echo(f"no mail server is set (alerter.mail.host): delivering to the Maildir {state / MAILDIR_NAME}")
     message = _test_message(settings)
-    transport = transport_for(settings, state, lambda step: echo(f"  {step}"))
+    ways = ways_to_try(settings, state, lambda step: echo(f"  {step}"))
     failures = 0
-    for recipient in settings.recipients:
-        address = bare_address(recipient)
-        echo(f"to {address}:")
-        try:
-            reply = await transport.send(Letter(message.message_id, message.envelope_from, address, message.data))
-        except SendError as error:
-            failures += 1
-            echo(f"  NOT accepted ({error.reason}): {error}")
-        else:
-            echo(f"  accepted: {reply}")
-    await transport.close()
+    for name, transport in ways.items():
+        if len(ways) > 1:
+            echo(f"through {name}:")
+        for recipient in settings.recipients:
+            failures += not await _sent(message, bare_address(recipient), transport, echo)
+        await transport.close()
     return 1 if failures else 0
+
+
+async def _sent(message: Message, address: str, transport: Transport, echo: Callable[[str], None]) -> bool:
+    echo(f"to {address}:")
+    try:
+        reply = await transport.send(Letter(message.message_id, message.envelope_from, address, message.data))
+    except SendError as error:
+        echo(f"  NOT accepted ({error.reason}): {error}")
+        return False
+    echo(f"  accepted: {reply}")
+    return True
 
 
 def _test_message(settings: MailSettings) -> Message:
@@ -80,16 +86,29 @@ def run_mail_preview(settings: MailSettings, out: Path, echo: Callable[[str], No
     firing = _example(settings, time.time())
     examples = {
         "firing": _with_trend(firing),
+        "repeat": _with_trend(_repeat(firing)),
+        "flapping": _flapping(firing),
         "lowered": _with_trend(_lowered(firing)),
         "predicted": _with_trend(_predicted(firing)),
         "resolved": _resolved(firing),
     }
+    with tempfile.TemporaryDirectory(prefix="gpuwarden-fonts-") as folder:
+        pictures = asyncio.run(pictures_of(examples, fonts or Path(folder), echo))
+    files: dict[str, tuple[Message, str]] = {}
+    for name, notification in examples.items():
+        picture = pictures.get(name)
+        files[name] = compose(notification, settings, picture=picture), _page(notification, picture)
+    for name, group in {"digest": burst_of(firing), "overnight": night_of(firing, examples["resolved"])}.items():
+        files[name] = compose_digest(group, settings, firing.at), digest_html(digest_view(group))
+    return _write(files, out, echo)
+
+
+def _write(files: Mapping[str, tuple[Message, str]], out: Path, echo: Callable[[str], None]) -> int:
     try:
         out.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix="gpuwarden-fonts-") as folder:
-            pictures = asyncio.run(_pictures(examples, fonts or Path(folder), echo))
-        for name, notification in examples.items():
-            _write(out / name, notification, settings, pictures.get(name))
+        for name, (message, html) in files.items():
+            (out / f"{name}.eml").write_bytes(message.data)
+            (out / f"{name}.html").write_text(html, encoding="utf-8")
             echo(f"{out / name}.eml  {out / name}.html")
     except OSError as error:
         echo(f"{out} cannot be written: {error.strerror or error}")
@@ -97,45 +116,15 @@ def run_mail_preview(settings: MailSettings, out: Path, echo: Callable[[str], No
     return 0
 
 
-def _write(path: Path, notification: Notification, settings: MailSettings, picture: bytes | None) -> None:
+def _page(notification: Notification, picture: bytes | None) -> str:
+    """The HTML as a page that is opened by itself, with its picture in it."""
     template = "resolved" if notification.reason == "resolved" else "firing"
-    path.with_suffix(".eml").write_bytes(compose(notification, settings, picture=picture).data)
-    # A page that is opened by itself has its picture in it.
     address = f"data:image/png;base64,{base64.b64encode(picture).decode('ascii')}" if picture else ""
-    html = render(f"{template}.html", view_of(notification, address))
-    path.with_suffix(".html").write_text(html, encoding="utf-8")
-
-
-async def _pictures(
-    examples: Mapping[str, Notification], fonts: Path, echo: Callable[[str], None]
-) -> Mapping[str, bytes]:
-    """The pictures by the examples' names, as far as they can be drawn here."""
-    found: dict[str, bytes] = {}
-    async with Artist(fonts) as artist:
-        for name, notification in examples.items():
-            drawing = drawing_of(notification, _readings(notification))
-            try:
-                found |= {name: await artist.draw(drawing, PREPARATION_SECONDS)} if drawing else {}
-            except NoPictureError as error:
-                echo(f"no picture: {error}")
-                break
-    return found
+    return render(f"{template}.html", view_of(notification, address))
 
 
 def _with_trend(notification: Notification) -> Notification:
-    return replace(notification, trend=trend_of(_readings(notification), notification.unit, notification.at))
-
-
-def _readings(notification: Notification) -> Points:
-    """A card that fills up, and is emptied where the alert is over."""
-    start, step = shown_from(notification), 30.0
-    count = int((notification.at - start) / step)
-    top, value = notification.peak or notification.value or 0.0, notification.value or 0.0
-    ending = 0 if value == top else count // 10
-    pace = 2.4 if ending else 2.05
-    climbing = [top * min(1.0, 0.4 + 0.6 * max(0.0, pace * number / count - 1)) for number in range(count)]
-    values = (*climbing[: count - ending], *[value] * ending)
-    return Points(tuple(start + step * number for number in range(count)), values, step)
+    return replace(notification, trend=trend_of(readings_of(notification), notification.unit, notification.at))
 
 
 def _resolved(firing: Notification) -> Notification:
@@ -145,11 +134,21 @@ def _resolved(firing: Notification) -> Notification:
         reason="resolved",
         at=firing.at + 900.0,
         value=0.52,
-        summary="GPU 2 memory is 52.0 % full",
         peak=0.982,
+        summary="GPU 2 memory is 52.0 % full",
         suggestion="",
         holders=firing.holders[:1],
     )
+
+
+def _repeat(firing: Notification) -> Notification:
+    at = firing.at + 4 * 3600.0
+    return replace(firing, id="example5555555555555", reason="repeat", at=at)
+
+
+def _flapping(firing: Notification) -> Notification:
+    since = firing.at - 38 * 60.0
+    return replace(firing, id="example6666666666666", reason="flapping", flaps=4, flaps_since=since, lasting=10 * 60.0)
 
 
 def _lowered(firing: Notification) -> Notification:

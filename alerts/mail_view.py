@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from alerts.clean_text import one_line
 from alerts.mail_facts import facts_of
 from alerts.mail_subject import subject_of
+from alerts.notify.mute_command import mute_command
 from alerts.notify.notification import Holder, Link, Notification
 from alerts.worst import goes_down
 from gpuwarden.units import format_value
@@ -22,7 +23,7 @@ _TAKEN_WHOLE = frozenset({"gpu_memory_used_ratio", "gpu_memory_used_peak_ratio"}
 _HOLDERS_SHOWN = 10
 _LONGEST_URL = 2000
 
-_COLOURS = {"critical": "#b42318", "warning": "#b54708", "info": "#175cd3", "resolved": "#067647"}
+COLOURS = {"critical": "#b42318", "warning": "#b54708", "info": "#175cd3", "resolved": "#067647"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +41,9 @@ class HolderRow:
 class MailView:
     """``facts`` are (name, text) in the order of reading; ``more_holders`` is one sentence or empty.
 
-    ``normal`` introduces ``suggestion``, the lines of a YAML text, which may be none. ``picture`` is the address of a
-    picture of the readings, empty where there is none, and ``alt`` says what is to be seen on it.
+    ``normal`` introduces ``suggestion``, the lines of a YAML text, which may be none. ``mute`` is a shell command or
+    empty; it is one line and must stay as it is. ``picture`` is the address of a picture of the readings, empty where
+    there is none, and ``alt`` says what is to be seen on it.
     """
 
     subject: str
@@ -60,6 +62,7 @@ class MailView:
     links: tuple[Link, ...]
     picture: str
     alt: str
+    mute: str
 
 
 def view_of(notification: Notification, picture: str = "") -> MailView:
@@ -68,13 +71,13 @@ def view_of(notification: Notification, picture: str = "") -> MailView:
     ``picture`` is the address of its picture, as the mail or a page refers to it.
     """
     resolved = notification.reason == "resolved"
-    badge = "RESOLVED" if resolved else notification.severity.upper()
+    badge = badge_of(notification)
     summary = one_line(notification.summary, _TEXT_LIMIT) or one_line(notification.alertname, _TEXT_LIMIT)
     host = one_line(notification.host, _LABEL_LIMIT) or "unknown host"
     return MailView(
         subject=subject_of(badge, summary, host, notification),
         badge=badge,
-        colour=_COLOURS["resolved" if resolved else notification.severity],
+        colour=COLOURS["resolved" if resolved else notification.severity],
         summary=summary,
         action=one_line(notification.action, 2 * _TEXT_LIMIT),
         host=host,
@@ -85,10 +88,19 @@ def view_of(notification: Notification, picture: str = "") -> MailView:
         more_holders=_more_holders(notification),
         normal=_normal(notification),
         suggestion=tuple(_suggestion(notification)),
+        mute=mute_command(notification),
         links=tuple(_links(notification)),
         picture=picture,
         alt=_alt(notification) if picture else "",
     )
+
+
+def badge_of(notification: Notification) -> str:
+    """The first word of the mail: how grave it is, or that it is over."""
+    if notification.reason == "resolved":
+        return "RESOLVED"
+    more = {"repeat": ", still", "flapping": ", flapping"}.get(notification.reason, "")
+    return f"{notification.severity.upper()}{more}"
 
 
 def _links(notification: Notification) -> Iterator[Link]:

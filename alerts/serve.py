@@ -5,40 +5,52 @@ import contextlib
 import logging
 import signal
 import socket
+from collections.abc import Callable, Collection
 
 from alerts.composer import Composer
 from alerts.decisions import Decisions
-from alerts.delivery import transport_for
+from alerts.delivery import TransportInForce, commands_for
 from alerts.evidence.setup import evidence_stage
+from alerts.in_force import InForce, Terms
+from alerts.intake import WEBHOOK, refuse_open_webhook
 from alerts.outbox import Outbox
 from alerts.posts import Posts
+from alerts.reconciler import Reconciler
+from alerts.reload import Reload
 from alerts.rounds import Rounds
-from alerts.rules import SHIPPED, load_rules
 from alerts.scrape import without_userinfo
 from alerts.service import Service
 from alerts.settings import AlerterSettings
+from alerts.silences import Silences
 from alerts.store import Store
 from alerts.web import application
 from gpuwarden.lifecycle import run_until_stopped
 from gpuwarden.listener import bind, serve, url_of
+from gpuwarden.sparse_log import keep_sparse
+from gpuwarden.web_files import WebFiles
+
+_COMPLAINING = ("alerts.intake", "alerts.posts")
+"""Whoever posts can make these log."""
 
 _log = logging.getLogger(__name__)
 
 
-def serve_alerter(settings: AlerterSettings) -> None:
-    """Judge and mail until SIGINT or SIGTERM; SIGHUP rereads the rules.
+def serve_alerter(settings: AlerterSettings, read_again: Callable[[], AlerterSettings]) -> None:
+    """Judge and mail until SIGINT or SIGTERM; SIGHUP reads everything again, the settings by ``read_again``.
 
     Raises:
-        AddressTakenError, DocumentError, StateInUseError, StoreUnavailableError: it cannot start.
+        AddressTakenError, DocumentError, StateInUseError, StoreUnavailableError, UserInputError: it cannot start.
     """
-    rules = load_rules(SHIPPED, settings.rule_files)
+    in_force, web = InForce(Terms.read(settings)), WebFiles(settings.web_config)
+    refuse_open_webhook(settings, web.current)
     listening = bind(settings.listen, "alerter")
+    keep_sparse(_COMPLAINING)
     with Store.open(settings.state_folder) as store:
-        _log.info("%s, with %d rules", judge_line(settings), len(rules))
+        _log.info("%s, with %d rules", judge_line(settings), len(in_force.rules))
         _log.info(mail_line(settings))
-        decisions = Decisions(store, rules, settings.delivery.recipients, simulated=settings.all_simulated)
-        service = _service(settings, store, decisions)
-        run_until_stopped(lambda stop: _main(service, listening, stop))
+        service = _service(in_force, store)
+        reload = Reload(in_force, web, read_again, service.outbox.resume)
+        run_until_stopped(lambda stop: _main(service, reload, listening, web, stop))
 
 
 def judge_line(settings: AlerterSettings) -> str:
@@ -47,7 +59,7 @@ def judge_line(settings: AlerterSettings) -> str:
         return f"watching {', '.join(map(without_userinfo, settings.targets))}"
     url = settings.prometheus.url
     evidence = f"evidence from {without_userinfo(url)}" if url else "no evidence (alerter.prometheus.url is not set)"
-    return f"Alertmanager judges: waiting for its posts on /webhook, {evidence}"
+    return f"Alertmanager judges: waiting for its posts on {WEBHOOK}, {evidence}"
 
 
 def mail_line(settings: AlerterSettings) -> str:
@@ -56,27 +68,38 @@ def mail_line(settings: AlerterSettings) -> str:
     if mail.host is None:
         why = "the demo never uses a mail server" if settings.demo else "no mail server is set (alerter.mail.host)"
         return f"{why}: mails go into the Maildir {folder}"
-    return f"mails go to {', '.join(mail.to)} through {mail.host}:{mail.port} ({mail.security})"
+    second = f", else through {mail.fallback.address}" if mail.fallback.host else ""
+    return f"mails go to {', '.join(mail.to)} through {mail.address} ({mail.security}){second}"
 
 
-def _service(settings: AlerterSettings, store: Store, decisions: Decisions) -> Service:
-    outbox = Outbox(store, transport_for(settings.delivery, settings.state_folder))
-    if settings.judges_itself:
-        decider = Rounds(decisions, settings.targets, settings.interval, settings.scrape)
-    else:
-        decider = Posts(decisions)
-    recorder = decider.recorder if isinstance(decider, Rounds) else None
-    evidence = evidence_stage(settings, lambda: decisions.rules, recorder)
-    composer = Composer(store, decisions.told, settings.delivery, outbox.wake, evidence.enrich, evidence.picture_of)
-    return Service(settings, store, decisions, decider, composer, outbox, prepare=evidence.prepare)
+def _service(in_force: InForce, store: Store) -> Service:
+    own = in_force.settings.judges_itself
+    decisions = Decisions(store, in_force, Silences(store) if own else None)
+    outbox = Outbox(
+        store,
+        TransportInForce(in_force),
+        commands_for(in_force.settings.commands_in_force, in_force.settings.state_folder),
+        workers=lambda: in_force.settings.delivery.connections,
+    )
+    decider = Rounds(decisions, in_force) if own else Posts(decisions)
+    evidence = evidence_stage(in_force, decider.recorder if isinstance(decider, Rounds) else None)
+    composer = Composer(store, decisions.told, in_force, outbox.wake, evidence.enrich, evidence.picture_of)
+    reconciler = Reconciler(in_force, decider, decisions) if isinstance(decider, Posts) else None
+    return Service(
+        in_force, store, decisions, decider, composer, outbox, reconciler=reconciler, prepare=evidence.prepare
+    )
 
 
-async def _main(service: Service, listening: socket.socket, stop: asyncio.Event) -> None:
-    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, service.reload_rules)
-    working = asyncio.create_task(service.run())
+async def _main(service: Service, reload: Reload, listening: socket.socket, web: WebFiles, stop: asyncio.Event) -> None:
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload.ask)
+    working = asyncio.create_task(service.run(reload.run))
     working.add_done_callback(lambda _: stop.set())
-    _log.info("listening on %s", url_of(listening))
-    await serve(application(service), listening, stop)
+    _log.info("listening on %s", url_of(listening, web.scheme))
+
+    def with_own_secret() -> Collection[str]:
+        return [WEBHOOK] if service.settings.webhook.secret_file else []
+
+    await serve(application(service), listening, stop, web=web, own_secret=with_own_secret)
     ended_by_itself = working.done()
     working.cancel()
     with contextlib.suppress(asyncio.CancelledError):

@@ -1,7 +1,7 @@
 """The alerter's HTTP side: its health for Prometheus, orchestrators, the supervisor and people, and the webhook.
 
 /metrics, /-/healthy, /-/ready, a one-line /status and the list of alerts at /api/v1/alerts are always there; /webhook
-only where Alertmanager judges.
+only where Alertmanager judges, the silences (/api/v2/silences) only where it does not.
 """
 
 import time
@@ -20,8 +20,10 @@ from alerts.health import Health, families, firing
 from alerts.intake import webhook_route
 from alerts.listing import listing_route
 from alerts.posts import Posts
-from alerts.rounds import Rounds
+from alerts.scrape import without_userinfo
 from alerts.service import Service
+from alerts.silence_api import elsewhere_routes, silence_routes
+from alerts.state_figures import state_figures
 from alerts.store import StoreUnavailableError
 from gpuwarden import __version__
 
@@ -44,7 +46,7 @@ def application(service: Service) -> Starlette:
         return Response(generate_latest(registry), headers={"content-type": CONTENT_TYPE_PLAIN_0_0_4})
 
     async def healthy(_: Request) -> Response:
-        trouble = service.unhealthy(time.time())
+        trouble = service.unhealthy()
         return PlainTextResponse(f"{trouble or 'gpuwarden alerter is healthy'}\n", status_code=503 if trouble else 200)
 
     async def ready(_: Request) -> Response:
@@ -61,27 +63,39 @@ def application(service: Service) -> Starlette:
             Route("/-/ready", ready),
             Route("/status", status),
             listing_route(service),
+            *_silences(service),
             *_webhook(service),
         ]
     )
 
 
+def _silences(service: Service) -> list[Route]:
+    if service.decisions.silences is not None:
+        return silence_routes(service.decisions.silences)
+    url = service.settings.alertmanager.url
+    return elsewhere_routes(without_userinfo(url) if url else "")
+
+
 def _webhook(service: Service) -> list[Route]:
     if isinstance(service.decider, Posts):
-        return [webhook_route(service.decider, service.settings.webhook.secret_file)]
+        return [webhook_route(service.decider, lambda: service.settings.webhook.secret_file)]
     return []
 
 
 def status_line(service: Service, counts: Mapping[DeliveryState, int]) -> str:
-    """What fires, what waits and what was given up, in words; ``counts`` are the deliveries by state."""
+    """What fires, is silenced, waits and was given up, in words; ``counts`` are the deliveries by state."""
     waiting, dead = counts.get("queued", 0) + counts.get("sending", 0), counts.get("dead", 0)
-    trouble = service.unhealthy(time.time())
+    trouble = service.unhealthy()
+    quiet = service.decisions.silences.active(time.time()) if service.decisions.silences else 0
     names = sorted({one_line(key.alertname, _LONGEST_NAME) for key in firing(service.decisions.states)})
     parts = [
         *([trouble] if trouble else []),
         f"firing: {', '.join(names)}" if names else "nothing fires",
+        *([f"silences: {quiet}"] if quiet else []),
         *service.decider.remarks,
         *service.composer.remarks,
+        *([service.heartbeat.remark] if service.heartbeat.remark else []),
+        *(["the last reload was refused, see the log"] if service.in_force.refused else []),
         *([f"{waiting} mails wait"] if waiting else []),
         *([f"{dead} mails are given up"] if dead else []),
     ]
@@ -96,21 +110,24 @@ async def _counts(service: Service) -> Mapping[DeliveryState, int]:
 
 
 async def _health(service: Service) -> Health:
-    store, decider = service.store, service.decider
-    rounds = decider if isinstance(decider, Rounds) else None
+    store = service.store
     try:
-        outbox, oldest = await store.call(store.counts), await store.call(store.oldest_waiting)
+        figures = await store.call(store.read, state_figures, time.time())
     except StoreUnavailableError:
-        outbox, oldest = {}, None
+        figures = None
     return Health(
         version=__version__,
         states=service.decisions.states,
-        scrapes=rounds.scrapes if rounds else (),
-        last_round_at=rounds.ended_at if rounds else None,
-        round_duration=rounds.duration if rounds else 0.0,
+        decider=service.decider,
         decided=service.decisions.counted,
         suppressed={str(reason): number for reason, number in service.decisions.suppressed.items()},
-        outbox={str(state): number for state, number in outbox.items()},
-        oldest_waiting_at=oldest,
-        attempts={str(outcome): number for outcome, number in service.outbox.outcomes.items()},
+        held=service.decisions.held,
+        composed={str(kind): number for kind, number in service.composer.composed.items()},
+        figures=figures,
+        unreadable=len(store.unreadable),
+        attempts=service.outbox.attempts,
+        heartbeats={str(outcome): number for outcome, number in service.heartbeat.outcomes.items()},
+        last_heartbeat_at=service.heartbeat.called_at,
+        reloaded_at=service.in_force.taken_at,
+        reload_refused=bool(service.in_force.refused),
     )

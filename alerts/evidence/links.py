@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from urllib.parse import quote, urlencode, urlsplit
 
 from alerts.evidence.points import shown_from
-from alerts.mail_settings import is_loopback
 from alerts.notify.notification import Link, Notification
 from alerts.placeholders import substitute
 from alerts.scrape import instance_of, without_userinfo
+from alerts.server_settings import is_loopback
 
 WALL = "gpuwarden-wall"
 """The uid of the dashboard that Grafana is provisioned with."""

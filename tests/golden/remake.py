@@ -4,11 +4,13 @@ import os
 import time
 from pathlib import Path
 
+from alerts.compose_digest import compose_digest
 from alerts.plot import picture
 from alerts.prometheus_rules import rule_file
 from alerts.rules import SHIPPED, load_rules
 from tests.golden.example_cards import PAGES
-from tests.golden.example_mails import DRAWINGS, EXAMPLES, mail
+from tests.golden.example_digests import AT, DIGESTS
+from tests.golden.example_mails import DRAWINGS, EXAMPLES, SETTINGS, mail
 from tests.golden.test_status import page
 
 MAILS = Path(__file__).parent / "mails"
@@ -24,6 +26,8 @@ def main() -> None:
         (MAILS / f"{name}.png").write_bytes(picture(drawing))
     for name in EXAMPLES:
         (MAILS / f"{name}.eml").write_bytes(mail(name).data)
+    for name, group in DIGESTS.items():
+        (MAILS / f"{name}.eml").write_bytes(compose_digest(group, SETTINGS, AT).data)
     for name, known in PAGES.items():
         (STATUS / f"{name}.html").write_text(page(known), "utf-8")
     for name, files in {"gpuwarden": [], "overrides": [PROMETHEUS / "overrides.yml"]}.items():

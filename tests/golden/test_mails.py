@@ -6,18 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.golden.example_mails import EXAMPLES, mail
+from alerts.compose_digest import compose_digest
+from tests.golden.example_digests import AT, DIGESTS
+from tests.golden.example_mails import EXAMPLES, SETTINGS, mail
 
 MAILS = Path(__file__).parent / "mails"
 
 
-@pytest.mark.parametrize("name", EXAMPLES)
+@pytest.mark.parametrize("name", [*EXAMPLES, *DIGESTS])
 def test_a_mail_reads_as_it_did(name, monkeypatch):
     """Without it a change of wording, layout or header would reach inboxes unread (python -m tests.golden.remake)."""
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()
     try:
-        data = mail(name).data
+        data = (mail(name) if name in EXAMPLES else compose_digest(DIGESTS[name], SETTINGS, AT)).data
     finally:
         monkeypatch.undo()
         time.tzset()
@@ -25,7 +27,7 @@ def test_a_mail_reads_as_it_did(name, monkeypatch):
     assert data.decode("ascii") == (MAILS / f"{name}.eml").read_bytes().decode("ascii")
 
 
-@pytest.mark.parametrize("name", EXAMPLES)
+@pytest.mark.parametrize("name", [*EXAMPLES, *DIGESTS])
 def test_a_mail_is_valid_to_the_letter(name):
     """A strict server would refuse it, or one on the way change its bytes."""
     data = (MAILS / f"{name}.eml").read_bytes()

@@ -92,14 +92,17 @@ def test_preview_shows_each_kind(tmp_path):
         "lowered": "was critical",
         "predicted": "predicted in 30 min",
         "resolved": "Lasted",
+        "digest": "7 alerts on 2 hosts",
+        "overnight": "Held back by the quiet hours until",
     }
     for name, words in said.items():
         page = (tmp_path / "out" / f"{name}.html").read_text(encoding="utf-8")
         assert words in page
-        assert 'src="data:image/png;base64,' in page
+        pictured = name not in {"digest", "overnight"}
+        assert ('src="data:image/png;base64,' in page) == pictured
         mail = email.message_from_bytes((tmp_path / "out" / f"{name}.eml").read_bytes())
         assert mail["X-Gpuwarden-Simulated"] == "yes"
-        assert "image/png" in [part.get_content_type() for part in mail.walk()]
+        assert ("image/png" in [part.get_content_type() for part in mail.walk()]) == pictured
 
 
 def test_preview_without_pictures_says_why(tmp_path):

@@ -18,6 +18,7 @@ from alerts.store_records import dump_state, load_state
 from gpuwarden.documents import parse
 from tests.fakes.alertmanager_posts import posted
 from tests.fakes.posted_to import Box
+from tests.in_force import in_force
 
 NOW = 1_800_000_000.0
 OWN = {"job": "gpuwarden", "instance": "box:9400"}
@@ -339,10 +340,11 @@ class TestMoments:
         caplog.set_level(logging.INFO)
 
         async def story(store):
-            decisions = Decisions(store, rules_of([parse(MOMENTS, "moments.yml")]), ["me@example.com"])
+            decisions = Decisions(store, in_force(rules_of([parse(MOMENTS, "moments.yml")]), ["me@example.com"]))
             for now, classes in ((NOW + 3, ("hardware",)), (NOW + 603, later)):
                 visit = self.xids(now, *classes)
-                await decisions.commit(judge(decisions.rules, [visit], decisions.states, now, max_gap=20.0), [visit])
+                found = judge(decisions.rules, [visit], decisions.states, now, max_gap=20.0)
+                await decisions.commit(found, [visit], now=now)
             return decisions
 
         with Store.open(tmp_path) as store:
@@ -380,11 +382,12 @@ def test_nobody_is_told_says_the_log_and_why(tmp_path, caplog):
     labels = label_set(OWN | {"gpu": "0"})
 
     async def story(store):
-        decisions = Decisions(store, rules(), ["me@example.com"])
+        decisions = Decisions(store, in_force(rules(), ["me@example.com"]))
         for ratio in (0.95, 0.5):
             samples = MappingProxyType({"gpu_memory_used_ratio": (Sample(labels, ratio),)})
             visit = Scrape("", OWN["job"], OWN["instance"], NOW, None, samples)
-            await decisions.commit(judge(decisions.rules, [visit], decisions.states, NOW, max_gap=20.0), [visit])
+            found = judge(decisions.rules, [visit], decisions.states, NOW, max_gap=20.0)
+            await decisions.commit(found, [visit], now=NOW)
         return decisions
 
     with Store.open(tmp_path) as store:
