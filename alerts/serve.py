@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection
 from alerts.composer import Composer
 from alerts.decisions import Decisions
 from alerts.delivery import TransportInForce, commands_for
-from alerts.evidence.setup import EvidenceInForce
+from alerts.evidence.setup import evidence_stage
 from alerts.in_force import InForce, Terms
 from alerts.intake import WEBHOOK, refuse_open_webhook
 from alerts.outbox import Outbox
@@ -85,7 +85,7 @@ def _service(in_force: InForce, store: Store) -> Service:
     )
     reporter = Reporter(store, in_force, outbox.wake)
     decider = Rounds(decisions, in_force, observe=reporter.observe, observed=WANTED) if own else Posts(decisions)
-    evidence = EvidenceInForce(in_force, decider.recorder if isinstance(decider, Rounds) else None)
+    evidence = evidence_stage(in_force, decider.recorder if isinstance(decider, Rounds) else None)
     composer = Composer(store, decisions.told, in_force, outbox.wake, evidence.enrich, evidence.picture_of)
     beside = [evidence.prepare]
     if isinstance(decider, Posts):

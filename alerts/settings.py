@@ -37,7 +37,7 @@ class PrometheusSettings:
     """What a user can set under ``alerter.prometheus``."""
 
     url: str | None = None
-    """Where Prometheus answers queries, `http://prometheus:9090`; mails get processes, host and last value from it."""
+    """Where Prometheus answers queries, `http://prometheus:9090`; mails get readings, processes and host from it."""
 
     def problems(self) -> Iterator[tuple[str, str, str]]:
         """What the types cannot say: (key, message, hint)."""

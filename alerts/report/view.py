@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from alerts.clean_text import one_line
-from alerts.digest_view import SIMULATED, SUBJECT_WIDTH
+from alerts.digest_view import SIMULATED
+from alerts.mail_subject import SUBJECT_LIMIT
 from alerts.report.facts import AlertFacts, CardFacts, ModelFacts, OutboxFacts, ReportFacts
 from gpuwarden.units import format_timestamp, format_value
 
@@ -69,9 +70,9 @@ def _subject(facts: ReportFacts, tariff: Tariff, *, simulated: bool) -> str:
     subject = f"{mark} {', '.join(parts)}"
     for words in _energy(facts.readings.cards, tariff):
         for shorter in (words, words.partition(" (")[0]):
-            if len(f"{subject}, {shorter}") <= SUBJECT_WIDTH:
+            if len(f"{subject}, {shorter}") <= SUBJECT_LIMIT:
                 return f"{subject}, {shorter}"
-    return one_line(subject, SUBJECT_WIDTH)
+    return one_line(subject, SUBJECT_LIMIT)
 
 
 def _alerts_in_words(alerts: AlertFacts) -> str:

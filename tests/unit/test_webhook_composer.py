@@ -33,9 +33,10 @@ async def until(condition):
 class Running:
     """A composer at work."""
 
-    def __init__(self, store, enrich=None):
+    def __init__(self, store, enrich=None, picture_of=None):
         self.told, self.woken = asyncio.Event(), []
-        self.composer = Composer(store, self.told, in_force(mail=SETTINGS), lambda: self.woken.append(1), enrich)
+        mail = in_force(mail=SETTINGS)
+        self.composer = Composer(store, self.told, mail, lambda: self.woken.append(1), enrich, picture_of)
 
     async def __aenter__(self):
         self._task = asyncio.create_task(self.composer.run())
@@ -95,6 +96,22 @@ def test_evidence_goes_into_the_mail(store):
 
     asyncio.run(story())
     assert b"the-trainer" in store.claim(1e12).letter.data
+
+
+def test_the_picture_goes_into_the_final_bytes(store):
+    """It would be drawn for nobody, or a resend would be without it."""
+    store.commit_round({}, [FIRING])
+
+    async def picture_of(_):
+        return b"the picture"
+
+    async def story():
+        async with Running(store, picture_of=picture_of) as here:
+            await until(lambda: here.woken)
+
+    asyncio.run(story())
+    mail = message_from_bytes(store.claim(1e12).letter.data)
+    assert [part.get_payload(decode=True) for part in mail.walk() if part["Content-ID"]] == [b"the picture"]
 
 
 BROKEN = replace(FIRING, id="z" * 20, incident="z" * 20, root="z" * 20, at=1e18, simulated=True)
