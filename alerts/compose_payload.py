@@ -8,6 +8,7 @@ import email
 import email.policy
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,21 +18,40 @@ from alerts.transport import Message
 from gpuwarden.units import format_value
 
 VERSION = 1
+MOST_ALERTS = 100
+_RANKS = ("critical", "warning", "info")
 
 
-def with_payload(message: Message, notification: Notification) -> Message:
-    """``message`` with the payload, where a command is among the recipients."""
-    if not any(recipient.startswith(COMMAND_PREFIX) for recipient in notification.recipients):
+def with_payload(message: Message, told: Sequence[Notification]) -> Message:
+    """``message``, which tells of ``told``, with the payload, where a command is among the recipients."""
+    if not any(recipient.startswith(COMMAND_PREFIX) for recipient in told[0].recipients):
         return message
-    return replace(message, payload=compose_payload(message, notification))
+    return replace(message, payload=compose_payload(message, told))
 
 
-def compose_payload(message: Message, notification: Notification) -> bytes:
-    """ASCII JSON on one line, with a line end."""
+def compose_payload(message: Message, told: Sequence[Notification]) -> bytes:
+    """ASCII JSON on one line, with a line end.
+
+    What is told of several alerts at once has the gravest severity, the reason ``digest`` and its subject as summary.
+    """
+    alerts = [_alert(notification) for notification in told[:MOST_ALERTS]]
+    alike = {"summary": message.subject, "reason": "digest", "incident": told[0].id, "action": ""}
     document: dict[str, Any] = {
         "version": VERSION,
         "subject": message.subject,
         "text": _text(message.data),
+        **(alerts[0] if len(told) == 1 else alike),
+        "severity": min((notification.severity for notification in told), key=_RANKS.index),
+        "message_id": message.message_id,
+        "simulated": any(notification.simulated for notification in told),
+        "alerts": alerts,
+        "alert_count": len(told),
+    }
+    return json.dumps(_encodable(document), allow_nan=False).encode("ascii") + b"\n"
+
+
+def _alert(notification: Notification) -> dict[str, Any]:
+    return {
         "severity": notification.severity,
         "reason": notification.reason,
         "alertname": notification.alertname,
@@ -45,10 +65,8 @@ def compose_payload(message: Message, notification: Notification) -> bytes:
         "at": _number(notification.at),
         "started_at": _number(notification.started_at),
         "incident": notification.incident,
-        "message_id": message.message_id,
         "simulated": notification.simulated,
     }
-    return json.dumps(_encodable(document), allow_nan=False).encode("ascii") + b"\n"
 
 
 def _text(data: bytes) -> str:
@@ -72,6 +90,8 @@ def _encodable(value: Any) -> Any:
     """Without lone surrogates, over which readers of JSON stumble."""
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, list):
+        return [_encodable(item) for item in value]  # pyright: ignore[reportUnknownVariableType] -- JSON
     if isinstance(value, dict):
         return {_encodable(key): _encodable(item) for key, item in value.items()}  # pyright: ignore[reportUnknownVariableType] -- JSON
     return value

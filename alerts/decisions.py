@@ -8,16 +8,22 @@ did not happen: the next round, or the next try of the sender, decides it again 
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from alerts.clean_text import one_line
 from alerts.judge import Change
 from alerts.notify.due import notifications, random_id
+from alerts.notify.flap import Flap
 from alerts.notify.mute import SUPPRESSED, Suppressed, Verdict, judged_here
+from alerts.notify.notification import Notification
+from alerts.notify.policy import Known, Ladder, Policy
+from alerts.notify.quiet import QUIET, held
 from alerts.rule import Rule
 from alerts.series import Scrape
+from alerts.silences import Silences
 from alerts.state import AlertKey, State
 from alerts.store import Store
+from gpuwarden.units import format_timestamp
 
 _log = logging.getLogger(__name__)
 
@@ -26,53 +32,90 @@ _LABELS_LOGGED = 20
 
 
 class Decisions:
-    """The judged state of all alerts; ``rules`` may be replaced between decisions.
+    """The judged state of all alerts; ``rules`` and ``policy`` may be replaced between decisions.
 
-    ``simulated`` marks everything that is told, whatever the readings say of themselves.
+    ``simulated`` marks everything that is told, whatever the readings say of themselves. ``silences`` are the alerter's
+    own, None where Alertmanager judges and has them.
     """
 
     def __init__(
-        self, store: Store, rules: tuple[Rule, ...], recipients: Sequence[str], *, simulated: bool = False
+        self,
+        store: Store,
+        rules: tuple[Rule, ...],
+        recipients: Sequence[str],
+        policy: Policy = Policy(),  # noqa: B008 -- frozen
+        *,
+        simulated: bool = False,
+        silences: Silences | None = None,
     ) -> None:
         self.rules = rules
+        self.policy = policy
         self.states: dict[AlertKey, State] = store.load_states()
+        self.flaps: dict[AlertKey, Flap] = store.load_flaps()
         self.told = asyncio.Event()
         """Set whenever there is something new to compose."""
         self.counted: Counter[str] = Counter()
         """Notifications by reason since the start."""
         self.suppressed: Counter[Suppressed] = Counter()
         """What fired or ended and is told nobody, by reason since the start."""
+        self.held: Counter[str] = Counter()
+        """Notifications that are told later than they were decided, by reason since the start."""
         self._store = store
         self._recipients = recipients
         self._simulated = simulated
+        self.silences = silences
 
     async def commit(
         self,
         changes: Sequence[Change],
         scrapes: Sequence[Scrape] = (),
-        weigh: Callable[[Sequence[Change]], Sequence[Verdict]] = judged_here,
+        ladder: Ladder = judged_here,
+        *,
+        now: float,
     ) -> None:
-        """Write down what was decided; ``scrapes`` are what it was decided on, ``weigh`` says what each change tells.
+        """Write down what was decided at ``now`` (Unix seconds).
+
+        ``scrapes`` are what it was decided on; ``ladder`` says what each change tells where ``policy`` begins.
 
         Raises:
             StoreUnavailableError: nothing was decided.
         """
-        verdicts = weigh(changes)
+        known = Known(
+            states=self.states,
+            flaps=self.flaps,
+            silences=self.silences.all if self.silences else (),
+            rules=self.rules,
+            scrapes=scrapes,
+            now=now,
+        )
+        changes, verdicts = self.policy.decide(changes, ladder, known)
         told, changes = notifications(
             changes, scrapes, self._recipients, random_id, simulated=self._simulated, verdicts=verdicts
         )
+        told = [held(notification, self.policy.notify.quiet_hours.hours) for notification in told]
         written = {change.key: change.state for change in changes if change.state != change.previous}
-        if written or told:
-            await self._store.call(self._store.commit_round, written, told)
+        flaps = self.policy.noted(changes, verdicts, known)
+        if written or told or flaps:
+            await self._store.call(self._store.commit_round, written, told, flaps)
+        self.flaps = {key: flap for key, flap in (self.flaps | flaps).items() if flap} if flaps else self.flaps
         for change, verdict in zip(changes, verdicts, strict=True):
             self._keep(change, verdict)
         if told:
             self.counted.update(notification.reason for notification in told)
+            self._note_held(told)
             self.told.set()
 
     async def probe(self) -> None:
         """Find out whether a decision could be written now; raises StoreUnavailableError where it could not."""
         await self._store.call(self._store.probe)
+
+    def _note_held(self, told: Sequence[Notification]) -> None:
+        for notification in told:
+            if notification.held_until:
+                self.held[QUIET] += 1
+                until = format_timestamp(notification.held_until)
+                name = one_line(notification.alertname, _LONGEST_WORD)
+                _log.info("%s %s is held (%s) until %s", name, notification.reason, QUIET, until)
 
     def _keep(self, change: Change, verdict: Verdict) -> None:
         if change.state is None:

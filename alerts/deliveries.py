@@ -3,7 +3,8 @@
 ``queued -> sending -> accepted | queued again | dead``. ``sending`` is committed before the server hears of the mail,
 so what a crash leaves as ``sending`` may have been accepted; ``recover`` queues it again, with the same bytes. Every
 change names the state it starts from and fails when that is not the row's state. Within one thread and recipient the
-mails go in order: RESOLVED is not sent while the mail it answers is on its way.
+mails go in order: RESOLVED is not sent while the mail it answers is on its way. A digest is in the threads of all that
+it tells of.
 """
 
 import sqlite3
@@ -23,9 +24,11 @@ _LONGEST_WAIT_SECONDS = 3600.0
 
 _CLAIMABLE = """
     d.state = 'queued' AND NOT EXISTS (
-        SELECT 1 FROM deliveries AS earlier
-        WHERE earlier.root = d.root AND earlier.recipient = d.recipient AND earlier.id < d.id
-        AND earlier.state IN ('queued', 'sending'))
+        SELECT 1 FROM notifications AS own
+        JOIN notifications AS kin ON kin.root = own.root
+        JOIN deliveries AS earlier ON earlier.notification_id IN (kin.id, kin.told_in)
+        WHERE (own.id = d.notification_id OR own.told_in = d.notification_id)
+        AND earlier.recipient = d.recipient AND earlier.id < d.id AND earlier.state IN ('queued', 'sending'))
 """
 
 

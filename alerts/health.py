@@ -24,6 +24,8 @@ class Health:
     round_duration: float
     decided: Mapping[str, int]
     suppressed: Mapping[str, int]
+    held: Mapping[str, int]
+    composed: Mapping[str, int]
     outbox: Mapping[str, int]
     oldest_waiting_at: float | None
     attempts: Mapping[str, int]
@@ -57,6 +59,8 @@ def _values(short: str, health: Health) -> Values:
     counted = {
         "notifications_total": ("reason", health.decided),
         "notifications_suppressed_total": ("reason", health.suppressed),
+        "notifications_held_total": ("reason", health.held),
+        "messages_composed_total": ("kind", health.composed),
         "outbox_messages": ("state", health.outbox),
         "attempts_total": ("outcome", health.attempts),
     }

@@ -117,7 +117,7 @@ async def _body(request: Request) -> bytes:
 
 
 def _refusal(status: HTTPStatus, message: str) -> Response:
-    _log.error("a post was refused for good with %d: %s", status, message)
+    _log.error("a post was refused for good with %d: %s", status, message, extra={"kind": int(status)})
     headers = {"www-authenticate": "Bearer"} if status == HTTPStatus.UNAUTHORIZED else None
     return PlainTextResponse(f"{message}\n", status_code=status, headers=headers)
 

@@ -6,21 +6,28 @@ import logging
 import signal
 import socket
 
+from alerts.alertmanager_api import AlertmanagerApi
 from alerts.composer import Composer
 from alerts.decisions import Decisions
 from alerts.delivery import commands_for, transport_for
 from alerts.evidence.prometheus import PrometheusEvidence
 from alerts.outbox import Outbox
 from alerts.posts import Posts
+from alerts.reconciler import Reconciler
 from alerts.rounds import Rounds
 from alerts.rules import SHIPPED, load_rules
 from alerts.scrape import without_userinfo
 from alerts.service import Service
 from alerts.settings import AlerterSettings
+from alerts.silences import Silences
 from alerts.store import Store
 from alerts.web import application
 from gpuwarden.lifecycle import run_until_stopped
 from gpuwarden.listener import bind, serve, url_of
+from gpuwarden.sparse_log import keep_sparse
+
+_COMPLAINING = ("alerts.intake", "alerts.posts")
+"""Whoever posts can make these log."""
 
 _log = logging.getLogger(__name__)
 
@@ -33,10 +40,13 @@ def serve_alerter(settings: AlerterSettings) -> None:
     """
     rules = load_rules(SHIPPED, settings.rule_files)
     listening = bind(settings.listen, "alerter")
+    keep_sparse(_COMPLAINING)
     with Store.open(settings.state_folder) as store:
         _log.info("%s, with %d rules", judge_line(settings), len(rules))
         _log.info(mail_line(settings))
-        decisions = Decisions(store, rules, settings.recipients, simulated=settings.all_simulated)
+        silences = Silences(store) if settings.judges_itself else None
+        recipients, simulated = settings.recipients, settings.all_simulated
+        decisions = Decisions(store, rules, recipients, settings.policy, simulated=simulated, silences=silences)
         service = _service(settings, store, decisions)
         run_until_stopped(lambda stop: _main(service, listening, stop))
 
@@ -67,14 +77,18 @@ def _service(settings: AlerterSettings, store: Store, decisions: Decisions) -> S
         commands_for(settings.commands_in_force, settings.state_folder),
         workers=settings.delivery.connections,
     )
-    url, enrich = settings.prometheus.url, None
+    url, enrich, reconciler = settings.prometheus.url, None, None
     if settings.judges_itself:
         decider = Rounds(decisions, settings.targets, settings.interval, settings.scrape)
     else:
         decider = Posts(decisions)
         enrich = PrometheusEvidence(url, lambda: decisions.rules).enrich if url else None
-    composer = Composer(store, decisions.told, settings.delivery, outbox.wake, enrich)
-    return Service(settings, store, decisions, decider, composer, outbox)
+        if settings.alertmanager.url:
+            api = AlertmanagerApi(settings.alertmanager.url, settings.scrape)
+            reconciler = Reconciler(api, decider, decisions, settings.alertmanager.ask_after)
+    pace = settings.notify.digest.pace
+    composer = Composer(store, decisions.told, settings.delivery, outbox.wake, enrich, pace=pace)
+    return Service(settings, store, decisions, decider, composer, outbox, reconciler=reconciler)
 
 
 async def _main(service: Service, listening: socket.socket, stop: asyncio.Event) -> None:

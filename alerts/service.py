@@ -12,6 +12,7 @@ from alerts.decisions import Decisions
 from alerts.outbox import Outbox
 from alerts.outbox_control import serve_control
 from alerts.posts import Posts
+from alerts.reconciler import Reconciler
 from alerts.rounds import Rounds
 from alerts.rules import SHIPPED, load_rules
 from alerts.settings import AlerterSettings
@@ -32,6 +33,8 @@ class Service:
         decider: Rounds | Posts,
         composer: Composer,
         outbox: Outbox,
+        *,
+        reconciler: Reconciler | None = None,
     ) -> None:
         self.settings = settings
         self.store = store
@@ -39,15 +42,17 @@ class Service:
         self.decider = decider
         self.composer = composer
         self.outbox = outbox
+        self.reconciler = reconciler
 
     async def run(self) -> None:
-        """Run all loops; posts come by themselves."""
+        """Run all loops."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self.outbox.run())
             group.create_task(self.composer.run())
             group.create_task(serve_control(self.store.folder, self.outbox))
-            if isinstance(self.decider, Rounds):
-                group.create_task(self.decider.run())
+            group.create_task(self.decider.run())
+            if self.reconciler:
+                group.create_task(self.reconciler.run())
 
     def reload_rules(self) -> None:
         """Take the rules files anew, all or nothing: with a mistake anywhere the old rules stay."""

@@ -12,6 +12,7 @@ A store is used by one thread at a time; asyncio code goes through ``call``, whi
 
 import asyncio
 import logging
+import math
 import os
 import sqlite3
 import threading
@@ -22,9 +23,10 @@ from functools import partial
 from pathlib import Path
 from typing import Concatenate, ParamSpec, Self, TypeVar
 
-from alerts import deliveries, outbox_rows, schema
+from alerts import deliveries, flaps, messages, outbox_rows, schema
 from alerts.channels import EVERYTHING, Channel
 from alerts.deliveries import Delivery, DeliveryState
+from alerts.notify.flap import Flap
 from alerts.notify.notification import Notification
 from alerts.outbox_rows import QueueRow
 from alerts.state import AlertKey, State
@@ -34,6 +36,7 @@ from alerts.store_records import (
     dump_key,
     dump_notification,
     dump_state,
+    load_flap,
     load_key,
     load_notification,
     load_state,
@@ -111,8 +114,18 @@ class Store:
         rows = self.read(lambda db: db.execute(query).fetchall())
         return dict(self._readable((_name_of(row[0]), partial(_load_alert, *row)) for row in rows))
 
-    def commit_round(self, states: Mapping[AlertKey, State | None], notifications: Sequence[Notification]) -> None:
-        """Remember what a round decided and whom to tell, all or nothing; a state of None is forgotten."""
+    def load_flaps(self) -> dict[AlertKey, Flap]:
+        """Every alert that came and went lately."""
+        rows = self.read(flaps.rows)
+        return dict(self._readable((_name_of(row[0], "flapping"), partial(_load_flap, *row)) for row in rows))
+
+    def commit_round(
+        self,
+        states: Mapping[AlertKey, State | None],
+        notifications: Sequence[Notification],
+        flapping: Mapping[AlertKey, Flap | None] | None = None,
+    ) -> None:
+        """Remember what a round decided and whom to tell, all or nothing; what is None is forgotten."""
         with self._transaction() as db:
             for key, state in states.items():
                 if state is None:
@@ -124,19 +137,16 @@ class Store:
                 " VALUES (?, (SELECT coalesce(max(number), 0) + 1 FROM notifications), ?, ?, ?, ?)",
                 [(item.id, item.root, item.at, item.held_until, dump_notification(item)) for item in notifications],
             )
+            flaps.write(db, flapping or {})
 
-    def uncomposed(self) -> list[Notification]:
-        """Notifications without a message that can be read, in the order of their decision."""
-        query = (
-            "SELECT number, CAST(document AS BLOB) FROM notifications"
-            " WHERE id NOT IN (SELECT notification_id FROM messages) ORDER BY number"
-        )
-        return list(self._notifications(query))
+    def uncomposed(self, now: float = math.inf) -> list[Notification]:
+        """Notifications without a message that can be read and are not held at ``now``, in the order of decision."""
+        return list(self._notifications(messages.WAITING, messages.at(now)))
 
     def notification(self, notification_id: str) -> Notification | None:
         """One notification, with its evidence once it is composed; None where there is none that can be read."""
         query = "SELECT number, CAST(document AS BLOB) FROM notifications WHERE id = ?"
-        return next(self._notifications(query, notification_id), None)
+        return next(self._notifications(query, (notification_id,)), None)
 
     def add_message(
         self, notification_id: str, message: Message, recipients: Sequence[str], told: Notification | None = None
@@ -151,26 +161,21 @@ class Store:
         the composing, and a burst of alerts does not wait for the disk twice for each.
         """
         with self._transaction(synced=False) as db:
-            found = db.execute("SELECT root, at FROM notifications WHERE id = ?", (notification_id,)).fetchone()
-            if found is None:
-                raise KeyError(notification_id)
-            root, at = found
-            row = (notification_id, message.message_id, message.envelope_from, message.subject, message.data)
-            insert = (
-                "INSERT OR IGNORE INTO messages (notification_id, message_id, envelope_from, subject, data, payload)"
-                " VALUES (?, ?, ?, ?, ?, ?)"
-            )
-            if db.execute(insert, (*row, message.payload)).rowcount:
-                deliveries.insert(db, notification_id, root, tuple(dict.fromkeys(recipients)), at)
-                if told:
-                    row = (dump_notification(told), notification_id)
-                    db.execute("UPDATE notifications SET document = ? WHERE id = ?", row)
+            if messages.insert(db, (notification_id,), message, recipients) and told:
+                _enrich(db, (told,))
+
+    def add_digest(self, told: Sequence[Notification], message: Message, recipients: Sequence[str], now: float) -> None:
+        """Keep one message that tells of all of ``told``, with their evidence; queued at ``now`` (Unix seconds).
+
+        As with ``add_message``, one that is there stays, and KeyError is for what was never committed.
+        """
+        with self._transaction(synced=False) as db:
+            if messages.insert(db, [item.id for item in told], message, recipients, now):
+                _enrich(db, told)
 
     def message_id(self, notification_id: str) -> str | None:
-        """The Message-ID under which a notification was composed: what a later mail of its thread answers."""
-        query = "SELECT message_id FROM messages WHERE notification_id = ?"
-        row = self.read(lambda db: db.execute(query, (notification_id,)).fetchone())
-        return row[0] if row else None
+        """The Message-ID of the mail that tells of a notification: what a later mail of its thread answers."""
+        return self.read(messages.message_id, notification_id)
 
     def recover(self) -> int:
         """At start: queue again what was being sent when the last process ended; how many those are."""
@@ -219,17 +224,13 @@ class Store:
 
         The first of an incident that still fires, and that of its thread, stay: the mail about its end answers them.
         """
-        query = (
-            "SELECT id FROM notifications WHERE at < ? AND id IN (SELECT notification_id FROM messages) AND id NOT IN"
-            " (SELECT notification_id FROM deliveries WHERE state != 'accepted')"
+        held = [flap.held.told for flap in self.load_flaps().values() if flap.held]
+        told = (*self.load_states().values(), *held)
+        return self.change(
+            messages.prune, before, frozenset(name for state in told for name in (state.incident, state.root))
         )
-        kept = {name for state in self.load_states().values() for name in (state.incident, state.root)}
-        with self._transaction() as db:
-            dropped = [row for row in db.execute(query, (before,)).fetchall() if row[0] not in kept]
-            db.executemany("DELETE FROM notifications WHERE id = ?", dropped)
-        return len(dropped)
 
-    def _notifications(self, query: str, *values: str) -> Iterator[Notification]:
+    def _notifications(self, query: str, values: Sequence[str] | Mapping[str, float]) -> Iterator[Notification]:
         rows = self.read(lambda db: db.execute(query, values).fetchall())
         return self._readable(
             (f"notification number {number}", partial(load_notification, text)) for number, text in rows
@@ -269,9 +270,18 @@ class Store:
                 raise
 
 
+def _enrich(db: sqlite3.Connection, told: Iterable[Notification]) -> None:
+    rows = [(dump_notification(item), item.id) for item in told]
+    db.executemany("UPDATE notifications SET document = ? WHERE id = ?", rows)
+
+
 def _load_alert(key: bytes, state: bytes) -> tuple[AlertKey, State]:
     return load_key(key), load_state(state)
 
 
-def _name_of(key: bytes) -> str:
-    return f"state of {key.decode('ascii', 'backslashreplace')[:300]}"
+def _load_flap(key: bytes, flap: bytes) -> tuple[AlertKey, Flap]:
+    return load_key(key), load_flap(flap)
+
+
+def _name_of(key: bytes, what: str = "state") -> str:
+    return f"{what} of {key.decode('ascii', 'backslashreplace')[:300]}"

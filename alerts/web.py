@@ -1,7 +1,7 @@
 """The alerter's HTTP side: its health for Prometheus, orchestrators, the supervisor and people, and the webhook.
 
 /metrics, /-/healthy, /-/ready, a one-line /status and the list of alerts at /api/v1/alerts are always there; /webhook
-only where Alertmanager judges.
+only where Alertmanager judges, the silences (/api/v2/silences) only where it does not.
 """
 
 import time
@@ -21,7 +21,9 @@ from alerts.intake import webhook_route
 from alerts.listing import listing_route
 from alerts.posts import Posts
 from alerts.rounds import Rounds
+from alerts.scrape import without_userinfo
 from alerts.service import Service
+from alerts.silence_api import elsewhere_routes, silence_routes
 from alerts.store import StoreUnavailableError
 from gpuwarden import __version__
 
@@ -61,9 +63,17 @@ def application(service: Service) -> Starlette:
             Route("/-/ready", ready),
             Route("/status", status),
             listing_route(service),
+            *_silences(service),
             *_webhook(service),
         ]
     )
+
+
+def _silences(service: Service) -> list[Route]:
+    if service.decisions.silences is not None:
+        return silence_routes(service.decisions.silences)
+    url = service.settings.alertmanager.url
+    return elsewhere_routes(without_userinfo(url) if url else "")
 
 
 def _webhook(service: Service) -> list[Route]:
@@ -110,6 +120,8 @@ async def _health(service: Service) -> Health:
         round_duration=rounds.duration if rounds else 0.0,
         decided=service.decisions.counted,
         suppressed={str(reason): number for reason, number in service.decisions.suppressed.items()},
+        held=service.decisions.held,
+        composed={str(kind): number for kind, number in service.composer.composed.items()},
         outbox={str(state): number for state, number in outbox.items()},
         oldest_waiting_at=oldest,
         attempts={str(outcome): number for outcome, number in service.outbox.outcomes.items()},

@@ -25,6 +25,7 @@ import aiosmtplib
 from alerts.compose_mail import compose
 from alerts.composer import Composer
 from alerts.mail_settings import MailSettings
+from alerts.notify.digest import Pace
 from alerts.outbox import Outbox
 from alerts.smtp_transport import SmtpTransport
 from alerts.store import Store
@@ -100,7 +101,7 @@ async def gpuwarden(number, port):
         outbox = Outbox(store, SmtpTransport(settings), workers=settings.connections)
         told = asyncio.Event()
         told.set()
-        composer = Composer(store, told, settings, outbox.wake)
+        composer = Composer(store, told, settings, outbox.wake, pace=Pace(above=0))
         tasks = [asyncio.create_task(outbox.run()), asyncio.create_task(composer.run())]
         reported = began
         while outbox.outcomes["accepted"] < number:
