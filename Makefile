@@ -7,7 +7,7 @@ DEV := $(VENV)/.dev
 WORKERS ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-all test-gpu check generate bench bench-abuse bench-spikes bench-rules bench-smtp bench-outbox differential same-mails soak clean
+.PHONY: help run demo test test-all test-gpu check generate bench bench-abuse bench-spikes bench-rules bench-smtp bench-outbox bench-latency differential same-mails kill-loop soak clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -73,8 +73,14 @@ bench-smtp: $(DEV) ## Who gets a mail from a mail server that misbehaves, beside
 bench-outbox: $(DEV) ## How long 10,000 mails at once take, beside plain aiosmtplib
 	@$(BIN)/python -m tests.perf.ten_thousand_mails
 
+bench-latency: $(DEV) ## How long a mail takes from a card that fills up to the mail server, on three roads, in three minutes
+	@$(BIN)/python -m tests.perf.mail_latency
+
 differential: $(DEV) ## Whether 10,000 random rules fire in the same minutes here and in Prometheus 2 and 3
 	@$(BIN)/python -m tests.perf.rules_differential
+
+kill-loop: $(DEV) ## Whether the alerter loses or makes up a mail when it is killed 200 times, in two to four minutes
+	@$(BIN)/python -m tests.perf.kill_loop
 
 soak: $(DEV) ## Whether the exporter's memory stays flat over a million samples
 	@$(BIN)/python -m tests.perf.exporter_soak

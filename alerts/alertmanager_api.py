@@ -12,7 +12,6 @@ import httpx
 from alerts.clean_text import one_line
 from alerts.matcher_text import write_matcher
 from alerts.reconcile import Look
-from alerts.scrape import without_userinfo
 from alerts.scrape_settings import ScrapeSettings
 from alerts.webhook import BadPostError, PostedAlert, parse_time, read_alert
 from gpuwarden.errors import GpuwardenError
@@ -32,7 +31,6 @@ class AlertmanagerApi:
     """The Alertmanager at ``url``; ``access`` says how to get in."""
 
     def __init__(self, url: str, access: ScrapeSettings) -> None:
-        self.named = without_userinfo(url)
         self._url = url.rstrip("/")
         self._access = access
 

@@ -11,9 +11,12 @@ import click
 from alerts.clean_text import one_line
 from alerts.cli import load_alerter_settings
 from alerts.matcher_text import read_matcher, write_matcher
+from alerts.matchers import Operator
+from alerts.rules import SHIPPED, load_rules
 from alerts.silence_access import Access, reach
 from alerts.silence_document import asking, operator_of
 from alerts.webhook import parse_time
+from gpuwarden.documents import DocumentError, nearest
 from gpuwarden.errors import UserInputError
 from gpuwarden.options import config_option
 from gpuwarden.units import format_timestamp, format_value, parse_duration
@@ -64,6 +67,7 @@ def add(matchers: tuple[str, ...], span: str, comment: str, by: str, config: Pat
     words = " ".join(write_matcher(*matcher) for matcher in asked)
     click.echo(f"silenced until {format_timestamp(now + seconds)} {access.place}: {words}")
     click.echo(f"to end it before: gpuwarden silence end {identity}")
+    _warn_of_unknown(asked, config)
 
 
 @silence.command("list")
@@ -103,6 +107,19 @@ def end(identities: tuple[str, ...], config: Path | None, url: str | None, *, ev
 
 def _reach(config: Path | None, url: str | None) -> Access:
     return reach(load_alerter_settings(config, {}).values, url)
+
+
+def _warn_of_unknown(asked: Iterable[tuple[str, Operator, str]], config: Path | None) -> None:
+    """Say so where no rule of ours has the name: it may be another's, and it may be misspelt."""
+    names = [value for label, operator, value in asked if (label, operator) == ("alertname", "=")]
+    try:
+        known = {rule.alert for rule in load_rules(SHIPPED, load_alerter_settings(config, {}).values.rule_files)}
+    except DocumentError:  # the alerter says what is wrong with the rules
+        return
+    for name in names:
+        if name not in known:
+            hint = nearest(name, known)
+            click.echo(f"no rule in force is called {name[:100]!r}{f' ({hint})' if hint else ''}", err=True)
 
 
 def _seconds(span: str) -> float:

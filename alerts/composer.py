@@ -26,8 +26,9 @@ from alerts.compose_digest import compose_digest
 from alerts.compose_mail import compose
 from alerts.compose_payload import with_payload
 from alerts.compose_plain import compose_plain
-from alerts.mail_settings import MailSettings, bare_address
-from alerts.notify.digest import Group, Pace, plan
+from alerts.in_force import InForce
+from alerts.mail_settings import bare_address
+from alerts.notify.digest import Group, plan
 from alerts.notify.notification import Notification
 from alerts.store import Store, StoreUnavailableError
 from gpuwarden.units import format_timestamp
@@ -51,11 +52,10 @@ class Composer:
         self,
         store: Store,
         told: asyncio.Event,
-        mail: MailSettings,
+        in_force: InForce,
         wake: Callable[[], None],
         enrich: Enrich | None = None,
         *,
-        pace: Pace = Pace(),  # noqa: B008 -- frozen
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.trouble = ""
@@ -67,10 +67,9 @@ class Composer:
         self._held: tuple[int, float | None] = (0, None)
         self._store = store
         self._told = told
-        self._mail = mail
+        self._in_force = in_force
         self._wake = wake
         self._enrich = enrich
-        self._pace = pace
         self._clock = clock
 
     async def run(self) -> None:
@@ -123,9 +122,10 @@ class Composer:
         waiting: Sequence[Notification] = await self._store.call(self._store.uncomposed, now)
         if not waiting:
             return (), None
-        since = now - self._pace.within
+        pace = self._in_force.settings.notify.digest.pace
+        since = now - pace.within
         lately = await self._store.call(self._store.read, messages.sent_lately, since, now)
-        found = plan(waiting, lately, self._pace, now)
+        found = plan(waiting, lately, pace, now)
         return found.groups, found.again_at
 
     async def _enriched(self, groups: Sequence[Group]) -> Sequence[Group]:
@@ -149,7 +149,8 @@ class Composer:
         try:
             marked = tuple([await self._marked(one) for one in group])
             root = await self._store.call(self._store.message_id, group[0].root) if _is_one_thread(group) else None
-            message = with_payload(compose_digest(marked, self._mail, now, root_message_id=root), marked)
+            mail = self._in_force.settings.delivery
+            message = with_payload(compose_digest(marked, mail, now, root_message_id=root), marked)
             await self._store.call(self._store.add_digest, marked, message, _addresses(group[0]), now)
         except StoreUnavailableError:
             raise
@@ -167,7 +168,8 @@ class Composer:
             try:
                 root = await self._store.call(self._store.message_id, notification.root)
                 told = await self._marked(notification)
-                message = with_payload(write(told, self._mail, root_message_id=root), (told,))
+                mail = self._in_force.settings.delivery
+                message = with_payload(write(told, mail, root_message_id=root), (told,))
                 await self._store.call(self._store.add_message, told.id, message, _addresses(told), told)
             except StoreUnavailableError:
                 raise

@@ -11,12 +11,13 @@ from collections import Counter
 from collections.abc import Sequence
 
 from alerts.clean_text import one_line
+from alerts.in_force import InForce
 from alerts.judge import Change
 from alerts.notify.due import notifications, random_id
 from alerts.notify.flap import Flap
 from alerts.notify.mute import SUPPRESSED, Suppressed, Verdict, judged_here
 from alerts.notify.notification import Notification
-from alerts.notify.policy import Known, Ladder, Policy
+from alerts.notify.policy import Known, Ladder
 from alerts.notify.quiet import QUIET, held
 from alerts.rule import Rule
 from alerts.series import Scrape
@@ -32,24 +33,10 @@ _LABELS_LOGGED = 20
 
 
 class Decisions:
-    """The judged state of all alerts; ``rules`` and ``policy`` may be replaced between decisions.
+    """The judged state of all alerts; ``silences`` are our own, None where Alertmanager judges and has them."""
 
-    ``simulated`` marks everything that is told, whatever the readings say of themselves. ``silences`` are the alerter's
-    own, None where Alertmanager judges and has them.
-    """
-
-    def __init__(
-        self,
-        store: Store,
-        rules: tuple[Rule, ...],
-        recipients: Sequence[str],
-        policy: Policy = Policy(),  # noqa: B008 -- frozen
-        *,
-        simulated: bool = False,
-        silences: Silences | None = None,
-    ) -> None:
-        self.rules = rules
-        self.policy = policy
+    def __init__(self, store: Store, in_force: InForce, silences: Silences | None = None) -> None:
+        self.silences = silences
         self.states: dict[AlertKey, State] = store.load_states()
         self.flaps: dict[AlertKey, Flap] = store.load_flaps()
         self.told = asyncio.Event()
@@ -61,9 +48,12 @@ class Decisions:
         self.held: Counter[str] = Counter()
         """Notifications that are told later than they were decided, by reason since the start."""
         self._store = store
-        self._recipients = recipients
-        self._simulated = simulated
-        self.silences = silences
+        self._in_force = in_force
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """The rules in force."""
+        return self._in_force.rules
 
     async def commit(
         self,
@@ -80,21 +70,20 @@ class Decisions:
         Raises:
             StoreUnavailableError: nothing was decided.
         """
-        known = Known(
-            states=self.states,
-            flaps=self.flaps,
-            silences=self.silences.all if self.silences else (),
-            rules=self.rules,
-            scrapes=scrapes,
-            now=now,
-        )
-        changes, verdicts = self.policy.decide(changes, ladder, known)
+        settings = self._in_force.settings
+        policy, known = settings.policy, self._known(scrapes, now)
+        changes, verdicts = policy.decide(changes, ladder, known)
         told, changes = notifications(
-            changes, scrapes, self._recipients, random_id, simulated=self._simulated, verdicts=verdicts
+            changes,
+            scrapes,
+            settings.recipients,
+            random_id,
+            simulated=settings.all_simulated,
+            verdicts=verdicts,
         )
-        told = [held(notification, self.policy.notify.quiet_hours.hours) for notification in told]
+        told = [held(notification, settings.notify.quiet_hours.hours) for notification in told]
         written = {change.key: change.state for change in changes if change.state != change.previous}
-        flaps = self.policy.noted(changes, verdicts, known)
+        flaps = policy.noted(changes, verdicts, known)
         if written or told or flaps:
             await self._store.call(self._store.commit_round, written, told, flaps)
         self.flaps = {key: flap for key, flap in (self.flaps | flaps).items() if flap} if flaps else self.flaps
@@ -104,6 +93,16 @@ class Decisions:
             self.counted.update(notification.reason for notification in told)
             self._note_held(told)
             self.told.set()
+
+    def _known(self, scrapes: Sequence[Scrape], now: float) -> Known:
+        return Known(
+            states=self.states,
+            flaps=self.flaps,
+            silences=self.silences.all if self.silences else (),
+            rules=self.rules,
+            scrapes=scrapes,
+            now=now,
+        )
 
     async def probe(self) -> None:
         """Find out whether a decision could be written now; raises StoreUnavailableError where it could not."""

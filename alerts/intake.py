@@ -3,6 +3,10 @@
 Alertmanager tries again after a 5xx or a broken connection and drops the alerts after any 4xx. So 4xx is only for what
 would be refused again tomorrow, and 200 only for what is on the disk.
 
+The secret is a bearer token, and a request has one Authorization header. So where the web-config file asks for a
+password and ``webhook.secret_file`` is set too, this path asks for the secret instead of the password: who may scrape
+may not post. Without a secret, the password holds here as everywhere.
+
 ====  ===========================================================================================
 200   it is on the disk
 400   not a payload of version 4
@@ -16,6 +20,7 @@ would be refused again tomorrow, and 200 only for what is on the disk.
 import asyncio
 import hmac
 import logging
+from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
 
@@ -24,10 +29,15 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from alerts.posts import Posts, TooManyAlertsError
+from alerts.server_settings import is_loopback
+from alerts.settings import AlerterSettings
 from alerts.store import StoreUnavailableError
 from alerts.webhook import BadPostError
-from gpuwarden.errors import GpuwardenError
+from gpuwarden.errors import GpuwardenError, UserInputError
+from gpuwarden.listener import parse_address
+from gpuwarden.web_offer import Web
 
+WEBHOOK = "/webhook"
 LARGEST_BODY = 10 * 2**20
 _DRAINED_BYTES = 5 * LARGEST_BODY
 
@@ -46,17 +56,21 @@ class RefusedError(GpuwardenError, PermissionError):
         self.status = status
 
 
+class OpenWebhookError(UserInputError, ValueError):
+    """Anyone on the network could post alerts."""
+
+
 class SecretUnreadableError(GpuwardenError, OSError):
     """The webhook's secret cannot be read now."""
 
 
-def webhook_route(posts: Posts, secret_file: str | None) -> Route:
-    """The route of the webhook; with ``secret_file``, only for those who show its content as a bearer token."""
+def webhook_route(posts: Posts, secret_file: Callable[[], str | None]) -> Route:
+    """The route of the webhook; where ``secret_file`` names one, only for those who show it as a bearer token."""
     turns = asyncio.Semaphore(_AT_ONCE)
 
     async def webhook(request: Request) -> Response:
         try:
-            _check(request, secret_file)
+            _check(request, secret_file())
             async with turns:
                 await posts.receive(await _body(request))
         except RefusedError as error:
@@ -73,7 +87,19 @@ def webhook_route(posts: Posts, secret_file: str | None) -> Route:
             return _not_now("the body did not come in time")
         return PlainTextResponse("ok\n")
 
-    return Route("/webhook", webhook, methods=["POST"])
+    return Route(WEBHOOK, webhook, methods=["POST"])
+
+
+def refuse_open_webhook(settings: AlerterSettings, web: Web) -> None:
+    """Raise OpenWebhookError where neither the secret nor the web-config file asks those who post for anything."""
+    asks = settings.webhook.secret_file or web.auth or web.client_certificates
+    if settings.judges_itself or asks or is_loopback(parse_address(settings.listen)[0]):
+        return
+    message = (
+        f"alerter.webhook.secret_file: anyone who reaches {settings.listen} could post alerts, since no secret is "
+        f"asked for, and {settings.web_config} asks for neither a password nor a client's certificate"
+    )
+    raise OpenWebhookError(message)
 
 
 def _check(request: Request, secret_file: str | None) -> None:

@@ -11,7 +11,6 @@
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -21,6 +20,7 @@ from alerts.channels import Channel
 from alerts.deliveries import Delivery
 from alerts.retries import LONGEST_WAIT_SECONDS, judge, wait_after
 from alerts.store import Store, StoreUnavailableError
+from alerts.tally import Tally
 from alerts.transport import CONFIGURATION, Outcome, Reply, SendError, Transport
 
 logger = logging.getLogger(__name__)
@@ -32,23 +32,23 @@ _STORE_RETRY_SECONDS = 5.0
 
 
 class Lane:
-    """Delivers what ``channel`` has through ``transport``, ``workers`` at a time, counting into ``outcomes``."""
+    """Delivers what ``channel`` has through ``transport``, ``workers`` at a time, counting into ``tally``."""
 
     def __init__(
         self,
         store: Store,
         channel: Channel,
         transport: Transport,
-        outcomes: Counter[Outcome],
+        tally: Tally,
         *,
-        workers: int,
+        workers: int | Callable[[], int],
         clock: Callable[[], float],
         chance: Callable[[], float],
     ) -> None:
         self._store = store
-        self._channel = channel
+        self.channel = channel
         self._transport = transport
-        self._outcomes = outcomes
+        self._tally = tally
         self._workers = workers
         self._clock = clock
         self._chance = chance
@@ -67,6 +67,11 @@ class Lane:
         """A person has mended the settings: pause no longer."""
         self._paused_until = 0.0
         self._woken.set()
+
+    @property
+    def misconfigured(self) -> bool:
+        """Whether the last attempt failed by our own settings."""
+        return self._misfortunes > 0
 
     async def run(self, grace_seconds: float) -> None:
         """Deliver until cancelled; then what is being sent gets ``grace_seconds`` to end, and the rest stays queued."""
@@ -87,20 +92,21 @@ class Lane:
             return min(self._paused_until - now, _IDLE_SECONDS)
         try:
             while len(self._sending) < self._room():
-                delivery = await self._store.call(self._store.claim, now, self._channel)
+                delivery = await self._store.call(self._store.claim, now, self.channel)
                 if delivery is None:
                     break
                 self._start(delivery)
             if len(self._sending) >= self._room():
                 return _IDLE_SECONDS
-            due = await self._store.call(self._store.next_due, self._channel)
+            due = await self._store.call(self._store.next_due, self.channel)
         except StoreUnavailableError as error:
             logger.error("the outbox cannot be read, mails wait: %s", error)  # noqa: TRY400 -- the line says it all
             return _STORE_RETRY_SECONDS
         return _IDLE_SECONDS if due is None else min(max(due - now, 0.05), _IDLE_SECONDS)
 
     def _room(self) -> int:
-        return 1 if self._misfortunes else self._workers
+        workers = self._workers if isinstance(self._workers, int) else self._workers()
+        return 1 if self._misfortunes else workers
 
     def _start(self, delivery: Delivery) -> None:
         task = asyncio.create_task(self._work(delivery))
@@ -132,16 +138,16 @@ class Lane:
     async def _accepted(self, delivery: Delivery, reply: Reply) -> Delivery | None:
         letter, cautious = delivery.letter, self._misfortunes > 0
         self._misfortunes = 0
-        self._outcomes["accepted"] += 1
-        logger.info("mail %s to %s accepted: %s", letter.message_id, letter.recipient, reply)
         now = self._clock()
-        further = None if self._stopping or cautious or now < self._paused_until else self._channel
+        self._tally.accepted(delivery.queued_at, now)
+        logger.info("mail %s to %s accepted: %s", letter.message_id, letter.recipient, reply)
+        further = None if self._stopping or cautious or now < self._paused_until else self.channel
         return await self._persist(partial(self._store.accepted, delivery, reply, now, further))
 
     async def _failed(self, delivery: Delivery, reason: Outcome, words: str) -> None:
         now = self._clock()
         verdict = judge(reason, delivery.attempts, delivery.queued_at, now, self._chance())
-        self._outcomes[verdict.outcome] += 1
+        self._tally.outcomes[verdict.outcome] += 1
         if reason in CONFIGURATION:
             self._pause(now, reason, words)
         else:
@@ -162,7 +168,7 @@ class Lane:
         self._misfortunes += 1
         seconds = wait_after(self._misfortunes, self._chance())
         self._paused_until = now + seconds
-        name = self._channel.name
+        name = self.channel.name
         logger.error("nothing can be sent by %s (%s), all of it waits %.0f s: %s", name, reason, seconds, words)
 
     async def _persist(self, work: Callable[[], R]) -> R:

@@ -11,7 +11,6 @@ So whoever shows alerts (the exporter's status page, a script) asks an alerter a
 
 import datetime as dt
 import math
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -41,7 +40,7 @@ def listing_route(service: Service) -> Route:
     """The route over a running service."""
 
     async def alerts(_: Request) -> Response:
-        trouble = service.unhealthy(time.time()) or service.decider.unready
+        trouble = service.unhealthy() or service.decider.unready
         if trouble:
             refusal = {"status": "error", "errorType": "unavailable", "error": trouble}
             return JSONResponse(refusal, HTTPStatus.SERVICE_UNAVAILABLE)

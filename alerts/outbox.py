@@ -14,9 +14,12 @@ from contextlib import suppress
 from types import MappingProxyType
 
 from alerts import deliveries
-from alerts.channels import MAIL, NoSuchCommand, command_channel, other_commands
+from alerts.channels import MAIL, Channel, NoSuchCommand, command_channel, other_commands
+from alerts.histogram import Histogram
 from alerts.lane import Lane
+from alerts.state_figures import last_accepted
 from alerts.store import Store, StoreUnavailableError
+from alerts.tally import Tally
 from alerts.transport import Outcome, Transport
 
 logger = logging.getLogger(__name__)
@@ -30,9 +33,10 @@ _NONE: Mapping[str, Transport] = MappingProxyType({})
 
 
 class Outbox:
-    """Delivers what the store holds; ``outcomes`` counts attempts by how they ended.
+    """Delivers what the store holds, and counts how it went.
 
-    Mails go through ``mail``, ``workers`` at a time; ``commands`` are the transports of the settings' commands by name.
+    Mails go through ``mail``, ``workers`` at a time; ``commands`` are the ways to the commands of the settings by name.
+    Both may change, and are looked at again by ``resume``.
     """
 
     def __init__(
@@ -41,39 +45,63 @@ class Outbox:
         mail: Transport,
         commands: Mapping[str, Transport] = _NONE,
         *,
-        workers: int = 2,
+        workers: int | Callable[[], int] = 2,
         grace_seconds: float = 5.0,
         clock: Callable[[], float] = time.time,
         chance: Callable[[], float] = random.random,
     ) -> None:
-        self.outcomes: Counter[Outcome] = Counter()
+        self._tally = Tally()
         self._store = store
+        self._commands = commands
         self._grace_seconds = grace_seconds
         self._clock = clock
+        self._chance = chance
         self._woken = asyncio.Event()
+        self._changed = asyncio.Event()
         self._pruned_at: float | None = None
-        ways = [
-            (MAIL, mail, workers),
-            *((command_channel(name), command, _COMMANDS_AT_ONCE) for name, command in commands.items()),
-            (other_commands(commands), NoSuchCommand(), _COMMANDS_AT_ONCE),
-        ]
-        self._lanes = [
-            Lane(store, channel, transport, self.outcomes, workers=workers, clock=clock, chance=chance)
-            for channel, transport, workers in ways
-        ]
+        self._mail = self._lane(MAIL, mail, workers)
+        self._others = self._lane(other_commands(()), NoSuchCommand())
+        self._by_command: dict[str, Lane] = {}
+        self._adopt()
+
+    @property
+    def outcomes(self) -> Counter[Outcome]:
+        """Attempts since the start by how they ended."""
+        return self._tally.outcomes
+
+    @property
+    def durations(self) -> Histogram:
+        """Seconds from decision to acceptance, since the start."""
+        return self._tally.durations
+
+    @property
+    def accepted_at(self) -> float | None:
+        """Unix seconds of the last acceptance."""
+        return self._tally.accepted_at
+
+    @property
+    def misconfigured(self) -> bool:
+        """Whether the last attempt to mail failed by our own settings, so that nobody gets anything."""
+        return self._mail.misconfigured
 
     def wake(self) -> None:
         """A message was added: look now. To be called on the event loop."""
         self._woken.set()
-        for lane in self._lanes:
+        for lane in self._lanes():
             lane.wake()
+
+    def resume(self) -> None:
+        """The settings have changed: try at once what failed by them. To be called on the event loop."""
+        self._adopt()
+        self._changed.set()
+        for lane in self._lanes():
+            lane.resume()
 
     async def run(self) -> None:
         """Deliver until cancelled; then what is being sent gets ``grace_seconds`` to end, and the rest stays queued."""
         await self._recover()
         async with asyncio.TaskGroup() as group:
-            for lane in self._lanes:
-                group.create_task(lane.run(self._grace_seconds))
+            group.create_task(self._start_lanes(group))
             group.create_task(self._prune_daily())
 
     async def retry(self, ids: Sequence[int] | None) -> int:
@@ -84,8 +112,7 @@ class Outbox:
         """
         changed = await self._store.call(self._store.change, deliveries.retry, ids, self._clock())
         logger.warning("%d mails are tried again on request", changed)
-        for lane in self._lanes:
-            lane.resume()
+        self.resume()
         return changed
 
     async def drop(self, ids: Sequence[int] | None) -> int:
@@ -99,10 +126,34 @@ class Outbox:
         self.wake()  # what waited behind them in their threads can go
         return changed
 
+    def _lane(self, channel: Channel, way: Transport, workers: int | Callable[[], int] = _COMMANDS_AT_ONCE) -> Lane:
+        return Lane(self._store, channel, way, self._tally, workers=workers, clock=self._clock, chance=self._chance)
+
+    def _lanes(self) -> list[Lane]:
+        return [self._mail, self._others, *self._by_command.values()]
+
+    def _adopt(self) -> None:
+        """A command that is new gets a lane; one that is gone keeps its own, which says so of what it has."""
+        for name in self._commands:
+            if name not in self._by_command:
+                self._by_command[name] = self._lane(command_channel(name), self._commands[name])
+        self._others.channel = other_commands(self._by_command)
+
+    async def _start_lanes(self, group: asyncio.TaskGroup) -> None:
+        started: set[Lane] = set()
+        while True:
+            self._changed.clear()
+            for lane in self._lanes():
+                if lane not in started:
+                    started.add(lane)
+                    group.create_task(lane.run(self._grace_seconds))
+            await self._changed.wait()
+
     async def _recover(self) -> None:
         while True:
             try:
                 recovered = await self._store.call(self._store.recover)
+                self._tally.accepted_at = await self._store.call(self._store.read, last_accepted)
             except StoreUnavailableError as error:
                 logger.error("the outbox cannot be written, trying again: %s", error)  # noqa: TRY400 -- it says it all
                 await asyncio.sleep(_STORE_RETRY_SECONDS)

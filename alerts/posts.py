@@ -21,11 +21,15 @@ from alerts.decisions import Decisions
 from alerts.judge import Change
 from alerts.judge_post import LATE_SECONDS, Ended, judge_post
 from alerts.notify.mute import Past, ended_lately, judged_elsewhere
+from alerts.promql import WATCHDOG
 from alerts.state import AlertKey
 from alerts.store import StoreUnavailableError
 from alerts.webhook import Post, parse_post
 from gpuwarden.errors import GpuwardenError
 from gpuwarden.units import format_timestamp
+
+WATCHDOG_SECONDS = 300.0
+"""Without a Watchdog for so long, the way from Prometheus is broken: it is posted every 60 to 90 s."""
 
 MOST_ALERTS = 50_000
 """Alerts that are remembered as firing; a post that goes beyond is refused until some end."""
@@ -45,6 +49,10 @@ class Posts:
     def __init__(self, decisions: Decisions) -> None:
         self.posted_at: float | None = None
         """Unix seconds of the last post that was taken."""
+        self.watchdog_at: float | None = None
+        """Unix seconds of the last one that held the Watchdog as firing."""
+        self._watchdog_heard = 0.0
+        """The same by the clock that nobody sets."""
         self.trouble = ""
         """Why the last post was not taken, one line, empty while all is well."""
         self._decisions = decisions
@@ -107,9 +115,19 @@ class Posts:
             _log.error("a post was not taken: %s", trouble)
         self.trouble = trouble
 
-    def unhealthy(self, now: float) -> str:  # noqa: ARG002 -- silence is not a fault: nothing may fire
+    def unhealthy(self) -> str:
         """Why it does not do its work, empty while it does."""
         return f"the last post was not taken: {self.trouble}" if self.trouble else ""
+
+    @property
+    def undecided(self) -> str:
+        """Why an alert would not be decided now, as far as anybody can know."""
+        if self.trouble:
+            return self.unhealthy()
+        if self.watchdog_at is None:
+            return "no Watchdog yet"
+        silent = time.monotonic() - self._watchdog_heard
+        return f"no Watchdog for {silent:.0f} s" if silent > WATCHDOG_SECONDS else ""
 
     @property
     def unready(self) -> str:
@@ -137,5 +155,7 @@ class Posts:
             raise TooManyAlertsError(message)
         await self._commit(changes, now)
         self.posted_at = now
+        if any(alert.alertname == WATCHDOG and alert.status == "firing" for alert in post.alerts):
+            self.watchdog_at, self._watchdog_heard = now, time.monotonic()
         lately = {key: end for key, end in (self._ended | over).items() if now - end.ended_at < LATE_SECONDS}
         self._ended = dict(list(lately.items())[-MOST_ALERTS:])

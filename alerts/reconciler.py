@@ -1,15 +1,16 @@
 """The loop that asks Alertmanager about what it has not posted for long; ``reconcile`` says what follows."""
 
-import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from alerts.alertmanager_api import AlertmanagerApi, AlertmanagerError
 from alerts.decisions import Decisions
+from alerts.in_force import InForce
 from alerts.judge import Change
 from alerts.posts import Posts
-from alerts.reconcile import SETTLE_SECONDS, overdue, reconciled
+from alerts.reconcile import SETTLE_SECONDS, Look, overdue, reconciled
+from alerts.scrape import without_userinfo
 from alerts.state import AlertKey
 from alerts.store import StoreUnavailableError
 
@@ -19,16 +20,14 @@ _log = logging.getLogger(__name__)
 
 
 class Reconciler:
-    """Asks about what was not posted for ``ask_after`` seconds, and about what was open before it was made."""
+    """Asks about what was not posted for long, and about what was open before it was made; nobody without a URL."""
 
-    def __init__(self, api: AlertmanagerApi, posts: Posts, decisions: Decisions, ask_after: float) -> None:
+    def __init__(self, in_force: InForce, posts: Posts, decisions: Decisions) -> None:
         self.trouble = ""
         """Why nothing can be found out, one line, empty while all is well."""
-        self._api = api
+        self._in_force = in_force
         self._posts = posts
         self._decisions = decisions
-        self._ask_after = ask_after
-        self._settle = min(SETTLE_SECONDS, ask_after)
         self._started_at = time.time()
         self._missing: dict[AlertKey, float] = {}
 
@@ -36,37 +35,40 @@ class Reconciler:
         """Ask until cancelled."""
         while True:
             await self.look()
-            await asyncio.sleep(min(_LONGEST_WAIT_SECONDS, self._settle / 2))
+            await self._in_force.sleep(min(_LONGEST_WAIT_SECONDS, self._in_force.settings.alertmanager.ask_after / 2))
 
     async def look(self) -> None:
         """Ask once, if there is something to ask; never raises for what Alertmanager or the disk does."""
-        asked = overdue(self._decisions.states, time.time(), self._ask_after, self._started_at)
-        if not asked:
+        settings = self._in_force.settings
+        url, ask_after = settings.alertmanager.url, settings.alertmanager.ask_after
+        asked = overdue(self._decisions.states, time.time(), ask_after, self._started_at)
+        if not asked or url is None:
             self._missing = {}
             return
         try:
-            found = await self._api.look({key.alertname for key in asked})
-
-            def changes() -> Sequence[Change]:
-                decisions, now = self._decisions, time.time()
-                due = asked & overdue(decisions.states, now, self._ask_after, self._started_at)
-                known = self._missing, decisions.rules, decisions.states
-                changed, self._missing = reconciled(found, due, *known, now=now, settle=self._settle)
-                return changed
-
-            await self._posts.take_up(changes)
+            found = await AlertmanagerApi(url, settings.scrape).look({key.alertname for key in asked})
+            await self._posts.take_up(lambda: self._changes(found, asked, ask_after))
         except (AlertmanagerError, StoreUnavailableError) as error:
             self._missing = {}
-            self._note(str(error))
+            self._note(url, str(error))
         except Exception:  # noqa: BLE001 -- what nobody thought of must not end the loops of all
             self._missing = {}
             _log.exception("a fault of ours: what Alertmanager does not post stays as it is")
         else:
-            self._note("")
+            self._note(url, "")
 
-    def _note(self, trouble: str) -> None:
+    def _changes(self, found: Look, asked: Collection[AlertKey], ask_after: float) -> Sequence[Change]:
+        """What follows for what was asked about and has not been posted meanwhile."""
+        decisions, now = self._decisions, time.time()
+        due = overdue(decisions.states, now, ask_after, self._started_at).intersection(asked)
+        known, settle = (self._missing, decisions.rules, decisions.states), min(SETTLE_SECONDS, ask_after)
+        changes, self._missing = reconciled(found, due, *known, now=now, settle=settle)
+        return changes
+
+    def _note(self, url: str, trouble: str) -> None:
+        named = without_userinfo(url)
         if trouble and trouble != self.trouble:
-            _log.warning("Alertmanager at %s cannot be asked about what it does not post: %s", self._api.named, trouble)
+            _log.warning("Alertmanager at %s cannot be asked about what it does not post: %s", named, trouble)
         elif self.trouble and not trouble:
-            _log.info("Alertmanager at %s can be asked again", self._api.named)
+            _log.info("Alertmanager at %s can be asked again", named)
         self.trouble = trouble

@@ -16,11 +16,12 @@ import httpx
 from alerts import scrape
 from alerts.decisions import Decisions
 from alerts.history import History
+from alerts.in_force import InForce, Terms
 from alerts.judge import judge
 from alerts.notify.due import wanted_metrics
 from alerts.notify.page_facts import IDENTITY_METRICS
-from alerts.scrape_settings import ScrapeSettings
 from alerts.series import Sample, Scrape
+from alerts.settings import AlerterSettings
 from alerts.store import StoreUnavailableError
 
 _log = logging.getLogger(__name__)
@@ -35,43 +36,51 @@ _SHARE_OF_A_ROUND = 0.8
 
 
 class Rounds:
-    """Decides by visiting ``targets`` every ``interval`` seconds."""
+    """Decides by visiting the targets in force every ``interval`` seconds."""
 
-    def __init__(
-        self,
-        decisions: Decisions,
-        targets: Sequence[str],
-        interval: float,
-        access: ScrapeSettings = ScrapeSettings(),  # noqa: B008 -- frozen
-    ) -> None:
-        self._client = access.client()
+    def __init__(self, decisions: Decisions, in_force: InForce) -> None:
         self.scrapes: list[Scrape] = []
         self.history = History()
         self.ended_at: float | None = None
         """Unix seconds of the last round that was written."""
         self.duration = 0.0
+        self.lag = 0.0
+        """How much later than planned the last round began, in seconds."""
+        self.missed = 0
+        """Rounds that fell out because the one before took too long."""
+        self._ended = 0.0
+        """When that was by the clock that nobody sets."""
         self.trouble = ""
         """Why nothing can be decided now, one line, empty while all is well."""
         self._decisions = decisions
-        self.targets = targets
-        self._interval = interval
+        self._in_force = in_force
         self._identities: dict[tuple[str, str], Mapping[str, tuple[Sample, ...]]] = {}
         """What each target, by job and instance, last said of who it is."""
 
     async def run(self) -> None:
         """Go round until cancelled."""
-        begun = time.monotonic()
-        async with self._client as client:
-            while True:
-                try:
-                    await self.run_once(client)
-                except StoreUnavailableError as error:
-                    if self.trouble != str(error):
-                        _log.error("nothing can be decided: %s", error)
-                    self.trouble = str(error)
-                else:
-                    self.trouble = ""
-                await asyncio.sleep(self._interval - (time.monotonic() - begun) % self._interval)
+        while True:
+            terms = self._in_force.terms
+            async with terms.settings.scrape.client(terms.trust) as client:
+                await self._go_round(client, terms)
+
+    async def _go_round(self, client: httpx.AsyncClient, terms: Terms) -> None:
+        """Until other terms are in force."""
+        begun, interval, number = time.monotonic(), terms.settings.interval, 0
+        while self._in_force.terms is terms:
+            self.lag = max(time.monotonic() - begun - number * interval, 0.0)
+            try:
+                await self.run_once(client)
+            except StoreUnavailableError as error:
+                if self.trouble != str(error):
+                    _log.error("nothing can be decided: %s", error)
+                self.trouble = str(error)
+            else:
+                self.trouble = ""
+            due = int((time.monotonic() - begun) / interval) + 1
+            self.missed += due - number - 1
+            number = due
+            await self._in_force.sleep(begun + number * interval - time.monotonic())
 
     async def run_once(self, client: httpx.AsyncClient) -> None:
         """Scrape, judge and commit.
@@ -79,23 +88,31 @@ class Rounds:
         Raises:
             StoreUnavailableError: nothing was decided.
         """
-        begun, now, rules = time.monotonic(), time.time(), self._decisions.rules
-        scrapes = await self._scrape(client, now, wanted_metrics(rules))
-        max_gap = _ROUNDS_IN_A_GAP * self._interval
+        begun, now, terms = time.monotonic(), time.time(), self._in_force.terms
+        settings, rules = terms.settings, terms.rules
+        scrapes = await _scrape(client, settings, now, wanted_metrics(rules))
+        max_gap = _ROUNDS_IN_A_GAP * settings.interval
         self.history.take(rules, scrapes, now, max_gap=max_gap)
         changes = judge(rules, scrapes, self._decisions.states, now, max_gap=max_gap, history=self.history)
         await self._decisions.commit(changes, [self._identified(visit) for visit in scrapes], now=now)
         self._note_targets(scrapes)
         self.scrapes, self.ended_at, self.duration = scrapes, now, time.monotonic() - begun
+        self._ended = begun
 
-    def unhealthy(self, now: float) -> str:
-        """Why it does not do its work, empty while it does; ``now`` in Unix seconds."""
+    def unhealthy(self) -> str:
+        """Why it does not do its work, empty while it does."""
         if self.trouble:
             return self.trouble
-        longest = STALE_ROUNDS * self._interval + 1
-        if self.ended_at is not None and now - self.ended_at > longest:
-            return f"no round for {now - self.ended_at:.0f} s"
+        longest = STALE_ROUNDS * self._in_force.settings.interval + 1
+        silent = time.monotonic() - self._ended
+        if self.ended_at is not None and silent > longest:
+            return f"no round for {silent:.0f} s"
         return ""
+
+    @property
+    def undecided(self) -> str:
+        """Why an alert would not be decided now, empty where it would."""
+        return self.unhealthy() or self.unready
 
     @property
     def unready(self) -> str:
@@ -107,11 +124,6 @@ class Rounds:
         """What people should know of the readings."""
         unread = [visit.target for visit in self.scrapes if visit.error]
         return [f"cannot read {', '.join(unread)}"] if unread else []
-
-    async def _scrape(self, client: httpx.AsyncClient, now: float, wanted: frozenset[str]) -> list[Scrape]:
-        deadline = min(_SHARE_OF_A_ROUND * self._interval, _LONGEST_VISIT_SECONDS)
-        visits = (scrape.fetch(client, target, now, deadline, wanted) for target in self.targets)
-        return list(await asyncio.gather(*visits))
 
     def _identified(self, visit: Scrape) -> Scrape:
         """The visit as a mail needs it: a target that does not answer is still the one that it was."""
@@ -128,3 +140,11 @@ class Rounds:
                 _log.warning("%s cannot be read: %s", visit.target, visit.error)
             elif not visit.error and before.get(visit.target):
                 _log.info("%s can be read again", visit.target)
+
+
+async def _scrape(
+    client: httpx.AsyncClient, settings: AlerterSettings, now: float, wanted: frozenset[str]
+) -> list[Scrape]:
+    deadline = min(_SHARE_OF_A_ROUND * settings.interval, _LONGEST_VISIT_SECONDS)
+    visits = (scrape.fetch(client, target, now, deadline, wanted) for target in settings.targets)
+    return list(await asyncio.gather(*visits))

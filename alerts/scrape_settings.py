@@ -20,9 +20,9 @@ class ScrapeSettings:
     """What a user can set under ``alerter.scrape``; it holds for all targets."""
 
     ca_file: str | None = None
-    """Certificates to trust instead of the usual authorities, for targets with their own; read at the start."""
+    """Certificates to trust instead of the usual authorities, for targets with their own; read at start and reload."""
     cert_file: str | None = None
-    """The certificate to show to targets that ask for one; read at the start."""
+    """The certificate to show to targets that ask for one; read at start and reload."""
     key_file: str | None = None
     """Its key; not needed where it is in `cert_file` too."""
     username: str | None = None
@@ -38,18 +38,24 @@ class ScrapeSettings:
             missing, given = ("password_file", "username") if self.username else ("username", "password_file")
             yield missing, f"is missing: {given} is given", ""
 
-    def client(self) -> httpx.AsyncClient:
-        """A client that goes by these settings, without a time limit of its own.
+    def client(self, trust: ssl.SSLContext | bool | None = None) -> httpx.AsyncClient:  # noqa: FBT001 -- as httpx takes it
+        """A client that goes by these settings, without a time limit of its own; ``trust`` where it was read already.
 
         Raises:
             ScrapeFileError: a certificate or key cannot be read or used.
         """
+        verify = self.trust() if trust is None else trust
         auth = None
         if self.username and self.password_file:
             auth = _PasswordFile(self.username, pathlib.Path(self.password_file))
-        return httpx.AsyncClient(timeout=None, trust_env=False, verify=self._trust(), auth=auth)  # noqa: S113 -- the visit has one
+        return httpx.AsyncClient(timeout=None, trust_env=False, verify=verify, auth=auth)  # noqa: S113 -- the visit has one
 
-    def _trust(self) -> ssl.SSLContext | bool:
+    def trust(self) -> ssl.SSLContext | bool:
+        """Whom to trust and what to show, as httpx takes it.
+
+        Raises:
+            ScrapeFileError: a certificate or key cannot be read or used.
+        """
         if not self.ca_file and not self.cert_file:
             return True
         try:

@@ -5,17 +5,20 @@ import contextlib
 import logging
 import signal
 import socket
+from collections.abc import Callable, Collection, Sequence
 
-from alerts.alertmanager_api import AlertmanagerApi
-from alerts.composer import Composer
+from alerts.composer import Composer, Enrich
 from alerts.decisions import Decisions
-from alerts.delivery import commands_for, transport_for
+from alerts.delivery import CommandsInForce, TransportInForce
 from alerts.evidence.prometheus import PrometheusEvidence
+from alerts.in_force import Following, InForce, Terms
+from alerts.intake import WEBHOOK, refuse_open_webhook
+from alerts.notify.notification import Notification
 from alerts.outbox import Outbox
 from alerts.posts import Posts
 from alerts.reconciler import Reconciler
+from alerts.reload import Reload
 from alerts.rounds import Rounds
-from alerts.rules import SHIPPED, load_rules
 from alerts.scrape import without_userinfo
 from alerts.service import Service
 from alerts.settings import AlerterSettings
@@ -25,6 +28,7 @@ from alerts.web import application
 from gpuwarden.lifecycle import run_until_stopped
 from gpuwarden.listener import bind, serve, url_of
 from gpuwarden.sparse_log import keep_sparse
+from gpuwarden.web_files import WebFiles
 
 _COMPLAINING = ("alerts.intake", "alerts.posts")
 """Whoever posts can make these log."""
@@ -32,23 +36,22 @@ _COMPLAINING = ("alerts.intake", "alerts.posts")
 _log = logging.getLogger(__name__)
 
 
-def serve_alerter(settings: AlerterSettings) -> None:
-    """Judge and mail until SIGINT or SIGTERM; SIGHUP rereads the rules.
+def serve_alerter(settings: AlerterSettings, read_again: Callable[[], AlerterSettings]) -> None:
+    """Judge and mail until SIGINT or SIGTERM; SIGHUP reads everything again, the settings by ``read_again``.
 
     Raises:
-        AddressTakenError, DocumentError, StateInUseError, StoreUnavailableError: it cannot start.
+        AddressTakenError, DocumentError, StateInUseError, StoreUnavailableError, UserInputError: it cannot start.
     """
-    rules = load_rules(SHIPPED, settings.rule_files)
+    in_force, web = InForce(Terms.read(settings)), WebFiles(settings.web_config)
+    refuse_open_webhook(settings, web.current)
     listening = bind(settings.listen, "alerter")
     keep_sparse(_COMPLAINING)
     with Store.open(settings.state_folder) as store:
-        _log.info("%s, with %d rules", judge_line(settings), len(rules))
+        _log.info("%s, with %d rules", judge_line(settings), len(in_force.rules))
         _log.info(mail_line(settings))
-        silences = Silences(store) if settings.judges_itself else None
-        recipients, simulated = settings.recipients, settings.all_simulated
-        decisions = Decisions(store, rules, recipients, settings.policy, simulated=simulated, silences=silences)
-        service = _service(settings, store, decisions)
-        run_until_stopped(lambda stop: _main(service, listening, stop))
+        service = _service(in_force, store)
+        reload = Reload(in_force, web, read_again, service.outbox.resume)
+        run_until_stopped(lambda stop: _main(service, reload, listening, web, stop))
 
 
 def judge_line(settings: AlerterSettings) -> str:
@@ -57,7 +60,7 @@ def judge_line(settings: AlerterSettings) -> str:
         return f"watching {', '.join(map(without_userinfo, settings.targets))}"
     url = settings.prometheus.url
     evidence = f"evidence from {without_userinfo(url)}" if url else "no evidence (alerter.prometheus.url is not set)"
-    return f"Alertmanager judges: waiting for its posts on /webhook, {evidence}"
+    return f"Alertmanager judges: waiting for its posts on {WEBHOOK}, {evidence}"
 
 
 def mail_line(settings: AlerterSettings) -> str:
@@ -70,33 +73,46 @@ def mail_line(settings: AlerterSettings) -> str:
     return f"mails go to {', '.join(mail.to)} through {mail.address} ({mail.security}){second}"
 
 
-def _service(settings: AlerterSettings, store: Store, decisions: Decisions) -> Service:
+def _service(in_force: InForce, store: Store) -> Service:
+    own = in_force.settings.judges_itself
+    decisions = Decisions(store, in_force, Silences(store) if own else None)
     outbox = Outbox(
         store,
-        transport_for(settings.delivery, settings.state_folder),
-        commands_for(settings.commands_in_force, settings.state_folder),
-        workers=settings.delivery.connections,
+        TransportInForce(in_force),
+        CommandsInForce(in_force),
+        workers=lambda: in_force.settings.delivery.connections,
     )
-    url, enrich, reconciler = settings.prometheus.url, None, None
-    if settings.judges_itself:
-        decider = Rounds(decisions, settings.targets, settings.interval, settings.scrape)
-    else:
-        decider = Posts(decisions)
-        enrich = PrometheusEvidence(url, lambda: decisions.rules).enrich if url else None
-        if settings.alertmanager.url:
-            api = AlertmanagerApi(settings.alertmanager.url, settings.scrape)
-            reconciler = Reconciler(api, decider, decisions, settings.alertmanager.ask_after)
-    pace = settings.notify.digest.pace
-    composer = Composer(store, decisions.told, settings.delivery, outbox.wake, enrich, pace=pace)
-    return Service(settings, store, decisions, decider, composer, outbox, reconciler=reconciler)
+    composer = Composer(store, decisions.told, in_force, outbox.wake, None if own else _evidence(in_force))
+    if own:
+        return Service(in_force, store, decisions, Rounds(decisions, in_force), composer, outbox)
+    posts = Posts(decisions)
+    reconciler = Reconciler(in_force, posts, decisions)
+    return Service(in_force, store, decisions, posts, composer, outbox, reconciler=reconciler)
 
 
-async def _main(service: Service, listening: socket.socket, stop: asyncio.Event) -> None:
-    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, service.reload_rules)
-    working = asyncio.create_task(service.run())
+def _evidence(in_force: InForce) -> Enrich:
+    def source(url: str | None) -> PrometheusEvidence | None:
+        return PrometheusEvidence(url, lambda: in_force.rules) if url else None
+
+    prometheus = Following(lambda: in_force.settings.prometheus.url, source)
+
+    async def enrich(notifications: Sequence[Notification]) -> Sequence[Notification]:
+        known = prometheus.now
+        return await known.enrich(notifications) if known else notifications
+
+    return enrich
+
+
+async def _main(service: Service, reload: Reload, listening: socket.socket, web: WebFiles, stop: asyncio.Event) -> None:
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload.ask)
+    working = asyncio.create_task(service.run(reload.run))
     working.add_done_callback(lambda _: stop.set())
-    _log.info("listening on %s", url_of(listening))
-    await serve(application(service), listening, stop)
+    _log.info("listening on %s", url_of(listening, web.scheme))
+
+    def with_own_secret() -> Collection[str]:
+        return [WEBHOOK] if service.settings.webhook.secret_file else []
+
+    await serve(application(service), listening, stop, web=web, own_secret=with_own_secret)
     ended_by_itself = working.done()
     working.cancel()
     with contextlib.suppress(asyncio.CancelledError):

@@ -1,25 +1,24 @@
-"""The alerter's loops: deciding (``rounds`` or ``posts``), composing what was decided, and the outbox.
+"""The alerter's loops: deciding (``rounds`` or ``posts``), composing what was decided, the outbox and the heartbeat.
 
 Nothing waits for a timer that need not: a decision is composed at once and wakes the outbox. What a crash left between
 two steps is taken up at the start: decided but not composed, composed but not sent.
 """
 
 import asyncio
-import logging
+import time
+from collections.abc import Awaitable, Callable
 
 from alerts.composer import Composer
 from alerts.decisions import Decisions
+from alerts.heartbeat import Heartbeat, Reason, withheld
+from alerts.in_force import InForce
 from alerts.outbox import Outbox
 from alerts.outbox_control import serve_control
 from alerts.posts import Posts
 from alerts.reconciler import Reconciler
 from alerts.rounds import Rounds
-from alerts.rules import SHIPPED, load_rules
 from alerts.settings import AlerterSettings
-from alerts.store import Store
-from gpuwarden.documents import DocumentError
-
-_log = logging.getLogger(__name__)
+from alerts.store import Store, StoreUnavailableError
 
 
 class Service:
@@ -27,7 +26,7 @@ class Service:
 
     def __init__(
         self,
-        settings: AlerterSettings,
+        in_force: InForce,
         store: Store,
         decisions: Decisions,
         decider: Rounds | Posts,
@@ -36,34 +35,50 @@ class Service:
         *,
         reconciler: Reconciler | None = None,
     ) -> None:
-        self.settings = settings
+        self.in_force = in_force
         self.store = store
         self.decisions = decisions
         self.decider = decider
         self.composer = composer
         self.outbox = outbox
-        self.reconciler = reconciler
+        self.heartbeat = Heartbeat(in_force, self._why_no_heartbeat)
+        self._reconciler = reconciler
 
-    async def run(self) -> None:
-        """Run all loops."""
+    @property
+    def settings(self) -> AlerterSettings:
+        """The settings in force."""
+        return self.in_force.settings
+
+    async def run(self, *beside: Callable[[], Awaitable[None]]) -> None:
+        """Run all loops, and those ``beside`` them."""
+        asking = (self._reconciler.run,) if self._reconciler else ()
         async with asyncio.TaskGroup() as group:
-            group.create_task(self.outbox.run())
-            group.create_task(self.composer.run())
-            group.create_task(serve_control(self.store.folder, self.outbox))
-            group.create_task(self.decider.run())
-            if self.reconciler:
-                group.create_task(self.reconciler.run())
+            own = (self.outbox.run, self.composer.run, self.decider.run, self.heartbeat.run, self._control)
+            for loop in (*own, *asking, *beside):
+                group.create_task(_until_cancelled(loop))
 
-    def reload_rules(self) -> None:
-        """Take the rules files anew, all or nothing: with a mistake anywhere the old rules stay."""
+    def unhealthy(self) -> str:
+        """Why the alerter does not do its work, empty while it does."""
+        return self.decider.unhealthy() or self.composer.trouble
+
+    async def _control(self) -> None:
+        await serve_control(self.store.folder, self.outbox)
+
+    async def _why_no_heartbeat(self) -> Reason | None:
         try:
-            rules = load_rules(SHIPPED, self.settings.rule_files)
-        except DocumentError as error:
-            _log.error("the rules were not reloaded, the old ones stay:\n%s", error)
-            return
-        self.decisions.rules = rules
-        _log.info("reloaded %d rules", len(rules))
+            oldest = await self.store.call(self.store.oldest_waiting)
+        except StoreUnavailableError as error:
+            return Reason("state_unavailable", str(error))
+        unmade = "an alert could not be made into a mail" if self.composer.stuck else ""
+        return withheld(
+            undecided=self.decider.undecided,
+            uncomposed=self.composer.trouble or unmade,
+            misconfigured=self.outbox.misconfigured,
+            oldest_waiting_at=oldest,
+            now=time.time(),
+            longest=self.settings.heartbeat_in_force.withhold_after,
+        )
 
-    def unhealthy(self, now: float) -> str:
-        """Why the alerter does not do its work, empty while it does; ``now`` in Unix seconds."""
-        return self.decider.unhealthy(now) or self.composer.trouble
+
+async def _until_cancelled(loop: Callable[[], Awaitable[None]]) -> None:
+    await loop()

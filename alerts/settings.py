@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from alerts.command_settings import CommandSettings
+from alerts.heartbeat_settings import HeartbeatSettings
 from alerts.mail_settings import MailSettings
 from alerts.notify.policy import Policy
 from alerts.notify.repeat import EARLY_SECONDS
@@ -84,6 +85,8 @@ class AlerterSettings:
 
     listen: str = "127.0.0.1:9401"
     """HOST:PORT of the alerter's own health."""
+    web_config: str | None = None
+    """A web-config file as other Prometheus exporters take it: TLS, client certificates, basic auth."""
     judge: Judge = "self"
     """Who judges the rules: `self`, or `alertmanager` (with Prometheus), which posts to `/webhook`."""
     targets: tuple[str, ...] = ("http://127.0.0.1:9400/metrics",)
@@ -104,6 +107,7 @@ class AlerterSettings:
     commands: tuple[CommandSettings, ...] = ()
     """Programs to tell beside mail: a phone push, a chat."""
     notify: NotifySettings = field(default_factory=NotifySettings)
+    heartbeat: HeartbeatSettings = field(default_factory=HeartbeatSettings)
 
     def problems(self) -> Iterator[tuple[str, str, str]]:
         """What the types cannot say: (key, message, hint)."""
@@ -122,7 +126,9 @@ class AlerterSettings:
             yield "commands", f"two commands are called {name!r}", "a name for each"
 
     def _webhook_problems(self, host: str) -> Iterator[tuple[str, str, str]]:
-        if not self.judges_itself and self.webhook.secret_file is None and not is_loopback(host):
+        """With a web-config file, only its content tells; that is looked at when the alerter starts."""
+        asks = self.webhook.secret_file is not None or self.web_config is not None
+        if not self.judges_itself and not asks and not is_loopback(host):
             message = f"anyone who reaches {self.listen} could post alerts, since no secret is asked for"
             yield (
                 "webhook.secret_file",
@@ -174,6 +180,11 @@ class AlerterSettings:
     def policy(self) -> Policy:
         """Who is told what, and how often."""
         return Policy(notify=self.notify, repeats_early=0.0 if self.judges_itself else EARLY_SECONDS)
+
+    @property
+    def heartbeat_in_force(self) -> HeartbeatSettings:
+        """The heartbeat in force: the demo calls nobody."""
+        return HeartbeatSettings() if self.demo else self.heartbeat
 
     @property
     def all_simulated(self) -> bool:

@@ -1,14 +1,21 @@
 """The alerter's own silences while it runs: what is on the disk, at hand for each decision."""
 
+import logging
 import sqlite3
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from alerts import silence_rows
 from alerts.notify.silence import Silence
 from alerts.silence_document import parse_silence
 from alerts.store import Store
+from gpuwarden.units import format_timestamp
+
+_log = logging.getLogger(__name__)
+
+R = TypeVar("R")
 
 
 class Silences:
@@ -23,6 +30,10 @@ class Silences:
         """Pending, active and ended ones, those that begin first at first."""
         return tuple(self._known.values())
 
+    def active(self, now: float) -> int:
+        """How many hold at ``now`` (Unix seconds)."""
+        return sum(silence.is_active(now) for silence in self._known.values())
+
     def get(self, identity: str) -> Silence | None:
         """The silence of this id, None where there is none."""
         return self._known.get(identity)
@@ -33,9 +44,9 @@ class Silences:
         Raises:
             BadSilenceError, NoSuchSilenceError, TooManySilencesError, StoreUnavailableError: nothing was changed.
         """
-        work = adding(document, time.time())
-        silence = await self._store.call(self._store.change, work)
-        self._known = await self._store.call(self._store.read, silence_rows.everything)
+        silence = await self._change(adding(document, time.time()))
+        until, words = format_timestamp(silence.ends_at), " ".join(map(str, silence.matchers))
+        _log.info("silence %s until %s, by %s: %s", silence.id, until, silence.created_by or "nobody", words)
         return silence
 
     async def end(self, identity: str) -> None:
@@ -44,8 +55,16 @@ class Silences:
         Raises:
             NoSuchSilenceError, StoreUnavailableError: nothing was changed.
         """
-        await self._store.call(self._store.change, silence_rows.end, identity, time.time())
-        self._known = await self._store.call(self._store.read, silence_rows.everything)
+        now = time.time()
+        await self._change(lambda db: silence_rows.end(db, identity, now))
+        _log.info("silence %s is ended", identity)
+
+    async def _change(self, work: Callable[[sqlite3.Connection], R]) -> R:
+        """Change them and read them anew, all or nothing."""
+        result, self._known = await self._store.call(
+            self._store.change, lambda db: (work(db), silence_rows.everything(db))
+        )
+        return result
 
 
 def adding(document: object, now: float) -> Callable[[sqlite3.Connection], Silence]:

@@ -20,10 +20,10 @@ from alerts.health import Health, families, firing
 from alerts.intake import webhook_route
 from alerts.listing import listing_route
 from alerts.posts import Posts
-from alerts.rounds import Rounds
 from alerts.scrape import without_userinfo
 from alerts.service import Service
 from alerts.silence_api import elsewhere_routes, silence_routes
+from alerts.state_figures import state_figures
 from alerts.store import StoreUnavailableError
 from gpuwarden import __version__
 
@@ -46,7 +46,7 @@ def application(service: Service) -> Starlette:
         return Response(generate_latest(registry), headers={"content-type": CONTENT_TYPE_PLAIN_0_0_4})
 
     async def healthy(_: Request) -> Response:
-        trouble = service.unhealthy(time.time())
+        trouble = service.unhealthy()
         return PlainTextResponse(f"{trouble or 'gpuwarden alerter is healthy'}\n", status_code=503 if trouble else 200)
 
     async def ready(_: Request) -> Response:
@@ -78,20 +78,24 @@ def _silences(service: Service) -> list[Route]:
 
 def _webhook(service: Service) -> list[Route]:
     if isinstance(service.decider, Posts):
-        return [webhook_route(service.decider, service.settings.webhook.secret_file)]
+        return [webhook_route(service.decider, lambda: service.settings.webhook.secret_file)]
     return []
 
 
 def status_line(service: Service, counts: Mapping[DeliveryState, int]) -> str:
-    """What fires, what waits and what was given up, in words; ``counts`` are the deliveries by state."""
+    """What fires, is silenced, waits and was given up, in words; ``counts`` are the deliveries by state."""
     waiting, dead = counts.get("queued", 0) + counts.get("sending", 0), counts.get("dead", 0)
-    trouble = service.unhealthy(time.time())
+    trouble = service.unhealthy()
+    quiet = service.decisions.silences.active(time.time()) if service.decisions.silences else 0
     names = sorted({one_line(key.alertname, _LONGEST_NAME) for key in firing(service.decisions.states)})
     parts = [
         *([trouble] if trouble else []),
         f"firing: {', '.join(names)}" if names else "nothing fires",
+        *([f"silences: {quiet}"] if quiet else []),
         *service.decider.remarks,
         *service.composer.remarks,
+        *([service.heartbeat.remark] if service.heartbeat.remark else []),
+        *(["the last reload was refused, see the log"] if service.in_force.refused else []),
         *([f"{waiting} mails wait"] if waiting else []),
         *([f"{dead} mails are given up"] if dead else []),
     ]
@@ -106,23 +110,26 @@ async def _counts(service: Service) -> Mapping[DeliveryState, int]:
 
 
 async def _health(service: Service) -> Health:
-    store, decider = service.store, service.decider
-    rounds = decider if isinstance(decider, Rounds) else None
+    store = service.store
     try:
-        outbox, oldest = await store.call(store.counts), await store.call(store.oldest_waiting)
+        figures = await store.call(store.read, state_figures, time.time())
     except StoreUnavailableError:
-        outbox, oldest = {}, None
+        figures = None
     return Health(
         version=__version__,
         states=service.decisions.states,
-        scrapes=rounds.scrapes if rounds else (),
-        last_round_at=rounds.ended_at if rounds else None,
-        round_duration=rounds.duration if rounds else 0.0,
+        decider=service.decider,
         decided=service.decisions.counted,
         suppressed={str(reason): number for reason, number in service.decisions.suppressed.items()},
         held=service.decisions.held,
         composed={str(kind): number for kind, number in service.composer.composed.items()},
-        outbox={str(state): number for state, number in outbox.items()},
-        oldest_waiting_at=oldest,
+        figures=figures,
+        unreadable=len(store.unreadable),
         attempts={str(outcome): number for outcome, number in service.outbox.outcomes.items()},
+        delivered=service.outbox.durations,
+        last_accepted_at=service.outbox.accepted_at,
+        heartbeats={str(outcome): number for outcome, number in service.heartbeat.outcomes.items()},
+        last_heartbeat_at=service.heartbeat.called_at,
+        reloaded_at=service.in_force.taken_at,
+        reload_refused=bool(service.in_force.refused),
     )

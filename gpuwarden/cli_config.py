@@ -11,7 +11,7 @@ from alerts.settings import AlerterSettings
 from exporter.settings import ExporterSettings
 from gpuwarden import settings
 from gpuwarden.options import config_option
-from gpuwarden.units import Duration, format_duration
+from gpuwarden.units import Duration, Secret, format_duration
 
 _USERINFO = re.compile(r"(?<=://)\S*@|^[^\s@:/]+:(?!//)\S*@")
 """What stands before the last @ of a URL, also where the scheme was forgotten; a mail address is no secret."""
@@ -33,9 +33,11 @@ def config(config: pathlib.Path | None) -> None:
 
 
 def shown(value: Any, kind: Any) -> str:
-    """A value as it would stand in the file, with what stands before an @ in a URL hidden."""
+    """A value as it would stand in the file, with secrets, and what stands before an @ in a URL, hidden."""
     if value is None:
         return "null"
+    if kind is Secret:
+        return "***"
     if kind is Duration:
         return format_duration(value)
     if isinstance(value, bool):

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import errno
 import socket
-from collections.abc import Generator
+from collections.abc import Callable, Collection, Generator
 from typing import Any
 
 import uvicorn
@@ -122,16 +122,18 @@ async def serve(
     *,
     web: WebFiles | None = None,
     limits: Limits = Limits(),  # noqa: B008 -- frozen
+    own_secret: Callable[[], Collection[str]] = tuple,
 ) -> None:
     """Serve ``app`` on the bound socket until ``stop`` is set; requests under way get two seconds to end.
 
-    ``web`` says who is let in, and how; without it, anybody is, over plain HTTP. A ``gpuwarden up`` that started this
-    process is told what ``/-/ready`` and ``/status`` say.
+    ``web`` says who is let in, and how; without it, anybody is, over plain HTTP. On the paths of ``own_secret()`` the
+    application itself asks for a secret in place of the password. A ``gpuwarden up`` that started this process is told
+    what ``/-/ready`` and ``/status`` say.
     """
     web = web or WebFiles(None)
     keep_sparse(_COMPLAINING)
     config = uvicorn.Config(
-        guarded(app, lambda: web.current),
+        guarded(app, lambda: web.current, own_secret),
         log_config=None,
         access_log=False,
         lifespan="off",

@@ -19,7 +19,7 @@ from cattrs.gen import (
 )
 
 from gpuwarden.documents import Document, DocumentError, Locate, Mistake, Path, key_text, nearest
-from gpuwarden.units import Duration, TimeOfDay, parse_duration, parse_time_of_day
+from gpuwarden.units import Duration, Secret, TimeOfDay, parse_duration, parse_time_of_day
 
 T = TypeVar("T")
 _Hook = Callable[[Any, Any], Any]
@@ -127,6 +127,13 @@ def _text(value: Any, _: Any) -> str:
     if not isinstance(value, str):
         message = f"must be text, not {_kind(value)}: {value!r}"
         raise RefusedValueError(message, f'write "{value}"' if isinstance(value, int | float) else "")
+    return value
+
+
+def _secret(value: Any, _: Any) -> str:
+    if not isinstance(value, str):
+        message = f"must be text, not {_kind(value)}"
+        raise RefusedValueError(message)
     return value
 
 
@@ -238,7 +245,7 @@ def _converter() -> Converter:
     converter = Converter(detailed_validation=True)
     scalars: Any = (
         *((float, _number), (int, _integer), (str, _text), (bool, _boolean)),
-        *((Duration, _duration), (TimeOfDay, _time_of_day)),
+        *((Duration, _duration), (TimeOfDay, _time_of_day), (Secret, _secret)),
     )
     for kind, hook in scalars:
         converter.register_structure_hook(kind, hook)

@@ -13,6 +13,8 @@ Duration = NewType("Duration", float)
 """A span in seconds that was written the way Prometheus writes durations (``1m30s``)."""
 TimeOfDay = NewType("TimeOfDay", str)
 """``HH:MM`` as a clock on the wall shows it."""
+Secret = NewType("Secret", str)
+"""A text that no page, log or message shows."""
 
 _BINARY = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 _DURATION_UNITS = {"y": 31_536_000.0, "w": 604_800.0, "d": 86_400.0, "h": 3_600.0, "m": 60.0, "s": 1.0, "ms": 0.001}

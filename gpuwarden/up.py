@@ -4,10 +4,11 @@
 2. A child that ends later is started again, after a wait that doubles up to half a minute.
 3. Children hang on a pipe from here: when this process is gone, whatever the reason, they stop too.
 4. Ctrl-C reaches this process alone; it asks the children to end, waits, and only then ends them by force.
-5. SIGHUP is passed on to the alerter, which rereads its rules.
+5. SIGHUP is passed on to the alerter, which reads its settings and rules again.
 6. The exporter's page asks this alerter for its alerts, unless the settings name another source.
 7. Children report over a pipe of their own (``gpuwarden.reports``), so that a page behind TLS and a password needs no
-   key here. The alerter does need one to read that page; where it has none, nothing is started.
+   key here. The alerter does need one to read the exporter's page, and the status page one to ask the alerter for its
+   alerts; where one of them has none, nothing is started.
 """
 
 import asyncio
@@ -46,13 +47,21 @@ _WELL_SECONDS = 60.0
 
 
 class LockedOutError(UserInputError, ValueError):
-    """The alerter could not read the page of the exporter beside it."""
+    """The alerter could not read the page of the exporter beside it, or that page not the alerter's alerts."""
 
 
 _LOCKED_OUT = (
     "the page is behind TLS or a password (exporter.web_config: {}), and the alerter is not told how to get in: set "
     "alerter.targets to the page as its certificate names it, for example https://box.example:9400/metrics, and what "
     "it needs of alerter.scrape.ca_file, cert_file, key_file, username and password_file"
+)
+
+
+_NO_ALERTS = (
+    "the alerter is behind TLS or a password (alerter.web_config: {}), and the status page is not told how to ask it "
+    "for alerts: set exporter.alerts_from to the alerter's page as its certificate names it, with name and password "
+    "where it asks for them, https://NAME:PASSWORD@box.example:9401; the environment variable SSL_CERT_FILE names "
+    "the certificate of an authority of your own"
 )
 
 
@@ -92,13 +101,13 @@ def up(config: pathlib.Path | None, demo: bool | None, state: str | None, rules:
     loaded = load_alerter_settings(config, {**given, "state": state, "rules": rules})
     log_to_stderr()
     exporter = watching.values
-    scheme = "https" if _demands(exporter.web_config)[0] else "http"
-    page, health = _free_address(exporter.listen, "exporter", scheme), _free_address(loaded.values.listen, "alerter")
+    page = _free_address(exporter.listen, "exporter", exporter.web_config)
+    health = _free_address(loaded.values.listen, "alerter", loaded.values.web_config)
     shared = [*(["--config", str(config)] if config else []), *(["--demo"] if demo else [])]
     shared += ["--state", state] if state else []
     own = [part for file in rules for part in ("--rules", file)]
     own += ["--target", f"{page.url}/metrics"] if _watches_our_page(exporter, loaded) else []
-    asked = [] if ("alerts_from",) in watching.origins else ["--alerts-from", health.url]
+    asked = ["--alerts-from", health.url] if _asks_our_alerter(watching, loaded.values) else []
     children = [
         Child("exporter", ["exporter", "--listen", page.listen, *shared, *asked]),
         Child("alerter", ["alerter", "--listen", health.listen, *shared, *own], rereads=True),
@@ -114,7 +123,7 @@ class _Address:
 
 
 def _demands(web_config: str | None) -> tuple[bool, bool]:
-    """Whether the exporter's page is behind TLS, and behind a password."""
+    """Whether a page is behind TLS, and behind a password."""
     if web_config is None:
         return False, False
     config, _ = load_web_config(pathlib.Path(web_config))
@@ -135,8 +144,22 @@ def _watches_our_page(exporter: ExporterSettings, alerter: settings.Loaded[Alert
     return alerter.values.demo or not named
 
 
-def _free_address(listen: str, name: str, scheme: str = "http") -> _Address:
+def _asks_our_alerter(exporter: settings.Loaded[ExporterSettings], alerter: AlerterSettings) -> bool:
+    """Whether the exporter is to be told where our alerter is; where it needs a key, the settings must tell.
+
+    Raises:
+        LockedOutError: the alerter's page asks for something, and the settings name no place to ask for alerts.
+    """
+    if ("alerts_from",) in exporter.origins:
+        return False
+    if any(_demands(alerter.web_config)):
+        raise LockedOutError(_NO_ALERTS.format(alerter.web_config))
+    return True
+
+
+def _free_address(listen: str, name: str, web_config: str | None) -> _Address:
     """Check that the port is free, and settle on one where the settings leave it open (port 0)."""
+    scheme = "https" if _demands(web_config)[0] else "http"
     with bind(listen, name) as listening:
         port = listening.getsockname()[1]
         return _Address(f"{listen.rpartition(':')[0]}:{port}", url_of(listening, scheme))
@@ -162,7 +185,7 @@ async def _supervise(children: list[Child], said: list[str], stop: asyncio.Event
 
 
 def _hang_up(children: list[Child], stop: asyncio.Event) -> None:
-    """SIGHUP: a closed terminal ends everything; from a service manager it means "read your rules again"."""
+    """SIGHUP: a closed terminal ends everything; from a service manager it means "read your settings again"."""
     if sys.stdin.isatty():
         stop.set()
         return

@@ -26,6 +26,10 @@ _SECONDS_BETWEEN_LOOKS = 1.0
 Fingerprint = tuple[tuple[int, int, int, int] | None, ...]
 
 
+class WeakerError(UserInputError, ValueError):
+    """The files no longer ask for something that a running server does not give up."""
+
+
 class WebFiles:
     """Without a file, the page is open and plain.
 
@@ -77,26 +81,48 @@ class WebFiles:
         self._loaded = tuple(before[path] if path in before else _look_at(path) for path in self._watched)
         self._last_seen = self._loaded
 
+    def prepare(self) -> Web:
+        """What the files say now, for ``take``; without a file, what is in force.
+
+        Raises:
+            UserInputError: one is wrong, or they ask for less than before.
+        """
+        if self._path is None:
+            return self.current
+        watched, seen = self._watched, _fingerprint(self._watched)
+        try:
+            return self._no_weaker(self._path)
+        finally:
+            self._remember(watched, seen)
+
+    def take(self, found: Web) -> None:
+        """Put in force what was read."""
+        if found is self.current:
+            return
+        if found.auth and self.current.auth:
+            found.auth.know_from(self.current.auth)
+        self.current = found
+        _log.info("%s was read again", self._path)
+        self._tell_validity()
+
     def _reread(self, path: pathlib.Path) -> None:
         try:
-            found = self._read(path)
+            found = self._no_weaker(path)
         except UserInputError as error:
             _log.error("what was read before stays in force: %s", "; ".join(str(error).splitlines()))
             return
         except Exception:  # noqa: BLE001 -- what nobody thought of must not end the watch, and with it every later exchange
             _log.exception("what was read before stays in force")
             return
+        self.take(found)
+
+    def _no_weaker(self, path: pathlib.Path) -> Web:
+        found = self._read(path)
         weaker = _weaker(self.current, found)
         if weaker:
-            _log.error(
-                "what was read before stays in force: %s no longer asks for %s; only a restart allows it", path, weaker
-            )
-            return
-        if found.auth and self.current.auth:
-            found.auth.know_from(self.current.auth)
-        self.current = found
-        _log.info("%s was read again", path)
-        self._tell_validity()
+            message = f"{path} no longer asks for {weaker}; only a restart allows it"
+            raise WeakerError(message)
+        return found
 
     def _read(self, path: pathlib.Path) -> Web:
         from gpuwarden.web_reading import Asked  # noqa: PLC0415 -- a page without such a file does not pay for it

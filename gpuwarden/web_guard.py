@@ -5,7 +5,7 @@ megabyte under two hundred slow readers is in memory once and not two hundred ti
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from gpuwarden.basic_auth import Verdict
@@ -23,8 +23,12 @@ _REFUSALS = {
 Application = Callable[..., Any]
 
 
-def guarded(app: Application, web: Callable[[], Web]) -> Application:
-    """``app`` behind what ``web()`` asks for at the time of a request."""
+def guarded(app: Application, web: Callable[[], Web], own_secret: Callable[[], Collection[str]] = tuple) -> Application:
+    """``app`` behind what ``web()`` asks for at the time of a request.
+
+    The paths of ``own_secret()`` ask for something else in the one Authorization header of a request, and so for no
+    password; the application refuses those who do not know it.
+    """
 
     async def guard(scope: Any, receive: Any, send: Any) -> None:
         now = web()
@@ -35,7 +39,7 @@ def guarded(app: Application, web: Callable[[], Web]) -> Application:
             await _in_pieces(message, send)
 
         verdict = Verdict.LET_IN
-        if now.auth is not None:
+        if now.auth is not None and scope["path"] not in own_secret():
             verdict = await now.auth.verdict(dict(scope["headers"]).get(b"authorization"))
         if verdict is Verdict.LET_IN:
             await app(scope, receive, answer)

@@ -15,13 +15,14 @@ from collections.abc import Iterator, Mapping
 
 from alerts.alert_labels import renamed_beside
 from alerts.clean_text import one_line
-from alerts.notify.notification import Notification
+from alerts.notify.notification import Notification, Reason
 from alerts.rule import TARGET_LABELS, labels_of
 from alerts.suggestion import CHANGES_BY_ITSELF, SAID_BY
 from alerts.webhook import CUT
 
 MUTED_FOR = "4h"
 
+_FIRES: frozenset[Reason] = frozenset({"first", "repeat", "lowered", "flapping"})
 _NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _PLAIN = re.compile(r"[A-Za-z0-9_./:@%+,-]+")
 _LONGEST_VALUE = 99
@@ -31,7 +32,7 @@ _LONGEST_COMMAND = 600
 
 def mute_command(notification: Notification) -> str:
     """``gpuwarden silence add ...`` for the alert of ``notification``; empty where there is nothing to silence."""
-    if notification.reason == "resolved":
+    if notification.reason not in _FIRES:
         return ""
     labels = dict(notification.labels)
     named = {"alertname": notification.alertname, **dict(_identity(notification, labels))}

@@ -14,8 +14,10 @@ is judged and remembered as ever, and what it would tell is told nobody (``silen
    first, in the same thread, unless it was told before.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from alerts.alert_labels import in_alert
 from alerts.clean_text import one_line
@@ -48,10 +50,8 @@ class Silence:
         return self.ends_at <= now
 
     def covers(self, key: AlertKey, rule: Rule) -> bool:
-        """Whether it is about this alert of ``rule``; labels count as they are shown to people."""
-        labels = {"alertname": key.alertname, **in_alert(rule, key.labels)}
-        shown = {one_line(name, LONGEST_LABEL): one_line(value, LONGEST_LABEL) for name, value in labels.items()}
-        return matches(self.matchers, shown)
+        """Whether it is about this alert of ``rule``."""
+        return matches(self.matchers, _shown(key, rule))
 
 
 def silenced(
@@ -64,10 +64,7 @@ def silenced(
     active = [silence for silence in silences if silence.is_active(now)]
     if not active:
         return list(verdicts)
-
-    def covered(key: AlertKey, rule: Rule | None) -> bool:
-        return rule is not None and any(silence.covers(key, rule) for silence in active)
-
+    covered = _Active(active).cover
     after: list[Verdict] = []
     ends: dict[AlertKey, Verdict] = {}
     """Of the graver alerts whose place nobody takes now."""
@@ -83,6 +80,35 @@ def silenced(
         else:
             after.append(verdict)
     return [ends.get(change.key, verdict) for change, verdict in zip(changes, after, strict=True)]
+
+
+def _shown(key: AlertKey, rule: Rule) -> dict[str, str]:
+    """The labels as they are shown to people."""
+    labels = {"alertname": key.alertname, **in_alert(rule, key.labels)}
+    return {one_line(name, LONGEST_LABEL): one_line(value, LONGEST_LABEL) for name, value in labels.items()}
+
+
+class _Active:
+    """The silences that hold, to be found by those that they cover: hundreds of them, thousands of alerts."""
+
+    def __init__(self, silences: Iterable[Silence]) -> None:
+        self._named: dict[tuple[str, str], list[Silence]] = defaultdict(list)
+        """By a label and its value without which an alert is not covered."""
+        self._others: list[Silence] = []
+        for silence in silences:
+            needed = [(found.label, found.value) for found in silence.matchers if found.operator == "=" and found.value]
+            if needed:
+                self._named[max(needed, key=lambda pair: pair[0] != "alertname")].append(silence)
+            else:
+                self._others.append(silence)
+
+    def cover(self, key: AlertKey, rule: Rule | None) -> bool:
+        """Whether one of them covers this alert of ``rule``."""
+        if rule is None:
+            return False
+        labels = _shown(key, rule)
+        found = chain(self._others, *(self._named.get(pair, ()) for pair in labels.items()))
+        return any(matches(silence.matchers, labels) for silence in found)
 
 
 _SILENCED = Verdict(suppressed="silenced")

@@ -8,12 +8,13 @@ from gpuwarden.catalog.card_holders import PEAK_WINDOW_SECONDS, PEAKS
 from gpuwarden.catalog.cards import GPU_ROWS
 from gpuwarden.catalog.host import HOST_ROWS
 from gpuwarden.catalog.models import MODEL_ROWS
-from gpuwarden.catalog.own import ALERTER_ROWS, EXPORTER_ROWS, SCRAPE_ROWS
+from gpuwarden.catalog.own import ALERTER_ROWS, DELIVERY_SECONDS, EXPORTER_ROWS, SCRAPE_ROWS
 from gpuwarden.catalog.row import Kind, Metric
 
 __all__ = [
     "ALERTER_ROWS",
     "CATALOG",
+    "DELIVERY_SECONDS",
     "EXPORTER_ROWS",
     "GPU_ROWS",
     "HOST_ROWS",

@@ -105,6 +105,23 @@ def test_two_alertmanagers_that_know_nothing_of_each_other_are_one_mail_for_each
         assert reasons(stack) == ["first", "resolved", "first"]
 
 
+def test_what_ends_while_the_alerter_is_dead_is_told_after_its_start(tmp_path, fake_driver):
+    """The all-clear would be lost in a crash: Alertmanager has it no more, and its post of it is still to come."""
+    with Stack(tmp_path, fake_driver) as stack:
+        asking = {"ALERTMANAGER_URL": stack.url("alertmanager"), "ALERTMANAGER_ASK_AFTER": "1m"}
+        with stack.alerter(**asking) as judge:
+            stack.fill(0, 0.95)
+            wait_until(lambda: len(told(stack)) == 2, 40, lambda: f"{judge.output}\n{stack.tail()}")
+            judge.kill()
+        stack.fill(0, 0.5)
+        wait_until(lambda: stack.alerts("active") == set(), 40, stack.tail)
+        with stack.alerter(**asking) as again:
+            wait_until(lambda: len(told(stack)) == 4, 50, lambda: f"{again.output}\n{stack.tail()}")
+            assert known(again) == set()
+            assert "gone_from_alertmanager" not in again.output
+        assert reasons(stack)[-1] == "resolved"
+
+
 RUBBISH = [
     b"",
     b"{",

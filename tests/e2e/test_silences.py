@@ -98,6 +98,7 @@ def test_the_command_in_the_mail_silences_that_alert_and_what_still_fires_is_tol
         wait_until(lambda: len(box.mails()) == 2, 20, lambda: judge.output)
         assert "GPU 1" in box.mails()[-1]["Subject"]
         assert "uuid=" in box.command("list", url=url)
+        assert "; silences: 1" in CLIENT.get(f"{url}/status").text
         box.command("end", "--all", url=url)
         wait_until(lambda: len(box.mails()) == 3, 20, lambda: judge.output)
         assert "GPU 0 memory is 96.0 % full" in box.mails()[-1]["Subject"]
@@ -164,6 +165,14 @@ def test_behind_alertmanager_the_settings_must_say_where_it_is(tmp_path):
     done = run("silence", "list", home=tmp_path, environ=environ)
     assert done.returncode == 2
     assert "alerter.alertmanager.url" in done.stderr
+
+
+def test_a_misspelt_alert_is_said(tmp_path):
+    """Somebody would believe in a silence that covers nothing."""
+    environ = {"GPUWARDEN_ALERTER_LISTEN": "127.0.0.1:1"}
+    done = run("silence", "add", "alertname=GpuMemoryAlmostFul", home=tmp_path, environ=environ)
+    assert done.returncode == 0
+    assert "no rule in force is called 'GpuMemoryAlmostFul' (did you mean 'GpuMemoryAlmostFull'?)" in done.stderr
 
 
 @pytest.mark.prometheus

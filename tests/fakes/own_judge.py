@@ -5,11 +5,16 @@ from types import MappingProxyType
 
 from alerts.decisions import Decisions
 from alerts.judge import judge
-from alerts.notify.policy import Policy
+from alerts.matchers import Matcher
+from alerts.notify.silence import Silence
+from alerts.notify_settings import NotifySettings
 from alerts.rules import rules_of
 from alerts.series import Sample, Scrape, label_set
+from alerts.silence_rows import put
+from alerts.silences import Silences
 from alerts.store import Store
 from gpuwarden.documents import parse
+from tests.in_force import in_force
 
 NOW = 1_800_000_000.0
 OWN = {"job": "gpuwarden", "instance": "box:9400"}
@@ -30,20 +35,28 @@ def rules(*overrides, base=LADDER):
 class OwnJudge:
     """What is told of the cards of one box; ``told`` holds all notifications so far."""
 
-    def __init__(self, folder, found=None, policy=None):
+    def __init__(self, folder, found=None, notify=None):
         self.folder, self.now = folder, NOW
-        self.rules, self.policy = rules() if found is None else found, Policy() if policy is None else policy
+        self.rules, self.notify = rules() if found is None else found, notify or NotifySettings()
         self.told = []
         self._start()
 
     def _start(self):
         self.store = Store.open(self.folder)
-        self.decisions = Decisions(self.store, self.rules, ["me@example.com"], self.policy)
+        silences = Silences(self.store)
+        self.decisions = Decisions(self.store, in_force(self.rules, ["me@example.com"], notify=self.notify), silences)
 
     def restart(self):
         """As after a kill -9: what is not on the disk is gone."""
         self.store.close()
         self._start()
+
+    def silence(self, seconds, **labels):
+        """Somebody asks for quiet from now on."""
+        matchers = tuple(Matcher(name, "=", text) for name, text in labels.items())
+        times = {"starts_at": self.now, "ends_at": self.now + seconds, "updated_at": self.now}
+        self.store.change(put, Silence(id=f"s{self.now}", matchers=matchers, **times), self.now)
+        self.restart()
 
     def close(self):
         self.store.close()

@@ -9,12 +9,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from alerts.composer import Composer
+from alerts.digest_settings import DigestSettings
 from alerts.mail_settings import bare_address
-from alerts.notify.digest import Pace
+from alerts.notify_settings import NotifySettings
 from alerts.store import Store
+from gpuwarden.units import Duration
 from tests.golden.example_mails import FIRING, RESOLVED, SETTINGS
+from tests.in_force import in_force
 
-PACE = Pace(above=3, within=300, wait=30)
+DIGEST = DigestSettings(above=3, within=Duration(300), wait=Duration(30))
 PEOPLE = st.sampled_from([("ann@example.com",), ("Bob <bob@example.com>", "ann@example.com")])
 
 
@@ -114,7 +117,8 @@ class Burst(RuleBasedStateMachine):
         return call
 
     def compose_all(self):
-        composer = Composer(self.store, asyncio.Event(), SETTINGS, lambda: None, pace=PACE, clock=lambda: self.now)
+        terms = in_force(mail=SETTINGS, notify=NotifySettings(digest=DIGEST))
+        composer = Composer(self.store, asyncio.Event(), terms, lambda: None, clock=lambda: self.now)
         return asyncio.run(composer.compose_all())
 
     def teardown(self):

@@ -4,11 +4,14 @@ import os
 import shlex
 import subprocess
 from dataclasses import replace
+from html import unescape
 from types import MappingProxyType
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from markupsafe import escape
 
+from alerts.compose_mail import render
 from alerts.judge import judge
 from alerts.mail_view import view_of
 from alerts.matcher_text import read_matcher
@@ -121,6 +124,18 @@ def test_there_is_none_where_it_would_silence_too_much_or_nothing():
     assert mute_command(replace(FIRING, metric="", labels=(("labels_cut", "00"), ("uuid", "a")))) == ""
     assert mute_command(replace(FIRING, metric="", labels=(("x-y", "a"),))) == ""
     assert mute_command(replace(FIRING, labels=())) == "gpuwarden silence add --for 4h alertname=GpuMemoryAlmostFull"
+
+
+@settings(max_examples=50)
+@given(SIMPLE | NASTY)
+def test_in_the_html_it_is_text_and_nothing_else(text):
+    """A label could bring a picture or a link of a stranger into the mail."""
+    notification = replace(FIRING, metric="", labels=label_set({"uuid": f"<b>'&\"{text}"}))
+    html = render("firing.html", view_of(notification))
+    assert "<b>'" not in html
+    if command := mute_command(notification):
+        assert unescape(html).count(command) == 1
+        assert html.count(str(escape(command))) == 1
 
 
 def test_the_shipped_rules_have_one():

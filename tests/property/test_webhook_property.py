@@ -20,6 +20,7 @@ from alerts.rules import SHIPPED, load_rules
 from alerts.store import Store
 from alerts.webhook import parse_post
 from tests.fakes.alertmanager_posts import payload, posted
+from tests.in_force import in_force
 
 NOW = 1_800_000_000.0
 RULES = load_rules(SHIPPED, [])
@@ -61,8 +62,8 @@ def test_any_json_is_answered_and_the_state_can_be_read_again(bodies):
 
     async def story(folder):
         with Store.open(folder) as store:
-            decisions = Decisions(store, RULES, ["me@example.com"])
-            app = Starlette(routes=[webhook_route(Posts(decisions), None)])
+            decisions = Decisions(store, in_force(RULES, ["me@example.com"]))
+            app = Starlette(routes=[webhook_route(Posts(decisions), lambda: None)])
             async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://alerter") as client:
                 for body in bodies:
                     headers = {"content-type": "application/json"}

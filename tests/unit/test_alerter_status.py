@@ -8,16 +8,17 @@ from alerts.decisions import Decisions
 from alerts.outbox import Outbox
 from alerts.posts import Posts
 from alerts.service import Service
-from alerts.settings import AlerterSettings
 from alerts.store import Store
 from alerts.web import application
 from tests.golden.example_mails import FIRING, SETTINGS
+from tests.in_force import in_force
 
 
 def status(store):
-    decisions = Decisions(store, (), ())
-    composer, outbox = Composer(store, decisions.told, SETTINGS, lambda: None), Outbox(store, None)
-    service = Service(AlerterSettings(), store, decisions, Posts(decisions), composer, outbox)
+    terms = in_force(mail=SETTINGS)
+    decisions = Decisions(store, terms)
+    composer, outbox = Composer(store, decisions.told, terms, lambda: None), Outbox(store, None)
+    service = Service(terms, store, decisions, Posts(decisions), composer, outbox)
     transport = httpx.ASGITransport(application(service))
 
     async def visit():

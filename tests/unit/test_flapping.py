@@ -9,17 +9,16 @@ import pytest
 from alerts.decisions import Decisions
 from alerts.mail_view import view_of
 from alerts.notify.flapping import MOST_REMEMBERED
-from alerts.notify.policy import Policy
-from alerts.notify.repeat import EARLY_SECONDS
 from alerts.notify_settings import FlappingSettings, NotifySettings
 from alerts.posts import Posts
 from alerts.rules import SHIPPED, load_rules
 from alerts.store import Store
 from tests.fakes.alertmanager_posts import payload, posted
 from tests.fakes.own_judge import NOW, OwnJudge, rules
+from tests.in_force import in_force
 
 MINUTE, HOUR = 60.0, 3600.0
-OFF = Policy(notify=NotifySettings(flapping=FlappingSettings(count=0)))
+OFF = NotifySettings(flapping=FlappingSettings(count=0))
 FULL, EMPTY = 0.95, 0.5
 
 
@@ -176,12 +175,12 @@ def test_a_clock_that_is_set_keeps_nothing_back_for_ever(tmp_path, step):
 
 def test_switched_off_each_run_is_told_and_what_flapped_is_told_at_once(tmp_path):
     """Somebody who wants each mail does not get it, or an incident stays open that was quiet before."""
-    with OwnJudge(tmp_path, policy=OFF) as box:
+    with OwnJudge(tmp_path, notify=OFF) as box:
         assert flap(box, 9) == [("first", "Critical"), ("resolved", "Critical")] * 9
         assert box.decisions.flaps == {}
     with OwnJudge(tmp_path / "later") as box:
         flapping(box)
-        box.policy = OFF
+        box.notify = OFF
         box.restart()
         assert box.read(FULL) == [("repeat", "Critical")]
         assert box.read(EMPTY) == [("resolved", "Critical")]
@@ -192,9 +191,8 @@ def test_a_rule_that_is_taken_away_takes_its_flapping_along(tmp_path):
     with OwnJudge(tmp_path) as box:
         flapping(box)
         flap(box, 1)
-        box.rules = box.decisions.rules = rules(
-            "{override: Critical, enabled: false}", "{override: Warning, above: 0.99}"
-        )
+        box.rules = rules("{override: Critical, enabled: false}", "{override: Warning, above: 0.99}")
+        box.restart()
         assert box.go_on(EMPTY, seconds=2 * HOUR) == []
         assert box.decisions.flaps == {}
 
@@ -242,8 +240,8 @@ class Posted:
 
     def start(self):
         self.store = Store.open(self.folder)
-        policy = Policy(repeats_early=EARLY_SECONDS)
-        self.decisions = Decisions(self.store, load_rules(SHIPPED, []), ["me@example.com"], policy)
+        terms = in_force(load_rules(SHIPPED, []), ["me@example.com"], judge="alertmanager")
+        self.decisions = Decisions(self.store, terms)
         self.posts = Posts(self.decisions)
 
     def restart(self):

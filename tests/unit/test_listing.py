@@ -15,12 +15,12 @@ from alerts.posts import Posts
 from alerts.rounds import Rounds
 from alerts.rules import SHIPPED, load_rules
 from alerts.service import Service
-from alerts.settings import AlerterSettings
 from alerts.state import AlertKey, State
 from alerts.store import Store
 from alerts.web import application
 from tests.fakes.alertmanager_posts import payload, posted
 from tests.golden.example_mails import SETTINGS
+from tests.in_force import in_force
 
 RULES = load_rules(SHIPPED, [])
 LABELS = (("gpu", "2"), ("instance", "box:9400"), ("job", "gpuwarden"), ("uuid", "GPU-a"))
@@ -29,11 +29,16 @@ FIRING = State(phase="firing", active_at=1_780_000_000.5, fired_at=1_780_000_060
 PENDING = replace(FIRING, phase="pending", fired_at=None)
 
 
+def rounds(decisions):
+    return Rounds(decisions, decisions._in_force)
+
+
 def ask(store, decider_of, story=None):
-    decisions = Decisions(store, RULES, ())
+    terms = in_force(RULES, mail=SETTINGS, targets=("http://127.0.0.1:1/metrics",))
+    decisions = Decisions(store, terms)
     decider = decider_of(decisions)
-    composer = Composer(store, decisions.told, SETTINGS, lambda: None)
-    service = Service(AlerterSettings(), store, decisions, decider, composer, Outbox(store, None))
+    composer = Composer(store, decisions.told, terms, lambda: None)
+    service = Service(terms, store, decisions, decider, composer, Outbox(store, None))
     transport = httpx.ASGITransport(application(service))
 
     async def visit():
@@ -106,7 +111,7 @@ def test_infinity_is_written_as_prometheus_writes_it(value):
 def test_an_alerter_that_has_not_looked_yet_lists_nothing(tmp_path):
     """A page would say that no alert fires while nobody has looked."""
     with Store.open(tmp_path) as store:
-        answer = ask(store, lambda decisions: Rounds(decisions, ["http://127.0.0.1:1/metrics"], 5.0))
+        answer = ask(store, rounds)
 
     assert answer.status_code == 503
     assert answer.json() == {"status": "error", "errorType": "unavailable", "error": "no round yet"}
@@ -121,7 +126,7 @@ def test_a_target_that_cannot_be_read_is_a_warning(tmp_path):
             await rounds.run_once(client)
 
     with Store.open(tmp_path) as store:
-        answer = ask(store, lambda decisions: Rounds(decisions, ["http://127.0.0.1:1/metrics"], 5.0), once).json()
+        answer = ask(store, rounds, once).json()
 
     assert answer["warnings"] == ["cannot read http://127.0.0.1:1/metrics"]
     assert [alert["labels"]["alertname"] for alert in answer["data"]["alerts"]] == ["TargetDown"]

@@ -18,6 +18,7 @@ from alerts.store_records import dump_state, load_state
 from gpuwarden.documents import parse
 from tests.fakes.alertmanager_posts import posted
 from tests.fakes.posted_to import Box
+from tests.in_force import in_force
 
 NOW = 1_800_000_000.0
 OWN = {"job": "gpuwarden", "instance": "box:9400"}
@@ -339,7 +340,7 @@ class TestMoments:
         caplog.set_level(logging.INFO)
 
         async def story(store):
-            decisions = Decisions(store, rules_of([parse(MOMENTS, "moments.yml")]), ["me@example.com"])
+            decisions = Decisions(store, in_force(rules_of([parse(MOMENTS, "moments.yml")]), ["me@example.com"]))
             for now, classes in ((NOW + 3, ("hardware",)), (NOW + 603, later)):
                 visit = self.xids(now, *classes)
                 found = judge(decisions.rules, [visit], decisions.states, now, max_gap=20.0)
@@ -381,7 +382,7 @@ def test_nobody_is_told_says_the_log_and_why(tmp_path, caplog):
     labels = label_set(OWN | {"gpu": "0"})
 
     async def story(store):
-        decisions = Decisions(store, rules(), ["me@example.com"])
+        decisions = Decisions(store, in_force(rules(), ["me@example.com"]))
         for ratio in (0.95, 0.5):
             samples = MappingProxyType({"gpu_memory_used_ratio": (Sample(labels, ratio),)})
             visit = Scrape("", OWN["job"], OWN["instance"], NOW, None, samples)

@@ -15,12 +15,20 @@ from alerts.reconcile import Look, overdue, reconciled
 from alerts.reconciler import Reconciler
 from alerts.rules import SHIPPED, load_rules
 from alerts.scrape_settings import ScrapeSettings
+from alerts.settings import AlertmanagerSettings
 from alerts.store import Store
 from alerts.webhook import parse_post
+from gpuwarden.units import Duration
 from tests.fakes.alertmanager_posts import payload, posted, stamp
 from tests.fakes.posted_to import KEY, NOW, RULES, Box
+from tests.in_force import in_force
 
 ASK_AFTER, SETTLE = 100.0, 30.0
+
+
+def terms_of(rules, url=None, ask_after=ASK_AFTER):
+    settings = AlertmanagerSettings(url=url, ask_after=Duration(ask_after))
+    return in_force(rules, ["me@example.com"], judge="alertmanager", alertmanager=settings)
 
 
 def open_box():
@@ -225,12 +233,14 @@ def test_while_alertmanager_cannot_be_asked_nothing_changes_and_one_line_says_so
     monkeypatch.setattr(alertmanager_api, "MOST_BYTES", 4000)
 
     async def story(store):
-        decisions = Decisions(store, RULES, ["me@example.com"])
+        terms = terms_of(RULES)
+        decisions = Decisions(store, terms)
         posts = Posts(decisions)
         await posts.receive(payload(posted(start=NOW)))
         states = dict(decisions.states)
         async with Server({"status": ok(STATUS), "alerts": answer}) as server:
-            reconciler = Reconciler(AlertmanagerApi(server.url, ScrapeSettings()), posts, decisions, ASK_AFTER)
+            terms.take(terms_of(RULES, server.url).terms)
+            reconciler = Reconciler(terms, posts, decisions)
             for _ in range(3):
                 await reconciler.look()
             assert len(server.asked) == 6
@@ -251,11 +261,13 @@ def test_it_is_closed_on_the_disk_too_and_the_log_says_why(tmp_path, caplog):
     caplog.set_level(logging.INFO)
 
     async def story(store):
-        decisions = Decisions(store, load_rules(SHIPPED, []), ["me@example.com"])
+        terms = terms_of(load_rules(SHIPPED, []))
+        decisions = Decisions(store, terms)
         posts = Posts(decisions)
         await posts.receive(payload(posted(start=NOW)))
         async with Server({"status": ok(STATUS.replace(b"2027", b"2020")), "alerts": ok(b"[]")}) as server:
-            reconciler = Reconciler(AlertmanagerApi(server.url, ScrapeSettings()), posts, decisions, 0.0)
+            terms.take(terms_of(terms.rules, server.url, ask_after=0.0).terms)
+            reconciler = Reconciler(terms, posts, decisions)
             await reconciler.look()
         return decisions
 

@@ -9,8 +9,7 @@ import pytest
 from alerts.decisions import Decisions
 from alerts.judge import Change
 from alerts.notify.mute import SILENT, Verdict
-from alerts.notify.policy import Policy
-from alerts.notify.repeat import EARLY_SECONDS, repeated
+from alerts.notify.repeat import repeated
 from alerts.notify_settings import NotifySettings, RepeatSettings
 from alerts.posts import Posts
 from alerts.rules import SHIPPED, load_rules
@@ -19,6 +18,7 @@ from alerts.store import Store
 from gpuwarden.units import Duration
 from tests.fakes.alertmanager_posts import payload, posted
 from tests.fakes.own_judge import NOW, ROUND, OwnJudge, rules
+from tests.in_force import in_force
 
 HOUR = 3600.0
 RULES = load_rules(SHIPPED, [])
@@ -48,7 +48,7 @@ def test_each_severity_has_its_own_time(tmp_path):
         box.read(0.85)
         assert box.read(0.85, after=24 * HOUR - 1) == []
         assert box.read(0.85, after=1) == [("repeat", "Warning")]
-    with OwnJudge(tmp_path / "never", policy=Policy(notify=QUIET)) as box:
+    with OwnJudge(tmp_path / "never", notify=QUIET) as box:
         box.read(0.95)
         assert box.read(0.95, after=1000 * HOUR) == []
 
@@ -56,8 +56,8 @@ def test_each_severity_has_its_own_time(tmp_path):
 def test_what_is_muted_held_or_unknown_is_not_told_again(tmp_path):
     """A reminder says that a card is full which has been empty for minutes, or stands beside a graver mail."""
     found = rules("{override: Warning, keep_firing_for: 1h}", "{override: Critical, keep_firing_for: 1h}")
-    policy = Policy(notify=NotifySettings(repeat=RepeatSettings(critical=Duration(HOUR), warning=Duration(HOUR))))
-    with OwnJudge(tmp_path, found, policy) as box:
+    notify = NotifySettings(repeat=RepeatSettings(critical=Duration(HOUR), warning=Duration(HOUR)))
+    with OwnJudge(tmp_path, found, notify) as box:
         box.read(0.85)
         assert box.read(0.95) == [("first", "Critical")]
         assert box.read(0.95, after=HOUR) == [("repeat", "Critical")]
@@ -130,7 +130,7 @@ class Answers:
     def __init__(self, store, monkeypatch):
         self.now, self.store = NOW, store
         monkeypatch.setattr(time, "time", lambda: self.now)
-        decisions = Decisions(store, RULES, ["me@example.com"], Policy(repeats_early=EARLY_SECONDS))
+        decisions = Decisions(store, in_force(RULES, ["me@example.com"], judge="alertmanager"))
         self.posts = Posts(decisions)
 
     def post(self, *alerts, after=1.0):

@@ -9,6 +9,7 @@ from alerts.rounds import Rounds
 from alerts.rules import SHIPPED, load_rules
 from alerts.store import Store
 from alerts.windows import Over
+from tests.in_force import in_force
 
 (TARGET_DOWN,) = (rule for rule in load_rules(SHIPPED, []) if rule.alert == "TargetDown")
 PAGE = b'gpuwarden_exporter_simulated 1\nhost_info{hostname="box"} 1\n'
@@ -36,8 +37,8 @@ def test_a_target_that_does_not_answer_is_still_simulated_and_has_its_name(store
         return reply
 
     async def story():
-        decisions = Decisions(store, (replace(TARGET_DOWN, for_=0.0),), ["me@example.com"])
-        rounds = Rounds(decisions, ["http://127.0.0.1:9400/metrics"], 5.0)
+        terms = in_force([replace(TARGET_DOWN, for_=0.0)], ["me@example.com"])
+        rounds = Rounds(Decisions(store, terms), terms)
         async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
             while answers:
                 await rounds.run_once(client)
@@ -58,14 +59,14 @@ def test_a_target_that_hangs_blinds_no_rule_that_looks_back(store):
     rule = replace(TARGET_DOWN, alert="Peak", metric="m", unit="count", comparison="above", window=window)
 
     async def story():
-        rounds, watched = Rounds(Decisions(store, (rule,), ["me@example.com"]), [], 0.3), asyncio.Event()
+        watched, ways = asyncio.Event(), []
 
         async def answer(reader, writer):
             await reader.readuntil(b"\r\n\r\n")
             writer.write(HEAD + BODY)
             await writer.drain()
             writer.close()
-            if rounds.history.watched("m", window):
+            if ways[0].history.watched("m", window):
                 watched.set()
 
         async def hang(_, writer):
@@ -73,7 +74,10 @@ def test_a_target_that_hangs_blinds_no_rule_that_looks_back(store):
             writer.close()
 
         servers = [await asyncio.start_server(way, "127.0.0.1") for way in (answer, hang)]
-        rounds.targets = [f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/metrics" for server in servers]
+        targets = tuple(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/metrics" for server in servers)
+        terms = in_force([rule], ["me@example.com"], targets=targets, interval=0.3)
+        rounds = Rounds(Decisions(store, terms), terms)
+        ways.append(rounds)
         running = asyncio.create_task(rounds.run())
         try:
             await asyncio.wait_for(watched.wait(), 30)

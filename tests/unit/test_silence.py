@@ -19,9 +19,10 @@ from alerts.silence_rows import put
 from alerts.silences import Silences
 from alerts.store import Store
 from gpuwarden.documents import parse
+from tests.fakes.own_judge import NOW, OWN, OwnJudge
+from tests.in_force import in_force
 
-NOW = 1_800_000_000.0
-OWN = {"job": "gpuwarden", "instance": "box:9400"}
+HOUR = 3600.0
 LADDER = """
 rules:
   - {alert: Critical, metric: gpu_memory_used_ratio, above: 0.9, severity: critical, labels: {team: vision},
@@ -178,7 +179,7 @@ def test_decisions_go_by_the_silences_on_the_disk_and_say_so(tmp_path, caplog):
     caplog.set_level(logging.INFO)
 
     async def story(store):
-        decisions = Decisions(store, RULES, ["me@example.com"], silences=Silences(store))
+        decisions = Decisions(store, in_force(RULES, ["me@example.com"]), Silences(store))
         visit = scrape_of(NOW + 10, (0.95, 0.95))
         await decisions.commit(judge(RULES, [visit], {}, NOW + 10, max_gap=20.0), [visit], now=NOW + 10)
         return decisions
@@ -191,3 +192,48 @@ def test_decisions_go_by_the_silences_on_the_disk_and_say_so(tmp_path, caplog):
         assert len(store.load_states()) == 4
     assert decisions.suppressed == {"silenced": 1, "muted": 2}
     assert "silenced: a silence covers it" in caplog.text
+
+
+class TestWithTheOtherSteps:
+    def test_no_repeat_under_a_silence_and_one_when_it_is_over(self, tmp_path):
+        """A silence would not hold for longer than four hours, or a card that stays full would never be told again."""
+        with OwnJudge(tmp_path) as box:
+            assert box.read(0.95) == [("first", "Critical")]
+            box.silence(6 * HOUR, alertname="Critical")
+            assert box.go_on(0.95, seconds=6 * HOUR - 60) == []
+            assert box.read(0.95, after=60) == [("repeat", "Critical")]
+            assert box.read(0.5) == [("resolved", "Critical")]
+
+    def test_what_flaps_under_a_silence_is_not_told_and_ends_silently(self, tmp_path):
+        """A job that fills a card every few minutes would break through the silence that was made because of it."""
+        with OwnJudge(tmp_path) as box:
+            found = [told for _ in range(4) for ratio in (0.95, 0.5) for told in box.read(ratio, after=150)]
+            assert found[-1] == ("flapping", "Critical")
+            box.silence(8 * HOUR, gpu="0")
+            for _ in range(20):
+                assert box.read(0.95, after=150) == []
+                assert box.read(0.5, after=150) == []
+            assert box.go_on(0.5, seconds=2 * HOUR) == []
+            assert (box.decisions.states, box.decisions.flaps) == ({}, {})
+            assert box.go_on(0.95, seconds=2 * HOUR) == []
+
+    def test_what_flaps_and_still_fires_at_the_end_is_told_in_its_incident(self, tmp_path):
+        """After the silence a card that is full would stay untold, since it had been told as flapping before."""
+        with OwnJudge(tmp_path) as box:
+            for ratio in (0.95, 0.5) * 3 + (0.95,):
+                box.read(ratio, after=150)
+            news = box.told[-1]
+            assert news.reason == "flapping"
+            box.silence(2 * HOUR, gpu="0")
+            assert box.go_on(0.95, seconds=2 * HOUR - 60) == []
+            assert box.read(0.95, after=60) == [("repeat", "Critical")]
+            assert box.told[-1].incident == news.incident
+
+    def test_a_restart_under_a_silence_changes_nothing(self, tmp_path):
+        """After a power loss everybody would be mailed what they asked not to hear of, or never hear of it."""
+        with OwnJudge(tmp_path) as box:
+            box.silence(100, gpu="0")
+            assert box.read(0.95) == []
+            box.restart()
+            assert box.read(0.95) == []
+            assert box.read(0.95, after=90) == [("first", "Critical")]

@@ -12,6 +12,7 @@ from alerts.composer import Composer
 from alerts.store import FILE_NAME, Store
 from alerts.transport import Reply
 from tests.golden.example_mails import FIRING, RESOLVED, SETTINGS
+from tests.in_force import in_force
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ class Running:
 
     def __init__(self, store, enrich=None):
         self.told, self.woken = asyncio.Event(), []
-        self.composer = Composer(store, self.told, SETTINGS, lambda: self.woken.append(1), enrich)
+        self.composer = Composer(store, self.told, in_force(mail=SETTINGS), lambda: self.woken.append(1), enrich)
 
     async def __aenter__(self):
         self._task = asyncio.create_task(self.composer.run())
@@ -221,7 +222,7 @@ def alerts(number, **changes):
 
 
 def composer_at(store, clock):
-    return Composer(store, asyncio.Event(), SETTINGS, lambda: None, clock=clock)
+    return Composer(store, asyncio.Event(), in_force(mail=SETTINGS), lambda: None, clock=clock)
 
 
 def test_a_burst_becomes_one_mail_and_the_next_one_waits(store):
@@ -275,7 +276,7 @@ def test_evidence_is_asked_for_once_and_reaches_each_mail(store):
         asked.append(len(notifications))
         return [replace(item, host=f"host-{item.id}") for item in notifications]
 
-    here = Composer(store, asyncio.Event(), SETTINGS, lambda: None, enrich, clock=Clock(FIRING.at))
+    here = Composer(store, asyncio.Event(), in_force(mail=SETTINGS), lambda: None, enrich, clock=Clock(FIRING.at))
     ended = replace(RESOLVED, id="e" * 20, incident=f"{0:a>20}", root=f"{0:a>20}")
     store.commit_round({}, [*alerts(3), ended])
     asyncio.run(here.compose_all())

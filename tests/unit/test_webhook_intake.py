@@ -14,6 +14,7 @@ from alerts.posts import Posts
 from alerts.rules import SHIPPED, load_rules
 from alerts.store import FILE_NAME, Store
 from tests.fakes.alertmanager_posts import payload, posted
+from tests.in_force import in_force
 
 RULES = load_rules(SHIPPED, [])
 JSON = {"content-type": "application/json"}
@@ -39,9 +40,9 @@ class Door:
 @asynccontextmanager
 async def door(folder, secret_file=None, **options):
     with Store.open(folder / "state", **options) as store:
-        decisions = Decisions(store, RULES, ["me@example.com"])
+        decisions = Decisions(store, in_force(RULES, ["me@example.com"]))
         decider = Posts(decisions)
-        transport = httpx.ASGITransport(Starlette(routes=[webhook_route(decider, secret_file)]))
+        transport = httpx.ASGITransport(Starlette(routes=[webhook_route(decider, lambda: secret_file)]))
         async with httpx.AsyncClient(transport=transport, base_url="http://alerter") as client:
             yield Door(store, client, decider, decisions)
 
@@ -146,13 +147,13 @@ def test_the_secret_is_read_at_each_post_and_without_one_nothing_is_taken(tmp_pa
         async with door(tmp_path, str(secret)) as here:
             headers = JSON | {"authorization": f"Bearer {SECRET}".encode()}
             assert (await here.post(payload(posted()), headers)).status_code == 503
-            assert "cannot be read" in here.posts.unhealthy(0)
+            assert "cannot be read" in here.posts.unhealthy()
             secret.write_text(" \n")
             empty = await here.post(payload(posted()), JSON | {"authorization": "Bearer "})
             assert empty.status_code == 503
             secret.write_text(SECRET)
             assert (await here.post(payload(posted()), headers)).status_code == 200
-            assert here.posts.unhealthy(0) == ""
+            assert here.posts.unhealthy() == ""
             secret.write_text("another")
             assert (await here.post(payload(posted()), headers)).status_code == 401
 
@@ -168,11 +169,11 @@ def test_a_full_disk_is_503_with_nothing_half_done_and_recovers(tmp_path):
             assert (await here.post(many)).status_code == 503
             assert here.written() == [0, 0]
             assert here.decisions.states == {}
-            assert "the last post was not taken" in here.posts.unhealthy(0)
+            assert "the last post was not taken" in here.posts.unhealthy()
         async with door(tmp_path) as here:
             assert (await here.post(many)).status_code == 200
             assert here.written() == [200, 200]
-            assert here.posts.unhealthy(0) == ""
+            assert here.posts.unhealthy() == ""
 
     asyncio.run(story())
 
@@ -206,10 +207,10 @@ def test_a_post_that_changes_nothing_does_not_hide_a_disk_that_takes_nothing(tmp
                 blocker.execute("BEGIN EXCLUSIVE")
                 assert (await here.post(payload(posted(gpu="1", uuid="GPU-1")))).status_code == 503
                 assert (await here.post(payload(posted()))).status_code == 503
-                assert "the last post was not taken" in here.posts.unhealthy(0)
+                assert "the last post was not taken" in here.posts.unhealthy()
                 blocker.execute("ROLLBACK")
             assert (await here.post(payload(posted()))).status_code == 200
-            assert here.posts.unhealthy(0) == ""
+            assert here.posts.unhealthy() == ""
 
     asyncio.run(story())
 
