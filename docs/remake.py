@@ -111,8 +111,10 @@ def _entry_rows(section: str, cls: Any) -> Iterator[tuple[str, str, str]]:
     for key, name in settings.keys_of(cls).items():
         entry = next(iter(get_args(hints[name])), None)
         if dataclasses.is_dataclass(entry):
+            kinds = get_type_hints(entry)
             for item in dataclasses.fields(entry):
-                default = "required" if item.default is dataclasses.MISSING else f"`{shown(item.default, None)}`"
+                given = f"`{shown(item.default, kinds[item.name])}`"
+                default = "required" if item.default is dataclasses.MISSING else given
                 meaning = docstring(entry if isinstance(entry, type) else type(entry), item.name)
                 yield f"`{section}.{key}[].{item.name.removesuffix('_')}`", default, meaning
 
