@@ -26,16 +26,6 @@ def transport_for(settings: MailSettings, state: Path) -> Transport:
     return FallbackTransport(first, SmtpTransport(settings.fallback), settings.fallback.address)
 
 
-def ways_to_try(settings: MailSettings, state: Path, tell: Callable[[str], None]) -> dict[str, Transport]:
-    """Each way by itself, by its name for people, saying its steps to ``tell``."""
-    if settings.host is None:
-        return {f"the Maildir {state / MAILDIR_NAME}": MaildirTransport(state / MAILDIR_NAME)}
-    servers: dict[str, ServerSettings] = {settings.address: settings}
-    if settings.fallback.host is not None:
-        servers[f"the fallback server {settings.fallback.address}"] = settings.fallback
-    return {name: SmtpTransport(server, tell) for name, server in servers.items()}
-
-
 class TransportInForce:
     """The way that the settings in force ask for at the time of each letter; one that has begun keeps its own."""
 
@@ -88,3 +78,13 @@ class _CommandInForce:
 
     async def close(self) -> None:
         """Nothing is kept open."""
+
+
+def ways_to_try(settings: MailSettings, state: Path, tell: Callable[[str], None]) -> dict[str, Transport]:
+    """Each way by itself, by its name for people, saying its steps to ``tell``."""
+    if settings.host is None:
+        return {f"the Maildir {state / MAILDIR_NAME}": MaildirTransport(state / MAILDIR_NAME)}
+    servers: dict[str, ServerSettings] = {settings.address: settings}
+    if settings.fallback.host is not None:
+        servers[f"the fallback server {settings.fallback.address}"] = settings.fallback
+    return {name: SmtpTransport(server, tell) for name, server in servers.items()}

@@ -16,11 +16,11 @@ from contextlib import suppress
 from functools import partial
 from typing import TypeVar
 
+from alerts.attempts import Attempts
 from alerts.channels import Channel
 from alerts.deliveries import Delivery
 from alerts.retries import LONGEST_WAIT_SECONDS, judge, wait_after
 from alerts.store import Store, StoreUnavailableError
-from alerts.tally import Tally
 from alerts.transport import CONFIGURATION, Outcome, Reply, SendError, Transport
 
 logger = logging.getLogger(__name__)
@@ -32,23 +32,23 @@ _STORE_RETRY_SECONDS = 5.0
 
 
 class Lane:
-    """Delivers what ``channel`` has through ``transport``, ``workers`` at a time, counting into ``tally``."""
+    """Delivers what ``channel`` has through ``transport``, ``workers()`` at a time, noting into ``attempts``."""
 
     def __init__(
         self,
         store: Store,
         channel: Channel,
         transport: Transport,
-        tally: Tally,
+        attempts: Attempts,
         *,
-        workers: int | Callable[[], int],
+        workers: Callable[[], int],
         clock: Callable[[], float],
         chance: Callable[[], float],
     ) -> None:
         self._store = store
         self.channel = channel
         self._transport = transport
-        self._tally = tally
+        self._attempts = attempts
         self._workers = workers
         self._clock = clock
         self._chance = chance
@@ -105,8 +105,7 @@ class Lane:
         return _IDLE_SECONDS if due is None else min(max(due - now, 0.05), _IDLE_SECONDS)
 
     def _room(self) -> int:
-        workers = self._workers if isinstance(self._workers, int) else self._workers()
-        return 1 if self._misfortunes else workers
+        return 1 if self._misfortunes else self._workers()
 
     def _start(self, delivery: Delivery) -> None:
         task = asyncio.create_task(self._work(delivery))
@@ -139,7 +138,7 @@ class Lane:
         letter, cautious = delivery.letter, self._misfortunes > 0
         self._misfortunes = 0
         now = self._clock()
-        self._tally.accepted(delivery.queued_at, now)
+        self._attempts.accepted(delivery.queued_at, now)
         logger.info("mail %s to %s accepted: %s", letter.message_id, letter.recipient, reply)
         further = None if self._stopping or cautious or now < self._paused_until else self.channel
         return await self._persist(partial(self._store.accepted, delivery, reply, now, further))
@@ -147,7 +146,7 @@ class Lane:
     async def _failed(self, delivery: Delivery, reason: Outcome, words: str) -> None:
         now = self._clock()
         verdict = judge(reason, delivery.attempts, delivery.queued_at, now, self._chance())
-        self._tally.outcomes[verdict.outcome] += 1
+        self._attempts.outcomes[verdict.outcome] += 1
         if reason in CONFIGURATION:
             self._pause(now, reason, words)
         else:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from alerts.clean_text import one_line
 from alerts.notify.notification import AGES, Graver, Notification
 from alerts.reading_words import span_words
+from alerts.worst import goes_down
 from gpuwarden.units import format_timestamp, format_value
 
 _TEXT_LIMIT = 400
@@ -28,6 +29,9 @@ def facts_of(notification: Notification) -> tuple[Fact, ...]:
 
 def _firing(notification: Notification) -> Iterator[Fact]:
     yield from _reading(notification, "Value")
+    if notification.peak != notification.value:
+        yield from _peak(notification)
+    yield "Trend", notification.trend
     if notification.graver:
         yield "Over", _over(notification.graver)
     if notification.reason == "repeat":
@@ -40,6 +44,7 @@ def _firing(notification: Notification) -> Iterator[Fact]:
 
 def _resolved(notification: Notification) -> Iterator[Fact]:
     yield from _reading(notification, "Value now")
+    yield from _peak(notification)
     yield "Lasted", _lasted(notification)
     yield "Flapping", _flapping(notification)
     yield "From", format_timestamp(notification.started_at)
@@ -81,6 +86,13 @@ def _value(notification: Notification) -> str:
         return NO_LONGER
     # Whether a window has a result now was not asked.
     return "no reading" if notification.metric and not notification.reading else ""
+
+
+def _peak(notification: Notification) -> Iterator[Fact]:
+    """The worst reading since it began."""
+    if notification.peak is not None and notification.metric:
+        name = "Lowest" if goes_down(notification.comparison, notification.threshold) else "Peak"
+        yield name, format_value(notification.peak, notification.unit)
 
 
 def _threshold(notification: Notification) -> str:

@@ -8,19 +8,17 @@ import asyncio
 import logging
 import random
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from types import MappingProxyType
 
 from alerts import deliveries
+from alerts.attempts import Attempts
 from alerts.channels import MAIL, Channel, NoSuchCommand, command_channel, other_commands
-from alerts.histogram import Histogram
 from alerts.lane import Lane
 from alerts.state_figures import last_accepted
 from alerts.store import Store, StoreUnavailableError
-from alerts.tally import Tally
-from alerts.transport import Outcome, Transport
+from alerts.transport import Transport
 
 logger = logging.getLogger(__name__)
 
@@ -33,10 +31,10 @@ _NONE: Mapping[str, Transport] = MappingProxyType({})
 
 
 class Outbox:
-    """Delivers what the store holds, and counts how it went.
+    """Delivers what the store holds, and notes in ``attempts`` how that goes.
 
-    Mails go through ``mail``, ``workers`` at a time; ``commands`` are the ways to the commands of the settings by name.
-    Both may change, and are looked at again by ``resume``.
+    Mails go through ``mail``, ``workers()`` at a time; ``commands`` are the ways to the settings' commands, by name.
+    Both may change; new commands are found by ``resume``.
     """
 
     def __init__(
@@ -45,12 +43,12 @@ class Outbox:
         mail: Transport,
         commands: Mapping[str, Transport] = _NONE,
         *,
-        workers: int | Callable[[], int] = 2,
+        workers: Callable[[], int] = lambda: 2,
         grace_seconds: float = 5.0,
         clock: Callable[[], float] = time.time,
         chance: Callable[[], float] = random.random,
     ) -> None:
-        self._tally = Tally()
+        self.attempts = Attempts()
         self._store = store
         self._commands = commands
         self._grace_seconds = grace_seconds
@@ -63,21 +61,6 @@ class Outbox:
         self._others = self._lane(other_commands(()), NoSuchCommand())
         self._by_command: dict[str, Lane] = {}
         self._adopt()
-
-    @property
-    def outcomes(self) -> Counter[Outcome]:
-        """Attempts since the start by how they ended."""
-        return self._tally.outcomes
-
-    @property
-    def durations(self) -> Histogram:
-        """Seconds from decision to acceptance, since the start."""
-        return self._tally.durations
-
-    @property
-    def accepted_at(self) -> float | None:
-        """Unix seconds of the last acceptance."""
-        return self._tally.accepted_at
 
     @property
     def misconfigured(self) -> bool:
@@ -126,8 +109,8 @@ class Outbox:
         self.wake()  # what waited behind them in their threads can go
         return changed
 
-    def _lane(self, channel: Channel, way: Transport, workers: int | Callable[[], int] = _COMMANDS_AT_ONCE) -> Lane:
-        return Lane(self._store, channel, way, self._tally, workers=workers, clock=self._clock, chance=self._chance)
+    def _lane(self, channel: Channel, way: Transport, workers: Callable[[], int] = lambda: _COMMANDS_AT_ONCE) -> Lane:
+        return Lane(self._store, channel, way, self.attempts, workers=workers, clock=self._clock, chance=self._chance)
 
     def _lanes(self) -> list[Lane]:
         return [self._mail, self._others, *self._by_command.values()]
@@ -153,13 +136,13 @@ class Outbox:
         while True:
             try:
                 recovered = await self._store.call(self._store.recover)
-                self._tally.accepted_at = await self._store.call(self._store.read, last_accepted)
+                self.attempts.accepted_at = await self._store.call(self._store.read, last_accepted)
             except StoreUnavailableError as error:
                 logger.error("the outbox cannot be written, trying again: %s", error)  # noqa: TRY400 -- it says it all
                 await asyncio.sleep(_STORE_RETRY_SECONDS)
                 continue
             if recovered:
-                self.outcomes["ambiguous"] += recovered
+                self.attempts.outcomes["ambiguous"] += recovered
                 logger.warning("%d mails were being sent when the alerter stopped; sending them again", recovered)
             return
 

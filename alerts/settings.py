@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from alerts.command_settings import CommandSettings
+from alerts.evidence.links import LinkSettings
 from alerts.heartbeat_settings import HeartbeatSettings
 from alerts.mail_settings import MailSettings
 from alerts.notify.policy import Policy
@@ -101,13 +102,14 @@ class AlerterSettings:
     """Shortened waits, a state folder of its own, and never a mail server."""
     prometheus: PrometheusSettings = field(default_factory=PrometheusSettings)
     alertmanager: AlertmanagerSettings = field(default_factory=AlertmanagerSettings)
+    links: LinkSettings = field(default_factory=LinkSettings)
     webhook: WebhookSettings = field(default_factory=WebhookSettings)
     scrape: ScrapeSettings = field(default_factory=ScrapeSettings)
     mail: MailSettings = field(default_factory=MailSettings)
-    commands: tuple[CommandSettings, ...] = ()
-    """Programs to tell beside mail: a phone push, a chat."""
     notify: NotifySettings = field(default_factory=NotifySettings)
     heartbeat: HeartbeatSettings = field(default_factory=HeartbeatSettings)
+    commands: tuple[CommandSettings, ...] = ()
+    """Programs to tell beside mail: a phone push, a chat."""
 
     def problems(self) -> Iterator[tuple[str, str, str]]:
         """What the types cannot say: (key, message, hint)."""
@@ -166,6 +168,16 @@ class AlerterSettings:
         return MailSettings() if self.demo else self.mail
 
     @property
+    def policy(self) -> Policy:
+        """Who is told what, and how often."""
+        return Policy(notify=self.notify, repeats_early=0.0 if self.judges_itself else EARLY_SECONDS)
+
+    @property
+    def heartbeat_in_force(self) -> HeartbeatSettings:
+        """The heartbeat in force: the demo calls nobody."""
+        return HeartbeatSettings() if self.demo else self.heartbeat
+
+    @property
     def commands_in_force(self) -> tuple[CommandSettings, ...]:
         """The commands that may be run: the demo tells nobody."""
         return () if self.demo else self.commands
@@ -175,16 +187,6 @@ class AlerterSettings:
         """Who is told of what nothing else decides on: addresses, and ``command:NAME``."""
         told = [command.recipient for command in self.commands_in_force if command.default]
         return (*self.delivery.recipients, *told)
-
-    @property
-    def policy(self) -> Policy:
-        """Who is told what, and how often."""
-        return Policy(notify=self.notify, repeats_early=0.0 if self.judges_itself else EARLY_SECONDS)
-
-    @property
-    def heartbeat_in_force(self) -> HeartbeatSettings:
-        """The heartbeat in force: the demo calls nobody."""
-        return HeartbeatSettings() if self.demo else self.heartbeat
 
     @property
     def all_simulated(self) -> bool:

@@ -5,7 +5,7 @@ only where Alertmanager judges, the silences (/api/v2/silences) only where it do
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
@@ -38,8 +38,8 @@ class _Families:
         return families(self._health)
 
 
-def application(service: Service) -> Starlette:
-    """The ASGI application over a running service."""
+def application(service: Service, asks: Callable[[], bool] = lambda: False) -> Starlette:
+    """The ASGI application over a running service; ``asks`` says whether clients must show who they are."""
 
     async def metrics(_: Request) -> Response:
         registry: Any = _Families(await _health(service))
@@ -63,15 +63,15 @@ def application(service: Service) -> Starlette:
             Route("/-/ready", ready),
             Route("/status", status),
             listing_route(service),
-            *_silences(service),
+            *_silences(service, asks),
             *_webhook(service),
         ]
     )
 
 
-def _silences(service: Service) -> list[Route]:
+def _silences(service: Service, asks: Callable[[], bool]) -> list[Route]:
     if service.decisions.silences is not None:
-        return silence_routes(service.decisions.silences)
+        return silence_routes(service.decisions.silences, asks)
     url = service.settings.alertmanager.url
     return elsewhere_routes(without_userinfo(url) if url else "")
 
@@ -125,9 +125,7 @@ async def _health(service: Service) -> Health:
         composed={str(kind): number for kind, number in service.composer.composed.items()},
         figures=figures,
         unreadable=len(store.unreadable),
-        attempts={str(outcome): number for outcome, number in service.outbox.outcomes.items()},
-        delivered=service.outbox.durations,
-        last_accepted_at=service.outbox.accepted_at,
+        attempts=service.outbox.attempts,
         heartbeats={str(outcome): number for outcome, number in service.heartbeat.outcomes.items()},
         last_heartbeat_at=service.heartbeat.called_at,
         reloaded_at=service.in_force.taken_at,

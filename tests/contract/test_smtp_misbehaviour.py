@@ -41,7 +41,7 @@ def deliver(store, transport, *steps):
         deadline = time.monotonic() + 30
         for step in steps:
             while not step(outbox):
-                assert time.monotonic() < deadline, (outbox.outcomes, store.queue())
+                assert time.monotonic() < deadline, (outbox.attempts.outcomes, store.queue())
                 await asyncio.sleep(0.01)
                 outbox.wake()
         task.cancel()
@@ -75,8 +75,9 @@ def test_each_misbehaviour_has_its_outcome_and_loses_nothing(tmp_path, store, ca
             return all(states(store)[person] == "accepted" for person in others)
 
         def has_shown(outbox):
-            return outbox.outcomes[case.outcome] >= len(case.concerns) or (
-                outbox.outcomes[case.outcome] >= 2 and case.outcome in {"login_refused", "server_refused", "tls_failed"}
+            return outbox.attempts.outcomes[case.outcome] >= len(case.concerns) or (
+                outbox.attempts.outcomes[case.outcome] >= 2
+                and case.outcome in {"login_refused", "server_refused", "tls_failed"}
             )
 
         def mended(_):
@@ -121,5 +122,5 @@ def test_a_fallback_server_is_not_asked_about_a_mail_that_the_first_answered(tmp
         case.begin(first)
         ways = [SmtpTransport(settings_of(case, first, tmp_path)), SmtpTransport(settings_for(second, tmp_path))]
         transport = FallbackTransport(*ways, f"127.0.0.1:{second.port}")
-        deliver(store, transport, lambda outbox: outbox.outcomes[case.outcome] >= len(case.concerns))
+        deliver(store, transport, lambda outbox: outbox.attempts.outcomes[case.outcome] >= len(case.concerns))
         assert second.mails() == []

@@ -262,9 +262,12 @@ def test_a_simulated_card_that_fills_and_empties_leaves_one_thread_of_two_marked
         mails = [email.message_from_bytes(file.read_bytes(), policy=email.policy.default) for file in folder.iterdir()]
 
     resolved, firing = sorted(mails, key=lambda mail: "In-Reply-To" not in mail)
-    assert firing["Subject"].startswith("[SIMULATED] [CRITICAL] GPU 0 memory is 96.0 % full")
+    assert firing["Subject"].startswith("[SIMULATED] [CRITICAL] GPU 0 memory is 96.0 %")
     assert "train_resnet.py (pid 4711, user me, container trainer)" in plain(firing)
     assert "SIMULATED" in firing.get_body(("html",)).get_content()
+    (picture,) = [part.get_content() for part in resolved.walk() if part.get_content_type() == "image/png"]
+    assert picture.startswith(b"\x89PNG")
+    assert re.search(r"Peak +9\d\.\d %", plain(resolved))
     assert resolved["Subject"].startswith("[SIMULATED] [RESOLVED]")
     assert resolved["In-Reply-To"] == resolved["References"] == firing["Message-ID"]
 

@@ -100,13 +100,13 @@ async def gpuwarden(number, port):
         began = time.monotonic()
         await store.call(store.commit_round, {}, list(notifications(number)))
         decided = time.monotonic()
-        outbox = Outbox(store, SmtpTransport(settings), workers=settings.connections)
+        outbox = Outbox(store, SmtpTransport(settings), workers=lambda: settings.connections)
         told = asyncio.Event()
         told.set()
         composer = Composer(store, told, in_force(mail=settings, notify=NOT_GATHERED), outbox.wake)
         tasks = [asyncio.create_task(outbox.run()), asyncio.create_task(composer.run())]
         reported = began
-        while outbox.outcomes["accepted"] < number:
+        while outbox.attempts.outcomes["accepted"] < number:
             await asyncio.sleep(0.02)
             if time.monotonic() - reported > _REPORT_SECONDS:
                 reported = time.monotonic()

@@ -54,8 +54,8 @@ def test_one_bad_recipient_costs_only_their_own_mail(store):
 
     async def scenario():
         async with running(store, Post({"bad@example.com": "refused"})) as outbox:
-            await until(lambda: sum(outbox.outcomes.values()) == 3 and store.counts()["sending"] == 0)
-            assert outbox.outcomes == {"accepted": 2, "refused": 1}
+            await until(lambda: sum(outbox.attempts.outcomes.values()) == 3 and store.counts()["sending"] == 0)
+            assert outbox.attempts.outcomes == {"accepted": 2, "refused": 1}
 
     asyncio.run(scenario())
     assert store.counts() == {"queued": 0, "sending": 0, "accepted": 2, "dead": 1}
@@ -68,7 +68,7 @@ def test_a_deferred_mail_goes_out_later(store):
 
     async def scenario():
         async with running(store, post) as outbox:
-            await until(lambda: store.counts()["queued"] == 1 and outbox.outcomes["deferred"] == 1)
+            await until(lambda: store.counts()["queued"] == 1 and outbox.attempts.outcomes["deferred"] == 1)
             outbox.test_clock.now += 14.9
             outbox.wake()
             await asyncio.sleep(0.05)
@@ -104,7 +104,7 @@ def test_a_wrong_password_is_not_repeated_for_every_mail(store):
 
     async def scenario():
         async with running(store, post) as outbox:
-            await until(lambda: outbox.outcomes["login_refused"] >= 1 and post.at_once == 0)
+            await until(lambda: outbox.attempts.outcomes["login_refused"] >= 1 and post.at_once == 0)
             await asyncio.sleep(0.05)
             first = len(post.asked)
             assert first <= 2
@@ -130,7 +130,7 @@ def test_workers_are_bounded(store):
     add(store, *(f"r{number}@example.com" for number in range(6)))
 
     async def scenario():
-        async with running(store, post, workers=2):
+        async with running(store, post, workers=lambda: 2):
             await until(lambda: post.at_once == 2)
             await asyncio.sleep(0.05)
             post.gate.set()
@@ -147,7 +147,7 @@ def test_a_fault_of_ours_keeps_the_mail(store):
 
     async def scenario():
         async with running(store, post) as outbox:
-            await until(lambda: outbox.outcomes["failed"] == 1 and store.counts()["queued"] == 1)
+            await until(lambda: outbox.attempts.outcomes["failed"] == 1 and store.counts()["queued"] == 1)
 
     asyncio.run(scenario())
     (row,) = store.queue()
@@ -183,7 +183,7 @@ def test_stopping_does_not_wait_for_ever_and_loses_nothing(store):
     async def start_again():
         async with running(store, post) as outbox:
             await until(lambda: store.counts()["accepted"] == 1)
-            assert outbox.outcomes == {"ambiguous": 1, "accepted": 1}
+            assert outbox.attempts.outcomes == {"ambiguous": 1, "accepted": 1}
 
     asyncio.run(stop())
     assert store.counts()["sending"] == 1

@@ -80,7 +80,7 @@ def test_a_command_that_is_gone_from_the_settings_waits(store):
 
     async def without():
         async with running(store, mail, {"push": Post()}) as outbox:
-            await until(lambda: store.counts()["accepted"] == 1 and outbox.outcomes["misconfigured"] == 1)
+            await until(lambda: store.counts()["accepted"] == 1 and outbox.attempts.outcomes["misconfigured"] == 1)
             await until(lambda: store.counts()["queued"] == 1)
 
     async def back_again():
@@ -104,7 +104,7 @@ def test_a_reload_brings_new_commands(store):
 
     async def scenario():
         async with running(store, Post(), commands) as outbox:
-            await until(lambda: outbox.outcomes["misconfigured"] == 1 and store.counts()["queued"] == 1)
+            await until(lambda: outbox.attempts.outcomes["misconfigured"] == 1 and store.counts()["queued"] == 1)
             commands["push"] = push
             outbox.resume()
             outbox.test_clock.now += 60
@@ -139,7 +139,7 @@ def test_a_person_ends_the_pause(store):
 
     async def scenario():
         async with running(store, mail) as outbox:
-            await until(lambda: store.counts()["queued"] == 1 and outbox.outcomes["login_refused"] == 1)
+            await until(lambda: store.counts()["queued"] == 1 and outbox.attempts.outcomes["login_refused"] == 1)
             mail.answers.clear()
             assert await outbox.retry([1]) == 1
             await until(lambda: store.counts()["accepted"] == 1)

@@ -1,4 +1,4 @@
-"""What the outbox counts of its attempts."""
+"""What became of the attempts to deliver, of all lanes together, since the start."""
 
 from collections import Counter
 
@@ -7,19 +7,18 @@ from alerts.transport import Outcome
 from gpuwarden.catalog import DELIVERY_SECONDS
 
 
-class Tally:
-    """Counts since the start, of all lanes together."""
+class Attempts:
+    """``outcomes`` counts attempts by how they ended."""
 
     def __init__(self) -> None:
         self.outcomes: Counter[Outcome] = Counter()
-        """Attempts by how they ended."""
         self.durations = Histogram(DELIVERY_SECONDS)
         """Seconds from decision to acceptance."""
         self.accepted_at: float | None = None
-        """Unix seconds of the last acceptance."""
+        """Unix seconds of the last acceptance, of an earlier run too."""
 
     def accepted(self, queued_at: float, now: float) -> None:
-        """One more was accepted at ``now`` (Unix seconds)."""
+        """One that was queued at ``queued_at`` was accepted at ``now`` (Unix seconds)."""
         self.outcomes["accepted"] += 1
         self.durations.observe(max(now - queued_at, 0.0))
         self.accepted_at = now
