@@ -16,8 +16,9 @@ from gpuwarden.errors import GpuwardenError
 DeliveryState = Literal["queued", "sending", "accepted", "dead"]
 DELIVERY_STATES: tuple[DeliveryState, ...] = ("queued", "sending", "accepted", "dead")
 
-# A wait is never longer than this, so a later stamp comes from a clock that has been set back since.
-_LONGEST_WAIT_SECONDS = 3600.0
+# A wait is never longer than this (``outbox.wait_after``), so a later stamp comes from a clock that has been set back
+# since. What was never tried has nothing to wait for, whatever its stamp says.
+_LONGEST_WAIT_SECONDS = 1100.0
 
 _CLAIMABLE = """
     d.state = 'queued' AND NOT EXISTS (
@@ -82,7 +83,7 @@ def claim(connection: sqlite3.Connection, now: float) -> Delivery | None:
     row = connection.execute(
         "SELECT d.id, d.notification_id, m.message_id, m.envelope_from, d.recipient, m.data, d.attempts, d.queued_at"  # noqa: S608 -- a constant
         " FROM deliveries AS d JOIN messages AS m USING (notification_id)"
-        f" WHERE {_CLAIMABLE} AND (d.next_at <= :now OR d.next_at > :now + :longest)"
+        f" WHERE {_CLAIMABLE} AND (d.next_at <= :now OR d.next_at > :now + :longest OR d.attempts = 0)"
         " ORDER BY d.next_at, d.id LIMIT 1",
         {"now": now, "longest": _LONGEST_WAIT_SECONDS},
     ).fetchone()

@@ -14,6 +14,7 @@ _COMMANDS = {
     "alerter": "alerts.cli",
     "rules": "alerts.cli_rules",
     "mail": "alerts.cli_mail",
+    "state": "alerts.cli_state",
     "config": "gpuwarden.cli_config",
     "generate": "gpuwarden.cli_generate",
 }
