@@ -1,6 +1,7 @@
 """SIGHUP to the real alerter: what it does afterwards."""
 
 import contextlib
+import re
 import signal
 
 from tests.e2e.running import CLIENT, Running, series, write
@@ -23,9 +24,9 @@ SUCCESSFUL = "gpuwarden_alerter_config_last_reload_successful"
 
 def hang_up(process, pattern):
     """Send SIGHUP and wait for one more line like ``pattern``."""
-    before = process.output.count(pattern)
+    before = len(re.findall(pattern, process.output))
     process.process.send_signal(signal.SIGHUP)
-    wait_until(lambda: process.output.count(pattern) > before, 20, lambda: process.output)
+    wait_until(lambda: len(re.findall(pattern, process.output)) > before, 20, lambda: process.output)
 
 
 def test_targets_interval_recipients_and_mail_server_change_while_alerts_fire(tmp_path):
@@ -55,16 +56,16 @@ def test_targets_interval_recipients_and_mail_server_change_while_alerts_fire(tm
         servers[0].wait_mails(1, 20)
         changes = {"interval": "200ms", "targets": f"{first.target}, {second.target}", "smtp": servers[1].port}
         settings(**changes, to="ann@example.com, bob@example.com")
-        hang_up(process, "reloaded 44 rules")
+        hang_up(process, r"reloaded \d+ rules")
         mails = servers[1].wait_mails(2, 20)
         url = process.url
         assert series(url)[SUCCESSFUL][()] == 1
 
         settings(**changes, to="nobody")
-        hang_up(process, "gpuwarden.yml:7: alerter.mail.to: 'nobody' is not a mail address")
+        hang_up(process, r"gpuwarden\.yml:7: alerter\.mail\.to: 'nobody' is not a mail address")
         assert series(url)[SUCCESSFUL][()] == 0
         assert "the last reload was refused" in CLIENT.get(f"{url}/status").text
-        first.tell(Incident(1, brief=False), over=True)
+        first.tell(Incident(3, brief=False), over=False)
         mails = servers[1].wait_mails(4, 20)
 
     assert [mail.recipients for mail in servers[0].mails()] == [("ann@example.com",)]
