@@ -42,7 +42,7 @@ RECIPIENTS = ("ann@example.com", "bob@example.com", "eve@example.com")
 MOST_AT_ONCE = 3
 _BRIEF_SHARE = 0.3
 _SECONDS_TO_SETTLE = 90.0
-_LONGEST_LIFE = 2.5
+_LONGEST_WAIT_FOR_NEWS = 3.0
 _SLOW_SMTP_SECONDS = "0.003"
 
 RULES = """\
@@ -242,6 +242,8 @@ class Loop:
         self._incidents: list[Incident] = []
         self._closing, self._ended = threading.Event(), threading.Event()
         self._log: list[str] = []
+        self._start_seconds = 1.0
+        """How long a start takes on this machine now."""
         self._wanted = kills
         self.figures = Figures(self._road.judge)
 
@@ -289,8 +291,11 @@ class Loop:
     def _kill(self) -> None:
         with self._start() as process:
             if self._chance.random() < 0.5:
-                time.sleep(self._chance.uniform(0, _LONGEST_LIFE))
+                time.sleep(self._chance.uniform(0, 2 * self._start_seconds + 0.5))
             else:
+                begun = time.monotonic()
+                process.wait_for("listening on", 60)
+                self._start_seconds = time.monotonic() - begun
                 self._wait_for_news(process)
                 time.sleep(self._chance.uniform(0, 0.03))
             process.kill()
@@ -299,8 +304,8 @@ class Loop:
         self._log += process.lines
 
     def _wait_for_news(self, process: Running) -> None:
-        """Until a mail is accepted or something is decided, at most as long as a life lasts."""
-        deadline = time.monotonic() + 2 * _LONGEST_LIFE
+        """Until a mail is accepted or something is decided."""
+        deadline = time.monotonic() + _LONGEST_WAIT_FOR_NEWS
         mails, decided = len(self._inbox.mails), len(process.lines)
         while time.monotonic() < deadline:
             if len(self._inbox.mails) > mails or any(" fired (" in line for line in process.lines[decided:]):
