@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import resource
 import shutil
 import sqlite3
@@ -133,6 +134,17 @@ def test_a_read_only_state_folder_is_named(tmp_path, in_namespace):
         assert process.process.wait(20) == 1
 
     assert process.lines == [f"the state folder {state} cannot be used: Read-only file system"]
+
+
+def test_a_disk_that_is_full_at_the_start_is_said(tmp_path, in_namespace):
+    """The alerter would end in a traceback, or run without being able to remember anything."""
+    place = Place(tmp_path, Posted)
+    place.state.mkdir()
+    full = f"mount -t tmpfs -o size=256k none {place.state}; head -c 1M /dev/zero > {place.state}/large 2>&- || true"
+    with place.open(), place.alerter(before=in_namespace(full)) as process:
+        assert process.process.wait(20) == 1
+
+    assert re.fullmatch(rf"the state in {place.state} is not available: .*(full|space|I/O).*", process.output)
 
 
 def whole_state(place):
