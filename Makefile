@@ -7,7 +7,7 @@ DEV := $(VENV)/.dev
 WORKERS ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-all test-gpu check generate bench bench-abuse bench-spikes bench-rules differential same-mails kill-loop soak clean
+.PHONY: help run demo test test-all test-gpu check generate bench bench-abuse bench-spikes bench-rules bench-latency bench-smtp bench-outbox differential same-mails kill-loop soak clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -66,6 +66,15 @@ bench-spikes: $(DEV) ## How many one-second memory spikes a 15 s scraper sees
 
 bench-rules: $(DEV) ## What judging all shipped rules over 100 machines costs
 	@$(BIN)/python -m tests.perf.rule_evaluation
+
+bench-latency: $(DEV) ## How long a mail takes from a card that fills up to the mail server, on three roads, in three minutes
+	@$(BIN)/python -m tests.perf.mail_latency
+
+bench-smtp: $(DEV) ## Who gets a mail from a mail server that misbehaves, beside Alertmanager, in three minutes
+	@$(BIN)/python -m tests.perf.smtp_misbehaviour
+
+bench-outbox: $(DEV) ## How long 10,000 mails at once take, beside plain aiosmtplib
+	@$(BIN)/python -m tests.perf.ten_thousand_mails
 
 differential: $(DEV) ## Whether 10,000 random rules fire in the same minutes here and in Prometheus 2 and 3
 	@$(BIN)/python -m tests.perf.rules_differential

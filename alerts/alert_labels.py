@@ -12,6 +12,7 @@ other goes through here: the generated expressions and inhibitions, what Alertma
 
 from collections.abc import Iterable
 
+from alerts.notify.notification import Comparison
 from alerts.rule import Rule, labels_of
 from alerts.series import LabelSet, label_set
 
@@ -34,6 +35,15 @@ def renamed(rule: Rule) -> dict[str, str]:
     if labels is not None:
         return {name: f"{EXPORTED}{name}" for name in own_labels(rule) if name in labels}
     return _names(own_labels(rule))
+
+
+def renamed_beside(metric: str, comparison: Comparison) -> dict[str, str]:
+    """The same of labels as ``beside`` gives them, without the rule; ``metric`` is empty where that has an ``expr``."""
+    if not metric or comparison == "absent":
+        return {}
+    labels = labels_of(metric)
+    names = _names(ALERT_LABELS)
+    return names if labels is None else {name: new for name, new in names.items() if name in labels}
 
 
 def in_alert(rule: Rule, labels: Iterable[tuple[str, str]]) -> dict[str, str]:

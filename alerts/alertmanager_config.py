@@ -2,8 +2,9 @@
 
 Alertmanager keeps silences and high availability; recipients, texts, digests and delivery are the alerter's. So nothing
 is grouped here (``group_by: ["..."]`` makes each alert a group of its own) and the first post does not wait. A later
-change, or a post that failed with 5xx, waits for the next ``group_interval``. A post after ``repeat_interval`` is what
-the alerter calls a repeat. The Watchdog is posted more often, since its silence means that the way is broken.
+change, or a post that failed with 5xx, waits for the next ``group_interval``. A post after ``repeat_interval`` may be
+a repeat to the alerter, which decides when one is due, so that interval is the shortest after which anybody is told
+again. The Watchdog is posted more often, since its silence means that the way is broken.
 
 What a rule is ``muted_by`` inhibits it (``inhibit_rules``), on the labels that both have, as ``notify.mute`` does where
 the alerter judges. An override may mute some series of an alert only, so each part of a rule says which alerts it
@@ -37,12 +38,12 @@ _WATCHDOG_REPEAT_SECONDS = 60.0
 
 
 def alertmanager_config(
-    webhook_url: str, secret_file: str | None, rules: Sequence[Rule] = (), *, repeat_interval: float = _REPEAT_SECONDS
+    webhook_url: str, secret_file: str | None, rules: Sequence[Rule] = (), *, repeat_interval: float | None = None
 ) -> str:
     """The configuration for these rules as YAML; the same arguments give the same text.
 
     ``secret_file`` is the path, as Alertmanager sees it, of the secret that the webhook asks for (a bearer token); None
-    sends none. ``repeat_interval`` is in seconds.
+    sends none. ``repeat_interval`` is in seconds, None where nobody is told again.
     """
     inhibit_rules = list(_inhibit_rules(rules))
     config = {
@@ -51,7 +52,7 @@ def alertmanager_config(
             "group_by": ["..."],
             "group_wait": "0s",
             "group_interval": format_duration(_NEXT_CHANGE_SECONDS),
-            "repeat_interval": format_duration(repeat_interval),
+            "repeat_interval": format_duration(repeat_interval or _REPEAT_SECONDS),
             "routes": [
                 {
                     "matchers": [f'alertname="{WATCHDOG}"'],

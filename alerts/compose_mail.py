@@ -91,8 +91,8 @@ def _body(notification: Notification, view: MailView) -> bytes:
     return mail.as_bytes()
 
 
-def render(template: str, view: MailView) -> str:
-    """One body: ``template`` is a file name of ``alerts/templates``."""
+def render(template: str, view: object) -> str:
+    """One body: ``template`` is a file name of ``alerts/templates``, ``view`` the strings that it places."""
     return _templates().get_template(template).render(mail=view)
 
 

@@ -15,6 +15,7 @@ from alerts.clean_text import one_line
 from alerts.compose_mail import domain_of, message_id_of
 from alerts.mail_headers import address_header, text_header, token_header
 from alerts.mail_settings import MailSettings, split_address
+from alerts.mail_view import badge_of
 from alerts.notify.notification import Notification
 from alerts.transport import Message
 
@@ -48,8 +49,7 @@ def compose_plain(notification: Notification, settings: MailSettings, *, root_me
 
 def _subject(notification: Notification) -> str:
     mark = "[SIMULATED] " if notification.simulated else ""
-    badge = "RESOLVED" if notification.reason == "resolved" else notification.severity.upper()
-    return f"{mark}[{badge}] {notification.summary or notification.alertname} ({notification.host})"
+    return f"{mark}[{badge_of(notification)}] {notification.summary or notification.alertname} ({notification.host})"
 
 
 def _lines(notification: Notification) -> Iterator[str]:
@@ -61,6 +61,7 @@ def _lines(notification: Notification) -> Iterator[str]:
     if graver := notification.graver:
         name = one_line(graver.alertname, _TEXT_LIMIT)
         yield f"the {graver.severity} alert {name} is over: from {graver.started_at} to {graver.ended_at}"
+    yield from [f"it fired {notification.flaps} times since {notification.flaps_since}"] if notification.flaps else []
     yield f"since: {notification.started_at}, decided: {notification.at} (seconds since 1970)"
     named = (("rule", notification.alertname), ("metric", notification.metric), *notification.labels[:_LABELS_SHOWN])
     yield from (one_line(f"{name}: {value}", _TEXT_LIMIT) for name, value in named)

@@ -1,36 +1,52 @@
-"""The second transaction: a notification that was decided becomes the final bytes of a mail, and wakes the outbox.
+"""The second transaction: notifications that were decided become the final bytes of mails, and wake the outbox.
 
-It works from the store alone. What a crash left decided but not composed is therefore nothing special, and a disk that
-took the decision but not the mail is tried again.
+Each time, what waits is gathered (by ``digest``: each by itself, together, or later), gets its evidence, is composed
+and stored. It works from the store alone. What a crash left decided but not composed is therefore nothing special, and
+a disk that took the decision but not the mail is tried again.
 
-One notification never costs another its mail. Where the full mail cannot be made, a plain one tells of the alert; where
-even that fails, the notification stays in the store, counts as ``stuck`` and is tried again whenever there is work.
+One notification never costs another its mail. Where a digest cannot be made, each of its notifications goes by itself;
+where the full mail cannot be made, a plain one tells of the alert; where even that fails, the notification stays in the
+store, counts as ``stuck`` and is tried again whenever there is work.
 
 An incident whose first mail was marked as simulated stays so: the end is marked too when there is no evidence any more.
 """
 
 import asyncio
 import logging
+import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from itertools import islice
+from typing import Literal
 
+from alerts import messages
+from alerts.compose_digest import compose_digest
 from alerts.compose_mail import compose
+from alerts.compose_payload import with_payload
 from alerts.compose_plain import compose_plain
 from alerts.in_force import InForce
 from alerts.mail_settings import bare_address
+from alerts.notify.digest import Group, plan
 from alerts.notify.notification import Notification
 from alerts.store import Store, StoreUnavailableError
+from gpuwarden.units import format_timestamp
 
 _log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 5.0
+_LONGEST_SLEEP_SECONDS = 60.0
+"""What waits for a time of day is looked for so often, since the clock may be set."""
 
 Enrich = Callable[[Sequence[Notification]], Awaitable[Sequence[Notification]]]
 """Puts evidence into notifications, the same ones in the same order; it is quick. When it raises, there is none."""
 
+Kind = Literal["single", "digest"]
+
 
 class Composer:
-    """Composes whenever ``told`` is set, and once at the start."""
+    """Composes whenever ``told`` is set, once at the start, and when what is held or gathered may go."""
 
     def __init__(
         self,
@@ -39,23 +55,29 @@ class Composer:
         in_force: InForce,
         wake: Callable[[], None],
         enrich: Enrich | None = None,
+        *,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self.trouble = ""
         """Why nothing can be composed now, one line, empty while all is well."""
         self.stuck: set[str] = set()
         """Ids of the notifications of which no mail could be made."""
+        self.composed: Counter[Kind] = Counter()
+        """Mails made since the start."""
+        self._held: tuple[int, float | None] = (0, None)
         self._store = store
         self._told = told
         self._in_force = in_force
         self._wake = wake
         self._enrich = enrich
+        self._clock = clock
 
     async def run(self) -> None:
         """Compose until cancelled."""
         while True:
             self._told.clear()
             try:
-                await self.compose_all()
+                again_at = await self.compose_all()
             except StoreUnavailableError as error:
                 if self.trouble != str(error):
                     _log.error("no mail can be composed: %s", error)
@@ -63,37 +85,81 @@ class Composer:
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
             self.trouble = ""
-            await self._told.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._seconds_until(again_at)):
+                    await self._told.wait()
+
+    def _seconds_until(self, at: float | None) -> float | None:
+        return None if at is None else min(max(at - self._clock(), 0.05), _LONGEST_SLEEP_SECONDS)
 
     @property
     def remarks(self) -> list[str]:
-        """What people should know of the mails that could not be made."""
+        """What people should know of the mails that could not be made, or not yet."""
         remarks = [f"{len(self.stuck)} alerts could not be made into mails, see the log"] if self.stuck else []
+        number, until = self._held
+        if until is not None:
+            remarks.append(f"{number} mails are held by the quiet hours until {format_timestamp(until)}")
         unreadable = len(self._store.unreadable)
         return [*remarks, f"{unreadable} rows of the state cannot be read, see the log"] if unreadable else remarks
 
-    async def compose_all(self) -> None:
-        """Compose what waits for it.
+    async def compose_all(self) -> float | None:
+        """Compose what may go now; when (Unix seconds) to look again for what may not yet, None where nothing waits.
 
         Raises:
             StoreUnavailableError: what is left still waits.
         """
-        waiting: Sequence[Notification] = await self._store.call(self._store.uncomposed)
-        for notification in await self._enriched(waiting):
-            if await self._compose(notification):
-                self.stuck.discard(notification.id)
+        now = self._clock()
+        groups, again_at = await self._gathered(now)
+        for group in await self._enriched(groups):
+            failed = await self._tell(group, now)
+            self.stuck = (self.stuck - {one.id for one in group}) | failed
+            if len(failed) < len(group):
                 self._wake()
-            else:
-                self.stuck.add(notification.id)
+        self._held = await self._store.call(self._store.read, messages.held, now)
+        return min((at for at in (again_at, self._held[1]) if at is not None), default=None)
 
-    async def _enriched(self, waiting: Sequence[Notification]) -> Sequence[Notification]:
+    async def _gathered(self, now: float) -> tuple[tuple[Group, ...], float | None]:
+        waiting: Sequence[Notification] = await self._store.call(self._store.uncomposed, now)
+        if not waiting:
+            return (), None
+        pace = self._in_force.settings.notify.digest.pace
+        since = now - pace.within
+        lately = await self._store.call(self._store.read, messages.sent_lately, since, now)
+        found = plan(waiting, lately, pace, now)
+        return found.groups, found.again_at
+
+    async def _enriched(self, groups: Sequence[Group]) -> Sequence[Group]:
+        waiting = [one for group in groups for one in group]
         if not waiting or not self._enrich:
-            return waiting
+            return groups
         try:
-            return await self._enrich(waiting)
+            found = iter(await self._enrich(waiting))
+            return [tuple(islice(found, len(group))) for group in groups]
         except Exception:  # noqa: BLE001 -- a mail without evidence beats none
-            _log.exception("a fault of ours: %d mails go out without evidence", len(waiting))
-            return waiting
+            _log.exception("a fault of ours: %d alerts go out without evidence", len(waiting))
+            return groups
+
+    async def _tell(self, group: Group, now: float) -> set[str]:
+        """Make and keep the mails about one group; the ids of those of which there is none."""
+        if len(group) > 1 and await self._compose_digest(group, now):
+            return set()
+        return {one.id for one in group if not await self._compose(one)}
+
+    async def _compose_digest(self, group: Group, now: float) -> bool:
+        try:
+            marked = tuple([await self._marked(one) for one in group])
+            root = await self._store.call(self._store.message_id, group[0].root) if _is_one_thread(group) else None
+            message = compose_digest(marked, self._in_force.settings.delivery, now, root_message_id=root)
+            await self._store.call(self._store.add_digest, marked, message, _addresses(group[0]), now)
+        except StoreUnavailableError:
+            raise
+        except Exception:  # noqa: BLE001 -- each can still go by itself
+            _log.exception("a fault of ours: %d alerts cannot be told in one mail", len(group))
+            return False
+        self.composed["digest"] += 1
+        incidents = len({one.incident for one in group})
+        _log.info("digest %s tells of %d alerts (%d notifications)", message.message_id, incidents, len(group))
+        return True
 
     async def _compose(self, notification: Notification) -> bool:
         """Make and keep the mail, a plain one if need be; whether there is one now."""
@@ -101,15 +167,15 @@ class Composer:
             try:
                 root = await self._store.call(self._store.message_id, notification.root)
                 told = await self._marked(notification)
-                message = write(told, self._in_force.settings.delivery, root_message_id=root)
-                addresses = [bare_address(recipient) for recipient in told.recipients]
-                await self._store.call(self._store.add_message, told.id, message, addresses, told)
+                message = with_payload(write(told, self._in_force.settings.delivery, root_message_id=root), told)
+                await self._store.call(self._store.add_message, told.id, message, _addresses(told), told)
             except StoreUnavailableError:
                 raise
             except Exception:  # noqa: BLE001 -- it must cost no other notification
                 if notification.id not in self.stuck:
                     _log.exception("a fault of ours: %s failed on notification %s", write.__name__, notification.id)
             else:
+                self.composed["single"] += 1
                 return True
         return False
 
@@ -118,3 +184,11 @@ class Composer:
             return notification
         opening = await self._store.call(self._store.notification, notification.root)
         return replace(notification, simulated=True) if opening and opening.simulated else notification
+
+
+def _addresses(notification: Notification) -> list[str]:
+    return [bare_address(recipient) for recipient in notification.recipients]
+
+
+def _is_one_thread(group: Group) -> bool:
+    return len({one.root for one in group}) == 1

@@ -8,17 +8,23 @@ did not happen: the next round, or the next try of the sender, decides it again 
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from alerts.clean_text import one_line
 from alerts.in_force import InForce
 from alerts.judge import Change
 from alerts.notify.due import notifications, random_id
+from alerts.notify.flap import Flap
 from alerts.notify.mute import SUPPRESSED, Suppressed, Verdict, judged_here
+from alerts.notify.notification import Notification
+from alerts.notify.policy import Known, Ladder
+from alerts.notify.quiet import QUIET, held
 from alerts.rule import Rule
 from alerts.series import Scrape
+from alerts.silences import Silences
 from alerts.state import AlertKey, State
 from alerts.store import Store
+from gpuwarden.units import format_timestamp
 
 _log = logging.getLogger(__name__)
 
@@ -27,16 +33,20 @@ _LABELS_LOGGED = 20
 
 
 class Decisions:
-    """The judged state of all alerts."""
+    """The judged state of all alerts; ``silences`` are our own, None where Alertmanager judges and has them."""
 
-    def __init__(self, store: Store, in_force: InForce) -> None:
+    def __init__(self, store: Store, in_force: InForce, silences: Silences | None = None) -> None:
+        self.silences = silences
         self.states: dict[AlertKey, State] = store.load_states()
+        self.flaps: dict[AlertKey, Flap] = store.load_flaps()
         self.told = asyncio.Event()
         """Set whenever there is something new to compose."""
         self.counted: Counter[str] = Counter()
         """Notifications by reason since the start."""
         self.suppressed: Counter[Suppressed] = Counter()
         """What fired or ended and is told nobody, by reason since the start."""
+        self.held: Counter[str] = Counter()
+        """Notifications that are told later than they were decided, by reason since the start."""
         self._store = store
         self._in_force = in_force
 
@@ -49,34 +59,62 @@ class Decisions:
         self,
         changes: Sequence[Change],
         scrapes: Sequence[Scrape] = (),
-        weigh: Callable[[Sequence[Change]], Sequence[Verdict]] = judged_here,
+        ladder: Ladder = judged_here,
+        *,
+        now: float,
     ) -> None:
-        """Write down what was decided; ``scrapes`` are what it was decided on, ``weigh`` says what each change tells.
+        """Write down what was decided at ``now`` (Unix seconds).
+
+        ``scrapes`` are what it was decided on; ``ladder`` says what each change tells where ``policy`` begins.
 
         Raises:
             StoreUnavailableError: nothing was decided.
         """
-        verdicts, settings = weigh(changes), self._in_force.settings
+        settings = self._in_force.settings
+        policy, known = settings.policy, self._known(scrapes, now)
+        changes, verdicts = policy.decide(changes, ladder, known)
         told, changes = notifications(
             changes,
             scrapes,
-            settings.delivery.recipients,
+            settings.recipients,
             random_id,
             simulated=settings.all_simulated,
             verdicts=verdicts,
         )
+        told = [held(notification, settings.notify.quiet_hours.hours) for notification in told]
         written = {change.key: change.state for change in changes if change.state != change.previous}
-        if written or told:
-            await self._store.call(self._store.commit_round, written, told)
+        flaps = policy.noted(changes, verdicts, known)
+        if written or told or flaps:
+            await self._store.call(self._store.commit_round, written, told, flaps)
+        self.flaps = {key: flap for key, flap in (self.flaps | flaps).items() if flap} if flaps else self.flaps
         for change, verdict in zip(changes, verdicts, strict=True):
             self._keep(change, verdict)
         if told:
             self.counted.update(notification.reason for notification in told)
+            self._note_held(told)
             self.told.set()
+
+    def _known(self, scrapes: Sequence[Scrape], now: float) -> Known:
+        return Known(
+            states=self.states,
+            flaps=self.flaps,
+            silences=self.silences.all if self.silences else (),
+            rules=self.rules,
+            scrapes=scrapes,
+            now=now,
+        )
 
     async def probe(self) -> None:
         """Find out whether a decision could be written now; raises StoreUnavailableError where it could not."""
         await self._store.call(self._store.probe)
+
+    def _note_held(self, told: Sequence[Notification]) -> None:
+        for notification in told:
+            if notification.held_until:
+                self.held[QUIET] += 1
+                until = format_timestamp(notification.held_until)
+                name = one_line(notification.alertname, _LONGEST_WORD)
+                _log.info("%s %s is held (%s) until %s", name, notification.reason, QUIET, until)
 
     def _keep(self, change: Change, verdict: Verdict) -> None:
         if change.state is None:

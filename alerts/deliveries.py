@@ -3,13 +3,16 @@
 ``queued -> sending -> accepted | queued again | dead``. ``sending`` is committed before the server hears of the mail,
 so what a crash leaves as ``sending`` may have been accepted; ``recover`` queues it again, with the same bytes. Every
 change names the state it starts from and fails when that is not the row's state. Within one thread and recipient the
-mails go in order: RESOLVED is not sent while the mail it answers is on its way.
+mails go in order: RESOLVED is not sent while the mail it answers is on its way. A digest is in the threads of all that
+it tells of.
 """
 
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from alerts.channels import EVERYTHING, Channel
 from alerts.transport import Letter, Outcome, Reply
 from gpuwarden.errors import GpuwardenError
 
@@ -22,14 +25,20 @@ _LONGEST_WAIT_SECONDS = 1100.0
 
 _CLAIMABLE = """
     d.state = 'queued' AND NOT EXISTS (
-        SELECT 1 FROM deliveries AS earlier
-        WHERE earlier.root = d.root AND earlier.recipient = d.recipient AND earlier.id < d.id
-        AND earlier.state IN ('queued', 'sending'))
+        SELECT 1 FROM notifications AS own
+        JOIN notifications AS kin ON kin.root = own.root
+        JOIN deliveries AS earlier ON earlier.notification_id IN (kin.id, kin.told_in)
+        WHERE (own.id = d.notification_id OR own.told_in = d.notification_id)
+        AND earlier.recipient = d.recipient AND earlier.id < d.id AND earlier.state IN ('queued', 'sending'))
 """
 
 
 class DeliveryNotClaimedError(GpuwardenError, LookupError):
     """A delivery was settled that is not being sent: two workers have it, or it was settled before."""
+
+
+class NoSuchDeliveryError(GpuwardenError, LookupError):
+    """Somebody asked for deliveries that are not there, or not in a state in which that can be done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,22 +50,6 @@ class Delivery:
     letter: Letter
     attempts: int
     queued_at: float
-
-
-@dataclass(frozen=True, slots=True)
-class QueueRow:
-    """A delivery as people see it; times in Unix seconds, ``outcome`` and ``reply`` of the last attempt."""
-
-    id: int
-    notification_id: str
-    subject: str
-    recipient: str
-    state: DeliveryState
-    attempts: int
-    queued_at: float
-    next_at: float
-    outcome: str
-    reply: str
 
 
 def insert(
@@ -78,29 +71,33 @@ def recover(connection: sqlite3.Connection) -> int:
     ).rowcount
 
 
-def claim(connection: sqlite3.Connection, now: float) -> Delivery | None:
+def claim(connection: sqlite3.Connection, now: float, channel: Channel = EVERYTHING) -> Delivery | None:
     """Mark the longest due delivery as being sent; None when nothing is due at ``now`` (Unix seconds)."""
     row = connection.execute(
-        "SELECT d.id, d.notification_id, m.message_id, m.envelope_from, d.recipient, m.data, d.attempts, d.queued_at"  # noqa: S608 -- a constant
-        " FROM deliveries AS d JOIN messages AS m USING (notification_id)"
-        f" WHERE {_CLAIMABLE} AND (d.next_at <= :now OR d.next_at > :now + :longest OR d.attempts = 0)"
+        "SELECT d.id, d.notification_id, m.message_id, m.envelope_from, d.recipient, m.data, m.payload, d.attempts,"  # noqa: S608 -- constants
+        " d.queued_at FROM deliveries AS d JOIN messages AS m USING (notification_id)"
+        f" WHERE {_CLAIMABLE} AND {channel.condition}"
+        " AND (d.next_at <= :now OR d.next_at > :now + :longest OR d.attempts = 0)"
         " ORDER BY d.next_at, d.id LIMIT 1",
-        {"now": now, "longest": _LONGEST_WAIT_SECONDS},
+        {"now": now, "longest": _LONGEST_WAIT_SECONDS, **channel.values},
     ).fetchone()
     if row is None:
         return None
-    identity, notification_id, message_id, envelope_from, recipient, data, attempts, queued_at = row
+    identity, notification_id, *parts, attempts, queued_at = row
     connection.execute(
         "UPDATE deliveries SET state = 'sending', attempts = attempts + 1 WHERE id = ? AND state = 'queued'",
         (identity,),
     )
-    letter = Letter(message_id, envelope_from, recipient, data)
-    return Delivery(identity, notification_id, letter, attempts + 1, queued_at)
+    return Delivery(identity, notification_id, Letter(*parts), attempts + 1, queued_at)
 
 
-def next_due(connection: sqlite3.Connection) -> float | None:
+def next_due(connection: sqlite3.Connection, channel: Channel = EVERYTHING) -> float | None:
     """When the next delivery that can be claimed is due; None when there is none."""
-    return connection.execute(f"SELECT min(d.next_at) FROM deliveries AS d WHERE {_CLAIMABLE}").fetchone()[0]  # noqa: S608 -- a constant
+    row = connection.execute(
+        f"SELECT d.next_at FROM deliveries AS d WHERE {_CLAIMABLE} AND {channel.condition} ORDER BY d.next_at LIMIT 1",  # noqa: S608 -- constants
+        dict(channel.values),
+    ).fetchone()
+    return row[0] if row else None
 
 
 def accepted(connection: sqlite3.Connection, delivery: Delivery, reply: Reply, now: float) -> None:
@@ -140,15 +137,45 @@ def _settle(connection: sqlite3.Connection, delivery: Delivery, update: str, val
         raise DeliveryNotClaimedError(message)
 
 
-def rows(connection: sqlite3.Connection, limit: int) -> list[QueueRow]:
-    """What waits, is being sent or is dead, oldest first, at most ``limit``."""
-    found = connection.execute(
-        "SELECT d.id, d.notification_id, m.subject, d.recipient, d.state, d.attempts, d.queued_at, d.next_at,"
-        " d.outcome, d.reply FROM deliveries AS d JOIN messages AS m USING (notification_id)"
-        " WHERE d.state != 'accepted' ORDER BY d.id LIMIT ?",
-        (limit,),
+def retry(connection: sqlite3.Connection, ids: Sequence[int] | None, now: float) -> int:
+    """Make ``ids`` due at ``now``, dead or waiting; every dead one for None. A dead one has all its time again.
+
+    Raises NoSuchDeliveryError when one of ``ids`` is neither; then nothing is changed.
+    """
+    _check(connection, ids)
+    revived = connection.execute(
+        "UPDATE deliveries SET state = 'queued', attempts = 0, queued_at = :now, next_at = :now, ended_at = NULL"  # noqa: S608 -- numbers
+        f" WHERE state = 'dead' AND {_among(ids)}",
+        {"now": now},
+    ).rowcount
+    if ids is None:
+        return revived
+    waiting = f"UPDATE deliveries SET next_at = :now WHERE state = 'queued' AND next_at > :now AND {_among(ids)}"  # noqa: S608 -- numbers
+    connection.execute(waiting, {"now": now})
+    return len(set(ids))
+
+
+def drop(connection: sqlite3.Connection, ids: Sequence[int] | None) -> int:
+    """Forget ``ids``, dead or waiting; every dead one for None. Raises NoSuchDeliveryError as ``retry`` does."""
+    _check(connection, ids)
+    states = "('dead')" if ids is None else "('dead', 'queued')"
+    return connection.execute(f"DELETE FROM deliveries WHERE state IN {states} AND {_among(ids)}").rowcount  # noqa: S608 -- numbers
+
+
+def _check(connection: sqlite3.Connection, ids: Sequence[int] | None) -> None:
+    found: dict[int, str] = dict(
+        connection.execute(f"SELECT id, state FROM deliveries WHERE {_among(ids or ())}").fetchall()  # noqa: S608 -- numbers
     )
-    return [QueueRow(*row) for row in found]
+    for identity in ids or ():
+        state = found.get(identity)
+        if state not in {"dead", "queued"}:
+            words = {None: "is not in the outbox", "sending": "is being sent now", "accepted": "was accepted"}[state]
+            message = f"mail {identity} {words}; nothing was changed"
+            raise NoSuchDeliveryError(message)
+
+
+def _among(ids: Sequence[int] | None) -> str:
+    return "TRUE" if ids is None else f"id IN ({', '.join(str(int(identity)) for identity in ids)})"
 
 
 def counts(connection: sqlite3.Connection) -> dict[DeliveryState, int]:

@@ -1,22 +1,29 @@
 """Which way mails go: the only place that knows all transports."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from alerts.command import CommandTransport
+from alerts.command_settings import CommandSettings
+from alerts.fallback import FallbackTransport
 from alerts.in_force import Following, InForce
 from alerts.mail_settings import MailSettings
 from alerts.maildir import MaildirTransport
-from alerts.smtp import SmtpTransport
+from alerts.server_settings import ServerSettings
+from alerts.smtp_transport import SmtpTransport
 from alerts.transport import Letter, Reply, Transport
 
 MAILDIR_NAME = "mail"
 
 
-def transport_for(settings: MailSettings, state: Path, tell: Callable[[str], None] | None = None) -> Transport:
-    """The way that the settings ask for: the mail server, or without one the Maildir in the state folder."""
+def transport_for(settings: MailSettings, state: Path) -> Transport:
+    """The way that the settings ask for: the mail server and its fallback, or the Maildir in the state folder."""
     if settings.host is None:
         return MaildirTransport(state / MAILDIR_NAME)
-    return SmtpTransport(settings, tell) if tell else SmtpTransport(settings)
+    first = SmtpTransport(settings)
+    if settings.fallback.host is None:
+        return first
+    return FallbackTransport(first, SmtpTransport(settings.fallback), settings.fallback.address)
 
 
 class TransportInForce:
@@ -39,3 +46,18 @@ class TransportInForce:
         transport = transport_for(mail, in_force.settings.state_folder)
         self._opened.append(transport)
         return transport
+
+
+def ways_to_try(settings: MailSettings, state: Path, tell: Callable[[str], None]) -> dict[str, Transport]:
+    """Each way by itself, by its name for people, saying its steps to ``tell``."""
+    if settings.host is None:
+        return {f"the Maildir {state / MAILDIR_NAME}": MaildirTransport(state / MAILDIR_NAME)}
+    servers: dict[str, ServerSettings] = {settings.address: settings}
+    if settings.fallback.host is not None:
+        servers[f"the fallback server {settings.fallback.address}"] = settings.fallback
+    return {name: SmtpTransport(server, tell) for name, server in servers.items()}
+
+
+def commands_for(commands: Iterable[CommandSettings], state: Path) -> dict[str, Transport]:
+    """The way to each command, by its name; they run in the state folder."""
+    return {command.name: CommandTransport(command, state) for command in commands}

@@ -19,6 +19,7 @@ from gpuwarden.errors import UserInputError
 _LONGEST = 1000
 _DEEPEST = 100
 _MOST_REPEATS = 1000
+_MOST_OPEN = 3
 
 _ESCAPE = r"\\(?:[^0-9A-Za-z\x80-\U0010ffff]|x[0-9A-Fa-f]{2}|[afnrtvdDwWsS])"
 _IN_CLASS = rf"\[(?>\^?\]?)(?:{_ESCAPE}|\[(?!:)|[^\[\]\\])*"
@@ -79,6 +80,27 @@ def compile_expression(text: str) -> re.Pattern[str]:
     except (re.error, RecursionError, OverflowError, Warning) as error:
         message = f"is not a regular expression: {error}"
         raise ExpressionError(message) from error
+
+
+def costs_little(text: str) -> bool:
+    """Whether a text of a label's length is soon matched against it, also one that was made to take long.
+
+    That is: at most three repeats, and neither a repeat nor an alternative within a repeat. ``text`` is an expression.
+    """
+    groups, last, repeats = [False], False, 0
+    for token in _tokens(text):
+        branches, last = last, False
+        if token.lastgroup == "open":
+            groups.append(False)
+        elif token.lastgroup == "close" and len(groups) > 1:
+            last = groups.pop()
+            groups[-1] |= last
+        elif token.lastgroup == "repeat" or token.group() == "|":
+            if token.lastgroup == "repeat" and branches and token.group() != "?":
+                return False
+            repeats += token.lastgroup == "repeat" and token.group() != "?"
+            groups[-1] = True
+    return repeats <= _MOST_OPEN
 
 
 def _tokens(text: str) -> list[re.Match[str]]:

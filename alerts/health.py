@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from prometheus_client.core import Metric as Family
 
-from alerts.histogram import Histogram
+from alerts.attempts import Attempts
 from alerts.posts import Posts
 from alerts.rounds import Rounds
 from alerts.state import AlertKey, State
@@ -26,11 +26,11 @@ class Health:
     decider: Rounds | Posts
     decided: Mapping[str, int]
     suppressed: Mapping[str, int]
+    held: Mapping[str, int]
+    composed: Mapping[str, int]
     figures: StateFigures | None
     unreadable: int
-    attempts: Mapping[str, int]
-    delivered: Histogram
-    last_accepted_at: float | None
+    attempts: Attempts
     heartbeats: Mapping[str, int]
     last_heartbeat_at: float | None
     reloaded_at: float
@@ -68,7 +68,7 @@ def _values(short: str, health: Health) -> Values:
         for scrape in health.decider.scrapes if isinstance(health.decider, Rounds) else ():
             yield "", {"target": scrape.target}, float(scrape.error is None)
     elif short == "delivery_duration_seconds":
-        yield from health.delivered.samples()
+        yield from health.attempts.durations.samples()
     elif short in counted:
         label, numbers = counted[short]
         for value, number in sorted(numbers.items()):
@@ -83,8 +83,10 @@ def _counted(health: Health) -> dict[str, tuple[str, Mapping[str, int]]]:
     return {
         "notifications_total": ("reason", health.decided),
         "notifications_suppressed_total": ("reason", health.suppressed),
+        "notifications_held_total": ("reason", health.held),
+        "messages_composed_total": ("kind", health.composed),
         "outbox_messages": ("state", {str(state): number for state, number in outbox}),
-        "attempts_total": ("outcome", health.attempts),
+        "attempts_total": ("outcome", {str(outcome): number for outcome, number in health.attempts.outcomes.items()}),
         "heartbeats_total": ("outcome", health.heartbeats),
     }
 
@@ -96,7 +98,7 @@ def _scalars(health: Health) -> dict[str, float | None]:
         **(_of_rounds(health.decider) if isinstance(health.decider, Rounds) else _of_posts(health.decider)),
         "notifications_uncomposed": figures and figures.uncomposed,
         "outbox_oldest_timestamp_seconds": figures and figures.oldest_waiting_at,
-        "last_accepted_timestamp_seconds": health.last_accepted_at,
+        "last_accepted_timestamp_seconds": health.attempts.accepted_at,
         "last_heartbeat_timestamp_seconds": health.last_heartbeat_at,
         "state_bytes": figures and figures.size_bytes,
         "state_used_ratio": figures and figures.used_ratio,

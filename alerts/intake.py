@@ -28,8 +28,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from alerts.mail_settings import is_loopback
 from alerts.posts import Posts, TooManyAlertsError
+from alerts.server_settings import is_loopback
 from alerts.settings import AlerterSettings
 from alerts.store import StoreUnavailableError
 from alerts.webhook import BadPostError
@@ -143,7 +143,7 @@ async def _body(request: Request) -> bytes:
 
 
 def _refusal(status: HTTPStatus, message: str) -> Response:
-    _log.error("a post was refused for good with %d: %s", status, message)
+    _log.error("a post was refused for good with %d: %s", status, message, extra={"kind": int(status)})
     headers = {"www-authenticate": "Bearer"} if status == HTTPStatus.UNAUTHORIZED else None
     return PlainTextResponse(f"{message}\n", status_code=status, headers=headers)
 

@@ -40,6 +40,8 @@ Reason = Literal[
     "posted_firing",
     "posted_resolved",
     "superseded",
+    "calm",
+    "gone_from_alertmanager",
 ]
 
 CARDS = "gpu_up"

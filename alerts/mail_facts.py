@@ -30,15 +30,20 @@ def _firing(notification: Notification) -> Iterator[Fact]:
     yield from _reading(notification, "Value")
     if notification.graver:
         yield "Over", _over(notification.graver)
-    yield ("Still" if notification.graver else "Since"), _since(notification)
+    if notification.reason == "repeat":
+        yield "Still", f"firing for {_lasted(notification)}, since {format_timestamp(notification.started_at)}"
+    else:
+        yield ("Still" if notification.graver else "Since"), _since(notification)
+    yield "Flapping", _flapping(notification)
     yield "Decided", format_timestamp(notification.at)
 
 
 def _resolved(notification: Notification) -> Iterator[Fact]:
     yield from _reading(notification, "Value now")
-    yield "Lasted", format_value(max(0.0, notification.at - notification.started_at), "seconds")
+    yield "Lasted", _lasted(notification)
+    yield "Flapping", _flapping(notification)
     yield "From", format_timestamp(notification.started_at)
-    yield "Until", format_timestamp(notification.at)
+    yield "Until", format_timestamp(_ended_at(notification))
 
 
 def _reading(notification: Notification, name: str) -> Iterable[Fact]:
@@ -86,9 +91,31 @@ def _threshold(notification: Notification) -> str:
 
 
 def _since(notification: Notification) -> str:
-    lasted = format_value(max(0.0, notification.at - notification.started_at), "seconds")
-    since = f"{format_timestamp(notification.started_at)} ({lasted} before this mail)"
+    since = f"{format_timestamp(notification.started_at)} ({_lasted(notification)} before this mail)"
     return f"{notification.severity} since {since}" if notification.graver else since
+
+
+def _lasted(notification: Notification) -> str:
+    return format_value(max(0.0, _ended_at(notification) - notification.started_at), "seconds")
+
+
+def _ended_at(notification: Notification) -> float:
+    """One that came and went was over before that was told."""
+    waited = notification.lasting if notification.flaps and notification.reason == "resolved" else 0.0
+    return notification.at - waited
+
+
+def _flapping(notification: Notification) -> str:
+    if not notification.flaps:
+        return ""
+    if notification.reason == "flapping":
+        span = format_value(max(0.0, notification.at - notification.flaps_since), "seconds")
+        rest = f"from now on only a state that lasts {span_words(notification.lasting)} is told"
+        return f"fired {notification.flaps} times in {span}; {rest}"
+    state = "over" if notification.reason == "resolved" else "firing without a break"
+    span = format_value(max(0.0, notification.at - notification.lasting - notification.flaps_since), "seconds")
+    lasting = format_value(notification.lasting, "seconds")
+    return f"fired {notification.flaps} times in {span}; {state} for {lasting} now, so it flaps no more"
 
 
 def _over(graver: Graver) -> str:

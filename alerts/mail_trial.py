@@ -3,17 +3,20 @@
 import asyncio
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from alerts.compose_digest import compose_digest, digest_html
 from alerts.compose_mail import compose, render
-from alerts.delivery import MAILDIR_NAME, transport_for
+from alerts.delivery import MAILDIR_NAME, ways_to_try
+from alerts.digest_view import digest_view
+from alerts.mail_examples import burst_of, night_of
 from alerts.mail_settings import MailSettings, bare_address
 from alerts.mail_view import view_of
 from alerts.notify.due import random_id
 from alerts.notify.notification import Graver, Holder, Notification
-from alerts.transport import Letter, Message, SendError
+from alerts.transport import Letter, Message, SendError, Transport
 
 _SUGGESTION = """\
 rules:
@@ -32,20 +35,26 @@ async def _send_test(settings: MailSettings, state: Path, echo: Callable[[str], 
     if settings.host is None:
         echo(f"no mail server is set (alerter.mail.host): delivering to the Maildir {state / MAILDIR_NAME}")
     message = _test_message(settings)
-    transport = transport_for(settings, state, lambda step: echo(f"  {step}"))
+    ways = ways_to_try(settings, state, lambda step: echo(f"  {step}"))
     failures = 0
-    for recipient in settings.recipients:
-        address = bare_address(recipient)
-        echo(f"to {address}:")
-        try:
-            reply = await transport.send(Letter(message.message_id, message.envelope_from, address, message.data))
-        except SendError as error:
-            failures += 1
-            echo(f"  NOT accepted ({error.reason}): {error}")
-        else:
-            echo(f"  accepted: {reply}")
-    await transport.close()
+    for name, transport in ways.items():
+        if len(ways) > 1:
+            echo(f"through {name}:")
+        for recipient in settings.recipients:
+            failures += not await _sent(message, bare_address(recipient), transport, echo)
+        await transport.close()
     return 1 if failures else 0
+
+
+async def _sent(message: Message, address: str, transport: Transport, echo: Callable[[str], None]) -> bool:
+    echo(f"to {address}:")
+    try:
+        reply = await transport.send(Letter(message.message_id, message.envelope_from, address, message.data))
+    except SendError as error:
+        echo(f"  NOT accepted ({error.reason}): {error}")
+        return False
+    echo(f"  accepted: {reply}")
+    return True
 
 
 def _test_message(settings: MailSettings) -> Message:
@@ -70,16 +79,27 @@ def run_mail_preview(settings: MailSettings, out: Path, echo: Callable[[str], No
     firing = _example(settings, time.time())
     examples = {
         "firing": firing,
+        "repeat": _repeat(firing),
+        "flapping": _flapping(firing),
         "lowered": _lowered(firing),
         "predicted": _predicted(firing),
         "resolved": _resolved(firing),
     }
+    files: dict[str, tuple[Message, str]] = {}
+    for name, notification in examples.items():
+        template = "resolved" if notification.reason == "resolved" else "firing"
+        files[name] = compose(notification, settings), render(f"{template}.html", view_of(notification))
+    for name, group in {"digest": burst_of(firing), "overnight": night_of(firing, examples["resolved"])}.items():
+        files[name] = compose_digest(group, settings, firing.at), digest_html(digest_view(group))
+    return _write(files, out, echo)
+
+
+def _write(files: Mapping[str, tuple[Message, str]], out: Path, echo: Callable[[str], None]) -> int:
     try:
         out.mkdir(parents=True, exist_ok=True)
-        for name, notification in examples.items():
-            template = "resolved" if notification.reason == "resolved" else "firing"
-            (out / f"{name}.eml").write_bytes(compose(notification, settings).data)
-            (out / f"{name}.html").write_text(render(f"{template}.html", view_of(notification)), encoding="utf-8")
+        for name, (message, html) in files.items():
+            (out / f"{name}.eml").write_bytes(message.data)
+            (out / f"{name}.html").write_text(html, encoding="utf-8")
             echo(f"{out / name}.eml  {out / name}.html")
     except OSError as error:
         echo(f"{out} cannot be written: {error.strerror or error}")
@@ -98,6 +118,16 @@ def _resolved(firing: Notification) -> Notification:
         suggestion="",
         holders=firing.holders[:1],
     )
+
+
+def _repeat(firing: Notification) -> Notification:
+    at = firing.at + 4 * 3600.0
+    return replace(firing, id="example5555555555555", reason="repeat", at=at)
+
+
+def _flapping(firing: Notification) -> Notification:
+    since = firing.at - 38 * 60.0
+    return replace(firing, id="example6666666666666", reason="flapping", flaps=4, flaps_since=since, lasting=10 * 60.0)
 
 
 def _lowered(firing: Notification) -> Notification:

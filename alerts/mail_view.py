@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from alerts.clean_text import one_line
 from alerts.mail_facts import NO_LONGER, facts_of
+from alerts.notify.mute_command import mute_command
 from alerts.notify.notification import Graver, Holder, Notification
 from gpuwarden.units import format_value
 
@@ -21,7 +22,7 @@ _NAME_LIMIT = 60
 _HOLDERS_SHOWN = 10
 SUBJECT_LIMIT = 160
 
-_COLOURS = {"critical": "#b42318", "warning": "#b54708", "info": "#175cd3", "resolved": "#067647"}
+COLOURS = {"critical": "#b42318", "warning": "#b54708", "info": "#175cd3", "resolved": "#067647"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,8 @@ class HolderRow:
 class MailView:
     """``facts`` are (name, text) in the order of reading; ``more_holders`` is one sentence or empty.
 
-    ``normal`` introduces ``suggestion``, the lines of a YAML text, which may be none.
+    ``normal`` introduces ``suggestion``, the lines of a YAML text, which may be none. ``mute`` is a shell command or
+    empty; it is one line and must stay as it is.
     """
 
     subject: str
@@ -55,18 +57,19 @@ class MailView:
     more_holders: str
     normal: str
     suggestion: tuple[str, ...]
+    mute: str
 
 
 def view_of(notification: Notification) -> MailView:
     """The strings of the mail about ``notification``, without the facts that an alert of a foreign rule cannot have."""
     resolved = notification.reason == "resolved"
-    badge = "RESOLVED" if resolved else notification.severity.upper()
+    badge = badge_of(notification)
     summary = one_line(notification.summary, _TEXT_LIMIT) or one_line(notification.alertname, _TEXT_LIMIT)
     host = one_line(notification.host, _LABEL_LIMIT) or "unknown host"
     return MailView(
         subject=_subject(badge, summary, host, notification),
         badge=badge,
-        colour=_COLOURS["resolved" if resolved else notification.severity],
+        colour=COLOURS["resolved" if resolved else notification.severity],
         summary=summary,
         action=one_line(notification.action, 2 * _TEXT_LIMIT),
         host=host,
@@ -77,7 +80,16 @@ def view_of(notification: Notification) -> MailView:
         more_holders=_more_holders(notification),
         normal=_normal(notification),
         suggestion=tuple(_suggestion(notification)),
+        mute=mute_command(notification),
     )
+
+
+def badge_of(notification: Notification) -> str:
+    """The first word of the mail: how grave it is, or that it is over."""
+    if notification.reason == "resolved":
+        return "RESOLVED"
+    more = {"repeat": ", still", "flapping": ", flapping"}.get(notification.reason, "")
+    return f"{notification.severity.upper()}{more}"
 
 
 def _subject(badge: str, summary: str, host: str, notification: Notification) -> str:

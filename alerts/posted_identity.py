@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from alerts.alert_labels import of_series
 from alerts.clean_text import one_line
+from alerts.notify.notification import Severity
 from alerts.rule import Rule
 from alerts.series import LabelSet
 from alerts.state import AlertKey, State
@@ -50,17 +51,23 @@ def _rule_and_series(rules: Sequence[Rule], alert: PostedAlert) -> tuple[Rule | 
 
 def _foreign_rule(alert: PostedAlert, severity: str) -> Rule:
     """What the mail needs of an alert that is not ours: no metric and no threshold, which we cannot know."""
-    name = one_line(alert.alertname, _LONGEST_NAME)
     summary, description = (_plain(alert.annotations.get(key, "")) for key in ("summary", "description"))
+    found: Severity = severity if severity in _SEVERITIES else "warning"
+    words = summary or description or _plain(one_line(alert.alertname, _LONGEST_NAME))
+    return rule_from_words(alert.alertname, found, words, description if summary else "")
+
+
+def rule_from_words(alertname: str, severity: Severity, summary: str, action: str) -> Rule:
+    """A rule of which only the words are known."""
     return Rule(
-        alert=name,
+        alert=one_line(alertname, _LONGEST_NAME),
         metric="",
         unit="count",
         comparison="above",
         threshold=math.nan,
-        severity=severity if severity in _SEVERITIES else "warning",
-        summary=summary or description or _plain(name),
-        action=description if summary else "",
+        severity=severity,
+        summary=summary,
+        action=action,
     )
 
 

@@ -6,13 +6,19 @@
 3. What ended within the last seconds is remembered in memory only. It keeps a late copy of a post from opening an
    incident anew, and tells of which graver alert a lesser one is left (``mute``); a restart in those seconds loses that
    and nothing else.
+4. What comes and goes (``flapping``) is told when it has kept its state for a while. That is never posted, so a clock
+   of ours asks for it.
+5. What is not posted any more is asked about (``reconciler``), and what was learned is taken up like a post.
 """
 
 import asyncio
 import logging
 import time
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from alerts.decisions import Decisions
+from alerts.judge import Change
 from alerts.judge_post import LATE_SECONDS, Ended, judge_post
 from alerts.notify.mute import Past, ended_lately, judged_elsewhere
 from alerts.promql import WATCHDOG
@@ -29,6 +35,7 @@ MOST_ALERTS = 50_000
 """Alerts that are remembered as firing; a post that goes beyond is refused until some end."""
 
 _INLINE_BYTES = 64 * 2**10
+_TICK_SECONDS = 15.0
 _log = logging.getLogger(__name__)
 
 
@@ -75,8 +82,35 @@ class Posts:
                 raise
             self.trouble = ""
 
+    async def run(self) -> None:
+        """Decide again and again what time alone decides, until cancelled."""
+        while True:
+            await asyncio.sleep(_TICK_SECONDS)
+            try:
+                await self.tick(time.time())
+            except StoreUnavailableError as error:
+                self.refuse(str(error))
+
+    async def tick(self, now: float) -> None:
+        """Tell of what came and went and has been as it is for long enough, of which nothing is posted.
+
+        Raises:
+            StoreUnavailableError: nothing was decided.
+        """
+        async with self._turn:
+            await self._commit((), now)
+
+    async def take_up(self, find: Callable[[], Sequence[Change]]) -> None:
+        """Decide by what was learned otherwise than by a post; no post changes the states while ``find`` looks at them.
+
+        Raises:
+            StoreUnavailableError: nothing was decided.
+        """
+        async with self._turn:
+            await self._commit(find(), time.time())
+
     def refuse(self, trouble: str) -> None:
-        """Note that a post was not taken, and why."""
+        """Note that nothing can be taken, and why."""
         if self.trouble != trouble:
             _log.error("a post was not taken: %s", trouble)
         self.trouble = trouble
@@ -105,6 +139,13 @@ class Posts:
         """When Alertmanager was last heard of."""
         return ["no post yet" if self.posted_at is None else f"last post {format_timestamp(self.posted_at)}"]
 
+    async def _commit(self, changes: Sequence[Change], now: float) -> None:
+        decisions, told_lately = self._decisions, ended_lately(changes, self._told_lately, now)
+        before, rules = decisions.states, decisions.rules
+        ladder = partial(judged_elsewhere, lately=told_lately, states=before, rules=rules)
+        await decisions.commit(changes, ladder=ladder, now=now)
+        self._told_lately = dict(list(told_lately.items())[-MOST_ALERTS:])
+
     async def _take(self, post: Post, now: float) -> None:
         decisions = self._decisions
         changes, over = judge_post(post, decisions.rules, decisions.states, self._ended, now)
@@ -112,12 +153,9 @@ class Posts:
         if len(decisions.states) + opened > MOST_ALERTS:
             message = f"more than {MOST_ALERTS} alerts would fire"
             raise TooManyAlertsError(message)
-        told_lately = ended_lately(changes, self._told_lately, now)
-        before, rules = decisions.states, decisions.rules
-        await decisions.commit(changes, weigh=lambda found: judged_elsewhere(found, told_lately, before, rules))
+        await self._commit(changes, now)
         self.posted_at = now
         if any(alert.alertname == WATCHDOG and alert.status == "firing" for alert in post.alerts):
             self.watchdog_at, self._watchdog_heard = now, time.monotonic()
-        self._told_lately = dict(list(told_lately.items())[-MOST_ALERTS:])
         lately = {key: end for key, end in (self._ended | over).items() if now - end.ended_at < LATE_SECONDS}
         self._ended = dict(list(lately.items())[-MOST_ALERTS:])

@@ -94,7 +94,7 @@ class Rounds:
         max_gap = _ROUNDS_IN_A_GAP * settings.interval
         self.history.take(rules, scrapes, now, max_gap=max_gap)
         changes = judge(rules, scrapes, self._decisions.states, now, max_gap=max_gap, history=self.history)
-        await self._decisions.commit(changes, [self._identified(visit) for visit in scrapes])
+        await self._decisions.commit(changes, [self._identified(visit) for visit in scrapes], now=now)
         self._note_targets(scrapes)
         self.scrapes, self.ended_at, self.duration = scrapes, now, time.monotonic() - begun
         self._ended = begun

@@ -54,6 +54,10 @@ ALTER TABLE notifications ADD COLUMN held_until REAL NOT NULL DEFAULT 0;  -- qui
 ALTER TABLE notifications ADD COLUMN told_in TEXT NOT NULL DEFAULT '';    -- the notification whose mail tells of it too
 ALTER TABLE messages ADD COLUMN payload BLOB NOT NULL DEFAULT x'';        -- final JSON for commands
 
+CREATE INDEX notifications_by_root ON notifications (root);
+CREATE INDEX notifications_by_message ON notifications (told_in);
+CREATE INDEX deliveries_by_time ON deliveries (queued_at);
+
 CREATE TABLE silences (
     id TEXT PRIMARY KEY,
     ends_at REAL NOT NULL,

@@ -9,23 +9,29 @@ from collections.abc import Callable, Collection, Sequence
 
 from alerts.composer import Composer, Enrich
 from alerts.decisions import Decisions
-from alerts.delivery import TransportInForce
+from alerts.delivery import TransportInForce, commands_for
 from alerts.evidence.prometheus import PrometheusEvidence
 from alerts.in_force import Following, InForce, Terms
 from alerts.intake import WEBHOOK, refuse_open_webhook
 from alerts.notify.notification import Notification
 from alerts.outbox import Outbox
 from alerts.posts import Posts
+from alerts.reconciler import Reconciler
 from alerts.reload import Reload
 from alerts.rounds import Rounds
 from alerts.scrape import without_userinfo
 from alerts.service import Service
 from alerts.settings import AlerterSettings
+from alerts.silences import Silences
 from alerts.store import Store
 from alerts.web import application
 from gpuwarden.lifecycle import run_until_stopped
 from gpuwarden.listener import bind, serve, url_of
+from gpuwarden.sparse_log import keep_sparse
 from gpuwarden.web_files import WebFiles
+
+_COMPLAINING = ("alerts.intake", "alerts.posts")
+"""Whoever posts can make these log."""
 
 _log = logging.getLogger(__name__)
 
@@ -39,6 +45,7 @@ def serve_alerter(settings: AlerterSettings, read_again: Callable[[], AlerterSet
     in_force, web = InForce(Terms.read(settings)), WebFiles(settings.web_config)
     refuse_open_webhook(settings, web.current)
     listening = bind(settings.listen, "alerter")
+    keep_sparse(_COMPLAINING)
     with Store.open(settings.state_folder) as store:
         _log.info("%s, with %d rules", judge_line(settings), len(in_force.rules))
         _log.info(mail_line(settings))
@@ -62,16 +69,25 @@ def mail_line(settings: AlerterSettings) -> str:
     if mail.host is None:
         why = "the demo never uses a mail server" if settings.demo else "no mail server is set (alerter.mail.host)"
         return f"{why}: mails go into the Maildir {folder}"
-    return f"mails go to {', '.join(mail.to)} through {mail.host}:{mail.port} ({mail.security})"
+    second = f", else through {mail.fallback.address}" if mail.fallback.host else ""
+    return f"mails go to {', '.join(mail.to)} through {mail.address} ({mail.security}){second}"
 
 
 def _service(in_force: InForce, store: Store) -> Service:
-    decisions = Decisions(store, in_force)
-    outbox = Outbox(store, TransportInForce(in_force))
     own = in_force.settings.judges_itself
-    decider = Rounds(decisions, in_force) if own else Posts(decisions)
+    decisions = Decisions(store, in_force, Silences(store) if own else None)
+    outbox = Outbox(
+        store,
+        TransportInForce(in_force),
+        commands_for(in_force.settings.commands_in_force, in_force.settings.state_folder),
+        workers=lambda: in_force.settings.delivery.connections,
+    )
     composer = Composer(store, decisions.told, in_force, outbox.wake, None if own else _evidence(in_force))
-    return Service(in_force, store, decisions, decider, composer, outbox)
+    if own:
+        return Service(in_force, store, decisions, Rounds(decisions, in_force), composer, outbox)
+    posts = Posts(decisions)
+    reconciler = Reconciler(in_force, posts, decisions)
+    return Service(in_force, store, decisions, posts, composer, outbox, reconciler=reconciler)
 
 
 def _evidence(in_force: InForce) -> Enrich:

@@ -13,7 +13,9 @@ from alerts.decisions import Decisions
 from alerts.heartbeat import Heartbeat, Reason, withheld
 from alerts.in_force import InForce
 from alerts.outbox import Outbox
+from alerts.outbox_control import serve_control
 from alerts.posts import Posts
+from alerts.reconciler import Reconciler
 from alerts.rounds import Rounds
 from alerts.settings import AlerterSettings
 from alerts.store import Store, StoreUnavailableError
@@ -30,6 +32,8 @@ class Service:
         decider: Rounds | Posts,
         composer: Composer,
         outbox: Outbox,
+        *,
+        reconciler: Reconciler | None = None,
     ) -> None:
         self.in_force = in_force
         self.store = store
@@ -38,6 +42,7 @@ class Service:
         self.composer = composer
         self.outbox = outbox
         self.heartbeat = Heartbeat(in_force, self._why_no_heartbeat)
+        self._reconciler = reconciler
 
     @property
     def settings(self) -> AlerterSettings:
@@ -45,12 +50,15 @@ class Service:
         return self.in_force.settings
 
     async def run(self, *beside: Callable[[], Awaitable[None]]) -> None:
-        """Run all loops, and those ``beside`` them; posts come by themselves."""
+        """Run all loops, and those ``beside`` them."""
+        asking = (self._reconciler.run,) if self._reconciler else ()
+        always = (self.outbox.run, self.composer.run, self.decider.run, self.heartbeat.run, self._control)
         async with asyncio.TaskGroup() as group:
-            for loop in (self.outbox.run, self.composer.run, self.heartbeat.run, *beside):
+            for loop in (*always, *asking, *beside):
                 group.create_task(_until_cancelled(loop))
-            if isinstance(self.decider, Rounds):
-                group.create_task(self.decider.run())
+
+    async def _control(self) -> None:
+        await serve_control(self.store.folder, self.outbox)
 
     def unhealthy(self) -> str:
         """Why the alerter does not do its work, empty while it does."""

@@ -6,17 +6,24 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
+from alerts.command_settings import CommandSettings
 from alerts.heartbeat_settings import HeartbeatSettings
-from alerts.mail_settings import MailSettings, is_loopback
+from alerts.mail_settings import MailSettings
+from alerts.notify.policy import Policy
+from alerts.notify.repeat import EARLY_SECONDS
+from alerts.notify_settings import NotifySettings
 from alerts.scrape import instance_of
 from alerts.scrape_settings import ScrapeSettings
+from alerts.server_settings import is_loopback
 from gpuwarden.lifecycle import default_state_folder
 from gpuwarden.listener import parse_address
 from gpuwarden.units import Duration
 
 DEMO_RULES = pathlib.Path(__file__).with_name("demo.yml")
 SHORTEST_INTERVAL, LONGEST_INTERVAL = 0.1, 300.0
+SHORTEST_ASK_AFTER, LONGEST_ASK_AFTER = 1.0, 30 * 86400.0
 _FIVE_SECONDS = Duration(5.0)
+_FOUR_HOURS_TEN = Duration(15_000.0)
 
 Judge = Literal["self", "alertmanager"]
 
@@ -36,6 +43,27 @@ class PrometheusSettings:
             instance_of(self.url)
         except ValueError as error:
             yield "url", str(error), "http://prometheus:9090"
+
+
+@dataclass(frozen=True, slots=True)
+class AlertmanagerSettings:
+    """What a user can set under ``alerter.alertmanager``."""
+
+    url: str | None = None
+    """Where Alertmanager answers, `http://alertmanager:9093`: for silences, and for alerts whose end is not posted."""
+    ask_after: Duration = _FOUR_HOURS_TEN
+    """It is asked about an alert that it has not posted for so long; longer than its repeat_interval."""
+
+    def problems(self) -> Iterator[tuple[str, str, str]]:
+        """What the types cannot say: (key, message, hint)."""
+        if not SHORTEST_ASK_AFTER <= self.ask_after <= LONGEST_ASK_AFTER:
+            yield "ask_after", "must be from 1s to 30d", ""
+        if self.url is None:
+            return
+        try:
+            instance_of(self.url)
+        except ValueError as error:
+            yield "url", str(error), "http://alertmanager:9093"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +100,14 @@ class AlerterSettings:
     demo: bool = False
     """Shortened waits, a state folder of its own, and never a mail server."""
     prometheus: PrometheusSettings = field(default_factory=PrometheusSettings)
+    alertmanager: AlertmanagerSettings = field(default_factory=AlertmanagerSettings)
     webhook: WebhookSettings = field(default_factory=WebhookSettings)
     scrape: ScrapeSettings = field(default_factory=ScrapeSettings)
     mail: MailSettings = field(default_factory=MailSettings)
+    notify: NotifySettings = field(default_factory=NotifySettings)
     heartbeat: HeartbeatSettings = field(default_factory=HeartbeatSettings)
+    commands: tuple[CommandSettings, ...] = ()
+    """Programs to tell beside mail: a phone push, a chat."""
 
     def problems(self) -> Iterator[tuple[str, str, str]]:
         """What the types cannot say: (key, message, hint)."""
@@ -89,6 +121,9 @@ class AlerterSettings:
             yield "interval", "must be from 100ms to 5m", ""
         if self.judges_itself:
             yield from self._target_problems()
+        names = [command.name for command in self.commands]
+        for name in sorted({name for name in names if names.count(name) > 1}):
+            yield "commands", f"two commands are called {name!r}", "a name for each"
 
     def _webhook_problems(self, host: str) -> Iterator[tuple[str, str, str]]:
         """With a web-config file, only its content tells; that is looked at when the alerter starts."""
@@ -131,9 +166,25 @@ class AlerterSettings:
         return MailSettings() if self.demo else self.mail
 
     @property
+    def policy(self) -> Policy:
+        """Who is told what, and how often."""
+        return Policy(notify=self.notify, repeats_early=0.0 if self.judges_itself else EARLY_SECONDS)
+
+    @property
     def heartbeat_in_force(self) -> HeartbeatSettings:
         """The heartbeat in force: the demo calls nobody."""
         return HeartbeatSettings() if self.demo else self.heartbeat
+
+    @property
+    def commands_in_force(self) -> tuple[CommandSettings, ...]:
+        """The commands that may be run: the demo tells nobody."""
+        return () if self.demo else self.commands
+
+    @property
+    def recipients(self) -> tuple[str, ...]:
+        """Who is told of what nothing else decides on: addresses, and ``command:NAME``."""
+        told = [command.recipient for command in self.commands_in_force if command.default]
+        return (*self.delivery.recipients, *told)
 
     @property
     def all_simulated(self) -> bool:

@@ -1,127 +1,125 @@
-"""One letter, one recipient, one connection to the mail server (RFC 5321).
+"""One connection to a mail server: greeting, TLS, login, then letters, each for one recipient (RFC 5321).
 
-Accepted means: 250 to the final dot, and nothing else. What comes after it (QUIT) changes nothing, and what goes wrong
-between the dot and the answer is ``ambiguous``: the server may have the mail (RFC 5321 section 6.1, RFC 1047), so it is
-sent again with the same Message-ID. TLS is what the settings say, never what the server happens to offer, and a
-password is not said in the clear to anything but this machine. Login is tried once, with one method: servers lock
-accounts.
+Accepted means: 250 to the final dot, and nothing else. What goes wrong between the dot and the answer is ``ambiguous``:
+the server may have the mail (RFC 5321 section 6.1, RFC 1047). TLS is what the settings say, never what the server
+happens to offer, and a password is not said in the clear to anything but this machine. Login is tried once, with one
+method: servers lock accounts.
 """
 
 import asyncio
+import base64
+import json
 import re
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import aiosmtplib
 
 from alerts.clean_text import one_line
-from alerts.mail_settings import MailSettings, is_loopback
-from alerts.transport import Letter, Outcome, Reply, SendError, SendTimeoutError
-
-Stage = Literal["settings", "connect", "tls", "login", "sender", "recipient", "data", "final"]
+from alerts.login_secrets import LoginSecrets
+from alerts.server_settings import ServerSettings, is_loopback
+from alerts.smtp_replies import CLOSING, REPLY_LIMIT, SUCCESS, Stage, refusal
+from alerts.transport import Letter, Reply, SendError, SendTimeoutError
 
 # An address literal passes the HELO checks that a made-up or short name fails, and needs no look-up.
 _OUR_NAME = "[127.0.0.1]"
 _QUIT_SECONDS = 5.0
-_CLOSE_SECONDS = 1.0
-_REPLY_LIMIT = 500
-# First digits of a reply, RFC 5321 section 4.2.1.
-_SUCCESS, _PERMANENT = 2, 5
-_MAIL_TOO_LARGE = 552
-_AUTH_CODES = frozenset((530, 534, 535, 538))
+# Replies that go on: RFC 4954 section 4 and RFC 5321 section 4.1.1.4.
+_CHALLENGE, _START_MAIL = 334, 354
+
+Tell = Callable[[str], None]
 
 
-def _silent(_step: str) -> None:
-    pass
-
-
-class SmtpTransport:
-    """Sends letters as ``settings`` say; ``tell`` hears each step that succeeded, in a few words."""
-
-    def __init__(self, settings: MailSettings, tell: Callable[[str], None] = _silent) -> None:
-        self.settings = settings
-        self.tell = tell
-        self._farewells: set[asyncio.Task[None]] = set()
-
-    async def send(self, letter: Letter) -> Reply:
-        """Send ``letter``; raises SendError with the server's reply and a named reason."""
-        session = _Session(self.settings, self.tell)
-        answering = False
-        try:
-            reply = await session.send(letter)
-            answering = True
-        except SendError as error:
-            answering = error.reply is not None
-            raise
-        except (aiosmtplib.SMTPException, OSError, ValueError) as error:
-            answering = isinstance(error, aiosmtplib.SMTPResponseException)
-            raise _explain(error, session.stage, self.settings) from error
-        finally:
-            self._part(session.client, polite=answering)
-        return reply
-
-    async def close(self) -> None:
-        """Let the goodbyes that are under way end, for a moment."""
-        if self._farewells:
-            _, slow = await asyncio.wait(self._farewells, timeout=_CLOSE_SECONDS)
-            for farewell in slow:
-                farewell.cancel()
-            await asyncio.gather(*slow, return_exceptions=True)
-
-    def _part(self, client: aiosmtplib.SMTP | None, *, polite: bool) -> None:
-        """Say QUIT without waiting: the answer decides nothing, and waiting here could lose an acceptance."""
-        if client is not None:
-            farewell = asyncio.create_task(_farewell(client, polite=polite))
-            self._farewells.add(farewell)
-            farewell.add_done_callback(self._farewells.discard)
-
-
-async def _farewell(client: aiosmtplib.SMTP, *, polite: bool) -> None:
-    transport = client.transport
-    try:
-        if polite:
-            with suppress(aiosmtplib.SMTPException, OSError):
-                await client.quit(timeout=_QUIT_SECONDS)
-    finally:
-        client.close()
-        if isinstance(transport, asyncio.WriteTransport):
-            transport.abort()  # all has been said; waiting for the peer's TLS goodbye would only hold the socket
-            await asyncio.sleep(0)
-
-
-class _Session:
+class Session:
     """One connection; ``stage`` is how far it came, which decides what a failure means."""
 
-    def __init__(self, settings: MailSettings, tell: Callable[[str], None]) -> None:
+    def __init__(self, settings: ServerSettings, secrets: LoginSecrets, tell: Tell) -> None:
         self.settings = settings
+        self.secrets = secrets
         self.tell = tell
         self.stage: Stage = "settings"
-        self.client: aiosmtplib.SMTP | None = None
+        self.letters = 0
+        """How many it has carried."""
+        self._client: aiosmtplib.SMTP | None = None
 
-    async def send(self, letter: Letter) -> Reply:
-        async with asyncio.timeout(self.settings.timeout):
-            client = self.client = await self._prepare()
+    @property
+    def is_open(self) -> bool:
+        """Whether the server has not hung up, as far as we know."""
+        return self._client is not None and self._client.is_connected
+
+    async def open(self) -> None:
+        """Connect and log in as the settings say; raises SendError."""
+        try:
+            client = self._client = await self._prepare()
             await self._connect(client)
             await self._login(client)
-            await self._envelope(client, letter)
-            await self._begin_data(client)
-        return await self._finish_data(client, letter.data)
+        except SendError:
+            raise
+        except (aiosmtplib.SMTPException, OSError, ValueError) as error:
+            raise self._explained(error) from error
 
-    async def _finish_data(self, client: aiosmtplib.SMTP, data: bytes) -> Reply:
+    async def begin(self, letter: Letter) -> None:
+        """Say everything up to the mail itself; raises SendError, and then the server does not have it."""
+        self.letters += 1
+        try:
+            client = self._connected()
+            await self._envelope(client, letter)
+            self.stage = "data"
+            code, text = await client.execute_command(b"DATA")
+            if code != _START_MAIL:
+                raise refusal(code, text, self.stage)
+        except SendError:
+            raise
+        except (aiosmtplib.SMTPException, OSError, ValueError) as error:
+            raise self._explained(error) from error
+
+    async def finish(self, data: bytes) -> Reply:
         """Write the mail and await the answer to its final dot: from here on the server may have it."""
-        self.stage = "final"
-        if client.protocol is None:
-            detail = "the server hung up"
-            raise SendError(detail, reason="unreachable")
-        client.protocol.write(_dot_stuffed(data))
-        async with asyncio.timeout(self.settings.final_reply_timeout):
-            code, text = await client.protocol.read_response()
-        if code // 100 != _SUCCESS:
-            raise _refusal(code, text, self.stage)
-        return Reply(code, one_line(text, _REPLY_LIMIT))
+        try:
+            protocol = self._connected().protocol
+            if protocol is None:
+                raise self._hung_up()
+            self.stage = "final"
+            protocol.write(dot_stuffed(data))
+            async with asyncio.timeout(self.settings.final_reply_timeout):
+                code, text = await protocol.read_response()
+        except SendError:
+            raise
+        except (aiosmtplib.SMTPException, OSError, ValueError) as error:
+            raise self._explained(error) from error
+        if code // 100 != SUCCESS:
+            raise refusal(code, text, self.stage)
+        return Reply(code, one_line(text, REPLY_LIMIT))
+
+    async def part(self, *, polite: bool) -> None:
+        """Hang up, with QUIT where ``polite``; its answer decides nothing."""
+        if self._client is None:
+            return
+        transport = self._client.transport
+        try:
+            if polite:
+                with suppress(aiosmtplib.SMTPException, OSError):
+                    await self._client.quit(timeout=_QUIT_SECONDS)
+        finally:
+            self._client.close()
+            if isinstance(transport, asyncio.WriteTransport):
+                transport.abort()  # all has been said; waiting for the peer's TLS goodbye would only hold the socket
+                await asyncio.sleep(0)
+
+    def was_closed(self, error: SendError) -> bool:
+        """Whether ``error`` says no more than that the server has ended the connection, without having the mail."""
+        closing = error.reply is not None and error.reply.code == CLOSING
+        return self.stage != "final" and (closing or error.reason == "unreachable")
+
+    def _connected(self) -> aiosmtplib.SMTP:
+        if self._client is None:
+            raise self._hung_up()
+        return self._client
+
+    def _hung_up(self) -> SendError:
+        return SendError(f"{self.settings.address} hung up", reason="unreachable")
 
     async def _prepare(self) -> aiosmtplib.SMTP:
         settings = self.settings
@@ -140,14 +138,14 @@ class _Session:
         settings = self.settings
         self.stage = "connect"
         await client.connect()
-        self.tell(f"connected to {settings.host}:{settings.port}{' over TLS' if settings.security == 'tls' else ''}")
+        self.tell(f"connected to {settings.address}{' over TLS' if settings.security == 'tls' else ''}")
         if settings.security == "starttls":
             self.stage = "tls"
             await client.starttls()
             self.tell("STARTTLS: encrypted, certificate verified")
 
     async def _login(self, client: aiosmtplib.SMTP) -> None:
-        """Log in where the settings name a user, with the first of PLAIN and LOGIN that the server offers."""
+        """Log in where the settings name a user, with the one method that fits them and the server."""
         settings = self.settings
         if not client.last_ehlo_response:
             self.stage = "connect"
@@ -158,14 +156,34 @@ class _Session:
         if client.get_transport_info("sslcontext") is None and not is_loopback(settings.host or ""):
             detail = "refusing to say a password over a connection without TLS"
             raise SendError(detail, reason="misconfigured")
+        if settings.password_file is None:
+            await self._login_by_token(client, settings.username)
+        else:
+            await self._login_by_password(client, settings.username)
+        self.tell(f"logged in as {settings.username}")
+
+    async def _login_by_password(self, client: aiosmtplib.SMTP, username: str) -> None:
         offered = client.server_auth_methods
         method = client.auth_plain if "plain" in offered else client.auth_login if "login" in offered else None
         if method is None:
-            detail = f"the server offers no login by PLAIN or LOGIN (it offers: {', '.join(offered) or 'none'})"
-            raise SendError(detail, reason="login_refused")
-        password = await asyncio.to_thread(_read_password, settings)
-        await method(settings.username.encode(), password.encode())
-        self.tell(f"logged in as {settings.username}")
+            raise _not_offered(offered, "PLAIN or LOGIN")
+        password = await self.secrets.password()
+        await method(username.encode(), password.encode())
+
+    async def _login_by_token(self, client: aiosmtplib.SMTP, username: str) -> None:
+        """XOAUTH2, a refusal of which comes as a challenge with JSON in it, to be answered by an empty line."""
+        if "xoauth2" not in client.server_auth_methods:
+            raise _not_offered(client.server_auth_methods, "XOAUTH2")
+        token = await self.secrets.token()
+        response = base64.b64encode(f"user={username}\x01auth=Bearer {token}\x01\x01".encode())
+        code, text = await client.execute_command(b"AUTH", b"XOAUTH2", response)
+        about = ""
+        if code == _CHALLENGE:
+            about = _words_of_challenge(text)
+            code, text = await client.execute_command(b"")
+        if code // 100 != SUCCESS:
+            self.secrets.forget()
+            raise refusal(code, text, self.stage, about)
 
     async def _envelope(self, client: aiosmtplib.SMTP, letter: Letter) -> None:
         self.stage = "sender"
@@ -174,20 +192,31 @@ class _Session:
         self.stage = "recipient"
         await client.rcpt(letter.recipient)
 
-    async def _begin_data(self, client: aiosmtplib.SMTP) -> None:
-        self.stage = "data"
-        code, text = await client.execute_command(b"DATA")
-        if code != aiosmtplib.SMTPStatus.start_input:
-            raise _refusal(code, text, self.stage)
+    def _explained(self, error: Exception) -> SendError:
+        """Turn what the library raised into our words."""
+        if isinstance(error, aiosmtplib.SMTPResponseException) and error.code > 0:
+            return refusal(error.code, error.message, self.stage)
+        detail = f"{self.settings.address} ({self.stage}): {one_line(str(error), REPLY_LIMIT) or type(error).__name__}"
+        if self.stage == "final":
+            return SendError(f"no answer to the end of the mail from {detail}", reason="ambiguous")
+        if isinstance(error, TimeoutError):
+            return SendTimeoutError(f"no answer in time from {detail}", reason="timeout")
+        if self.stage == "tls" or isinstance(error, ssl.SSLError) or isinstance(error.__cause__, ssl.SSLError):
+            return SendError(f"no TLS with {detail}", reason="tls_failed")
+        if isinstance(error, OSError):
+            return SendError(f"cannot reach {detail}", reason="unreachable")
+        # What cannot even be written as a command is not an address.
+        reason = "refused" if self.stage == "recipient" else "misconfigured"
+        return SendError(f"cannot talk to {detail}", reason=reason)
 
 
-def _dot_stuffed(data: bytes) -> bytes:
+def dot_stuffed(data: bytes) -> bytes:
     """The DATA payload of RFC 5321 section 4.5.2; ``data`` has CRLF line ends."""
     body = re.sub(rb"(?m)^\.", b"..", data)
     return body + (b"" if body.endswith(b"\r\n") else b"\r\n") + b".\r\n"
 
 
-def _tls_context(settings: MailSettings) -> ssl.SSLContext:
+def _tls_context(settings: ServerSettings) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=settings.ca_file)
     except OSError as error:
@@ -195,53 +224,15 @@ def _tls_context(settings: MailSettings) -> ssl.SSLContext:
         raise SendError(detail, reason="misconfigured") from error
 
 
-def _read_password(settings: MailSettings) -> str:
-    """Read at each use, so that a changed secret needs no restart."""
+def _not_offered(offered: list[str], wanted: str) -> SendError:
+    detail = f"the server offers no login by {wanted} (it offers: {', '.join(offered) or 'none'})"
+    return SendError(detail, reason="login_refused")
+
+
+def _words_of_challenge(text: str) -> str:
     try:
-        password = Path(settings.password_file or "").read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        detail = f"password_file {settings.password_file} cannot be read: {getattr(error, 'strerror', None) or error}"
-        raise SendError(detail, reason="misconfigured") from error
-    if not password:
-        detail = f"password_file {settings.password_file} is empty"
-        raise SendError(detail, reason="misconfigured")
-    return password
-
-
-def reason_of(code: int, stage: Stage) -> Outcome:
-    """What a reply that is not a success means at ``stage``: whose fault it is, and whether another try can help."""
-    if code // 100 != _PERMANENT:
-        return "deferred"
-    if code in _AUTH_CODES or stage == "login":
-        return "login_refused"
-    if stage == "tls":
-        return "tls_failed"
-    if stage == "connect":
-        return "server_refused"
-    return "sender_refused" if stage == "sender" and code != _MAIL_TOO_LARGE else "refused"
-
-
-def _refusal(code: int, text: str, stage: Stage) -> SendError:
-    reply = Reply(code, one_line(text, _REPLY_LIMIT))
-    return SendError(f"the server answered {reply}", reason=reason_of(code, stage), reply=reply)
-
-
-def _explain(error: Exception, stage: Stage, settings: MailSettings) -> SendError:
-    """Turn what the library raised into our words."""
-    if isinstance(error, aiosmtplib.SMTPResponseException) and error.code > 0:
-        return _refusal(error.code, error.message, stage)
-    detail = f"{settings.host}:{settings.port} ({stage}): {_words(error)}"
-    if stage == "final":
-        return SendError(f"no answer to the end of the mail from {detail}", reason="ambiguous")
-    if isinstance(error, TimeoutError):
-        return SendTimeoutError(f"no answer in time from {detail}", reason="timeout")
-    if stage == "tls" or isinstance(error, ssl.SSLError) or isinstance(error.__cause__, ssl.SSLError):
-        return SendError(f"no TLS with {detail}", reason="tls_failed")
-    if isinstance(error, OSError):
-        return SendError(f"cannot reach {detail}", reason="unreachable")
-    # What cannot even be written as a command is not an address.
-    return SendError(f"cannot talk to {detail}", reason="refused" if stage == "recipient" else "misconfigured")
-
-
-def _words(error: BaseException) -> str:
-    return one_line(str(error), _REPLY_LIMIT) or type(error).__name__
+        found: Any = json.loads(base64.b64decode(text, validate=True))
+        words = ", ".join(f"{key} {value}" for key, value in found.items())
+    except (ValueError, AttributeError):
+        return ""
+    return f" (it said of the token: {one_line(words, REPLY_LIMIT)})"

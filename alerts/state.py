@@ -45,3 +45,7 @@ class State:
     """Whether it fired on simulated readings; then its end is simulated too."""
     host: str = ""
     """The host's name when it fired, empty where nobody knew."""
+    told_at: float = 0.0
+    """When people were last told that it fires; 0 where nobody was, or nobody noted it."""
+    told_to: tuple[str, ...] = ()
+    """Who was told of it; empty where nobody was, or nobody noted it."""

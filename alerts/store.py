@@ -2,15 +2,17 @@
 
 Two transactions carry a mail. ``commit_round`` writes states and the notifications that follow from them, all or
 nothing; ``add_message`` writes a notification's final bytes with one delivery per recipient. Whatever is committed is
-on the disk (WAL with synchronous=FULL), so after any crash the work goes on from ``uncomposed`` and ``recover``. When
-the disk takes no more, the call raises and nothing of it is written. A row that cannot be read is left where it is,
-logged once, counted in ``unreadable``, and keeps nothing else from being read.
+on the disk (WAL with synchronous=FULL; a message's bytes at the latest when it is claimed), so after any crash the work
+goes on from ``uncomposed`` and ``recover``. When the disk takes no more, the call raises and nothing of it is written.
+A row that cannot be read is left where it is, logged once, counted in ``unreadable``, and keeps nothing else from being
+read.
 
 A store is used by one thread at a time; asyncio code goes through ``call``, which runs on the store's own thread.
 """
 
 import asyncio
 import logging
+import math
 import os
 import sqlite3
 import threading
@@ -21,9 +23,12 @@ from functools import partial
 from pathlib import Path
 from typing import Concatenate, ParamSpec, Self, TypeVar
 
-from alerts import deliveries, schema
-from alerts.deliveries import Delivery, DeliveryState, QueueRow
+from alerts import deliveries, flaps, messages, outbox_rows, schema
+from alerts.channels import EVERYTHING, Channel
+from alerts.deliveries import Delivery, DeliveryState
+from alerts.notify.flap import Flap
 from alerts.notify.notification import Notification
+from alerts.outbox_rows import QueueRow
 from alerts.state import AlertKey, State
 from alerts.store_file import FILE_NAME, StateInUseError, StoreUnavailableError, connect, take_lock, typed_errors
 from alerts.store_records import (
@@ -31,6 +36,7 @@ from alerts.store_records import (
     dump_key,
     dump_notification,
     dump_state,
+    load_flap,
     load_key,
     load_notification,
     load_state,
@@ -109,8 +115,18 @@ class Store:
         rows = self.read(lambda db: db.execute(query).fetchall())
         return dict(self._readable((_name_of(row[0]), partial(_load_alert, *row)) for row in rows))
 
-    def commit_round(self, states: Mapping[AlertKey, State | None], notifications: Sequence[Notification]) -> None:
-        """Remember what a round decided and whom to tell, all or nothing; a state of None is forgotten."""
+    def load_flaps(self) -> dict[AlertKey, Flap]:
+        """Every alert that came and went lately."""
+        rows = self.read(flaps.rows)
+        return dict(self._readable((_name_of(row[0], "flapping"), partial(_load_flap, *row)) for row in rows))
+
+    def commit_round(
+        self,
+        states: Mapping[AlertKey, State | None],
+        notifications: Sequence[Notification],
+        flapping: Mapping[AlertKey, Flap | None] | None = None,
+    ) -> None:
+        """Remember what a round decided and whom to tell, all or nothing; what is None is forgotten."""
         with self._transaction() as db:
             for key, state in states.items():
                 if state is None:
@@ -122,19 +138,16 @@ class Store:
                 " VALUES (?, (SELECT coalesce(max(number), 0) + 1 FROM notifications), ?, ?, ?, ?)",
                 [(item.id, item.root, item.at, item.held_until, dump_notification(item)) for item in notifications],
             )
+            flaps.write(db, flapping or {})
 
-    def uncomposed(self) -> list[Notification]:
-        """Notifications without a message that can be read, in the order of their decision."""
-        query = (
-            "SELECT number, CAST(document AS BLOB) FROM notifications"
-            " WHERE id NOT IN (SELECT notification_id FROM messages) ORDER BY number"
-        )
-        return list(self._notifications(query))
+    def uncomposed(self, now: float = math.inf) -> list[Notification]:
+        """Notifications without a message that can be read and are not held at ``now``, in the order of decision."""
+        return list(self._notifications(messages.WAITING, messages.at(now)))
 
     def notification(self, notification_id: str) -> Notification | None:
         """One notification, with its evidence once it is composed; None where there is none that can be read."""
         query = "SELECT number, CAST(document AS BLOB) FROM notifications WHERE id = ?"
-        return next(self._notifications(query, notification_id), None)
+        return next(self._notifications(query, (notification_id,)), None)
 
     def add_message(
         self, notification_id: str, message: Message, recipients: Sequence[str], told: Notification | None = None
@@ -144,40 +157,40 @@ class Store:
         ``told`` is the notification with the evidence that went into the mail, kept in place of the one without.
         Adding a message that is there already changes nothing: the bytes that may have been sent are the ones to keep.
         Raises KeyError for a notification that was never committed.
+
+        It reaches the disk with the next commit of another kind: until the mail is claimed, a power loss costs only
+        the composing, and a burst of alerts does not wait for the disk twice for each.
         """
-        with self._transaction() as db:
-            found = db.execute("SELECT root, at FROM notifications WHERE id = ?", (notification_id,)).fetchone()
-            if found is None:
-                raise KeyError(notification_id)
-            root, at = found
-            row = (notification_id, message.message_id, message.envelope_from, message.subject, message.data)
-            insert = (
-                "INSERT OR IGNORE INTO messages (notification_id, message_id, envelope_from, subject, data)"
-                " VALUES (?, ?, ?, ?, ?)"
-            )
-            if db.execute(insert, row).rowcount:
-                deliveries.insert(db, notification_id, root, tuple(dict.fromkeys(recipients)), at)
-                if told:
-                    row = (dump_notification(told), notification_id)
-                    db.execute("UPDATE notifications SET document = ? WHERE id = ?", row)
+        with self._transaction(synced=False) as db:
+            if messages.insert(db, (notification_id,), message, recipients) and told:
+                _enrich(db, (told,))
+
+    def add_digest(self, told: Sequence[Notification], message: Message, recipients: Sequence[str], now: float) -> None:
+        """Keep one message that tells of all of ``told``, with their evidence; queued at ``now`` (Unix seconds).
+
+        As with ``add_message``, one that is there stays, and KeyError is for what was never committed.
+        """
+        with self._transaction(synced=False) as db:
+            if messages.insert(db, [item.id for item in told], message, recipients, now):
+                _enrich(db, told)
 
     def message_id(self, notification_id: str) -> str | None:
-        """The Message-ID under which a notification was composed: what a later mail of its thread answers."""
-        query = "SELECT message_id FROM messages WHERE notification_id = ?"
-        row = self.read(lambda db: db.execute(query, (notification_id,)).fetchone())
-        return row[0] if row else None
+        """The Message-ID of the mail that tells of a notification: what a later mail of its thread answers."""
+        return self.read(messages.message_id, notification_id)
 
     def recover(self) -> int:
         """At start: queue again what was being sent when the last process ended; how many those are."""
         return self.change(deliveries.recover)
 
-    def claim(self, now: float) -> Delivery | None:
+    def claim(self, now: float, channel: Channel = EVERYTHING) -> Delivery | None:
         """Take the longest due delivery; committed as being sent before this returns."""
-        return self.change(deliveries.claim, now)
+        return self.change(deliveries.claim, now, channel)
 
-    def accepted(self, delivery: Delivery, reply: Reply, now: float) -> None:
-        """The server has said 250 to the end of the mail."""
-        self.change(deliveries.accepted, delivery, reply, now)
+    def accepted(self, delivery: Delivery, reply: Reply, now: float, further: Channel | None = None) -> Delivery | None:
+        """The server has said 250 to the end of the mail; in the same commit, claim the next of ``further``."""
+        with self._transaction() as db:
+            deliveries.accepted(db, delivery, reply, now)
+            return deliveries.claim(db, now, further) if further else None
 
     def deferred(self, delivery: Delivery, outcome: Outcome, words: str, next_at: float) -> None:
         """It was not accepted; try again at ``next_at``."""
@@ -187,13 +200,13 @@ class Store:
         """It will not be accepted; keep it visible."""
         self.change(deliveries.dead, delivery, outcome, words, now)
 
-    def next_due(self) -> float | None:
+    def next_due(self, channel: Channel = EVERYTHING) -> float | None:
         """When the next delivery can be claimed (Unix seconds), None when none waits."""
-        return self.read(deliveries.next_due)
+        return self.read(deliveries.next_due, channel)
 
     def queue(self, limit: int = 1000) -> list[QueueRow]:
         """What waits, is being sent or is dead, oldest first."""
-        return self.read(lambda db: deliveries.rows(db, limit))
+        return self.read(outbox_rows.unsettled, limit)
 
     def counts(self) -> dict[DeliveryState, int]:
         """Deliveries by state."""
@@ -212,17 +225,13 @@ class Store:
 
         The first of an incident that still fires, and that of its thread, stay: the mail about its end answers them.
         """
-        query = (
-            "SELECT id FROM notifications WHERE at < ? AND id IN (SELECT notification_id FROM messages) AND id NOT IN"
-            " (SELECT notification_id FROM deliveries WHERE state != 'accepted')"
+        held = [flap.held.told for flap in self.load_flaps().values() if flap.held]
+        told = (*self.load_states().values(), *held)
+        return self.change(
+            messages.prune, before, frozenset(name for state in told for name in (state.incident, state.root))
         )
-        kept = {name for state in self.load_states().values() for name in (state.incident, state.root)}
-        with self._transaction() as db:
-            dropped = [row for row in db.execute(query, (before,)).fetchall() if row[0] not in kept]
-            db.executemany("DELETE FROM notifications WHERE id = ?", dropped)
-        return len(dropped)
 
-    def _notifications(self, query: str, *values: str) -> Iterator[Notification]:
+    def _notifications(self, query: str, values: Sequence[str] | Mapping[str, float]) -> Iterator[Notification]:
         rows = self.read(lambda db: db.execute(query, values).fetchall())
         return self._readable(
             (f"notification number {number}", partial(load_notification, text)) for number, text in rows
@@ -248,8 +257,10 @@ class Store:
             return work(db, *args, **kwargs)
 
     @contextmanager
-    def _transaction(self) -> Generator[sqlite3.Connection, None, None]:
+    def _transaction(self, *, synced: bool = True) -> Generator[sqlite3.Connection, None, None]:
+        """One transaction, on the disk at its end where ``synced``, else in order before the next that is."""
         with self._turn, typed_errors(self.folder):
+            self._connection.execute(f"PRAGMA synchronous = {'FULL' if synced else 'NORMAL'}")
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
@@ -260,9 +271,18 @@ class Store:
                 raise
 
 
+def _enrich(db: sqlite3.Connection, told: Iterable[Notification]) -> None:
+    rows = [(dump_notification(item), item.id) for item in told]
+    db.executemany("UPDATE notifications SET document = ? WHERE id = ?", rows)
+
+
 def _load_alert(key: bytes, state: bytes) -> tuple[AlertKey, State]:
     return load_key(key), load_state(state)
 
 
-def _name_of(key: bytes) -> str:
-    return f"state of {key.decode('ascii', 'backslashreplace')[:300]}"
+def _load_flap(key: bytes, flap: bytes) -> tuple[AlertKey, Flap]:
+    return load_key(key), load_flap(flap)
+
+
+def _name_of(key: bytes, what: str = "state") -> str:
+    return f"{what} of {key.decode('ascii', 'backslashreplace')[:300]}"

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import cattrs
 
+from alerts.notify.flap import Flap
 from alerts.notify.notification import Notification
 from alerts.series import LabelSet
 from alerts.state import AlertKey, State
@@ -42,6 +43,16 @@ def dump_state(state: State) -> str:
 def load_state(text: str | bytes) -> State:
     """The state that ``dump_state`` wrote; fields newer than the text have defaults; raises UnreadableRecordError."""
     return _structure(text, State)
+
+
+def dump_flap(flap: Flap) -> str:
+    """What is remembered of an alert that came and went, as JSON."""
+    return json.dumps(_converter.unstructure(flap))
+
+
+def load_flap(text: str | bytes) -> Flap:
+    """What ``dump_flap`` wrote, new fields with defaults; raises UnreadableRecordError."""
+    return _structure(text, Flap)
 
 
 def dump_notification(notification: Notification) -> str:

@@ -29,8 +29,8 @@ from alerts.series import LabelSet
 from alerts.webhook import CUT
 from gpuwarden.catalog import CATALOG
 
-_CHANGES_BY_ITSELF = frozenset({"pid", "container"})
-_SAID_BY = {"gpu": "uuid", "mig": "mig_uuid", "device": "mountpoint", "fstype": "mountpoint"}
+CHANGES_BY_ITSELF = frozenset({"pid", "container"})
+SAID_BY = {"gpu": "uuid", "mig": "mig_uuid", "device": "mountpoint", "fstype": "mountpoint"}
 """A label that says nothing more where there is the other."""
 
 _COUNTS_UP = frozenset({"gpu_idle_memory_held_seconds"})
@@ -78,8 +78,8 @@ def _picked(rule: Rule, labels: Mapping[str, str]) -> Iterator[str]:
         yield "instance"
     known = labels_of(rule.metric)
     for name in () if rule.comparison == "absent" else known or sorted(labels):
-        said = _SAID_BY.get(name, "") in labels
-        if not said and name not in _CHANGES_BY_ITSELF and name not in TARGET_LABELS:
+        said = SAID_BY.get(name, "") in labels
+        if not said and name not in CHANGES_BY_ITSELF and name not in TARGET_LABELS:
             yield name
 
 

@@ -31,33 +31,41 @@ CONFIGURATION: frozenset[Outcome] = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A composed mail; ``message_id`` with its brackets, ``data`` 7-bit with CRLF line ends, final."""
+    """A composed mail; ``message_id`` with its brackets, ``data`` 7-bit with CRLF line ends, final.
+
+    ``payload`` is the same for commands, as JSON; empty where no command is told.
+    """
 
     message_id: str
     envelope_from: str
     data: bytes
     subject: str
+    payload: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """Final bytes for one recipient; ``envelope_from`` and ``recipient`` are bare ASCII addresses."""
+    """Final bytes for one recipient; ``envelope_from`` and ``recipient`` are bare ASCII addresses.
+
+    For a recipient ``command:NAME``, ``payload`` is what is told.
+    """
 
     message_id: str
     envelope_from: str
     recipient: str
     data: bytes
+    payload: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The server's last word, ``code`` as in RFC 5321; ``text`` is one line."""
+    """The other side's last word, ``code`` as in RFC 5321, 0 where it has none (a command); ``text`` is one line."""
 
     code: int
     text: str
 
     def __str__(self) -> str:
-        return f"{self.code} {self.text}".strip()
+        return f"{self.code} {self.text}".strip() if self.code else self.text
 
 
 class SendError(GpuwardenError, ConnectionError):

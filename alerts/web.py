@@ -1,7 +1,7 @@
 """The alerter's HTTP side: its health for Prometheus, orchestrators, the supervisor and people, and the webhook.
 
 /metrics, /-/healthy, /-/ready, a one-line /status and the list of alerts at /api/v1/alerts are always there; /webhook
-only where Alertmanager judges.
+only where Alertmanager judges, the silences (/api/v2/silences) only where it does not.
 """
 
 import time
@@ -20,7 +20,9 @@ from alerts.health import Health, families, firing
 from alerts.intake import webhook_route
 from alerts.listing import listing_route
 from alerts.posts import Posts
+from alerts.scrape import without_userinfo
 from alerts.service import Service
+from alerts.silence_api import elsewhere_routes, silence_routes
 from alerts.state_figures import state_figures
 from alerts.store import StoreUnavailableError
 from gpuwarden import __version__
@@ -61,9 +63,17 @@ def application(service: Service) -> Starlette:
             Route("/-/ready", ready),
             Route("/status", status),
             listing_route(service),
+            *_silences(service),
             *_webhook(service),
         ]
     )
+
+
+def _silences(service: Service) -> list[Route]:
+    if service.decisions.silences is not None:
+        return silence_routes(service.decisions.silences)
+    url = service.settings.alertmanager.url
+    return elsewhere_routes(without_userinfo(url) if url else "")
 
 
 def _webhook(service: Service) -> list[Route]:
@@ -73,13 +83,15 @@ def _webhook(service: Service) -> list[Route]:
 
 
 def status_line(service: Service, counts: Mapping[DeliveryState, int]) -> str:
-    """What fires, what waits and what was given up, in words; ``counts`` are the deliveries by state."""
+    """What fires, is silenced, waits and was given up, in words; ``counts`` are the deliveries by state."""
     waiting, dead = counts.get("queued", 0) + counts.get("sending", 0), counts.get("dead", 0)
     trouble = service.unhealthy()
+    quiet = service.decisions.silences.active(time.time()) if service.decisions.silences else 0
     names = sorted({one_line(key.alertname, _LONGEST_NAME) for key in firing(service.decisions.states)})
     parts = [
         *([trouble] if trouble else []),
         f"firing: {', '.join(names)}" if names else "nothing fires",
+        *([f"silences: {quiet}"] if quiet else []),
         *service.decider.remarks,
         *service.composer.remarks,
         *([service.heartbeat.remark] if service.heartbeat.remark else []),
@@ -109,11 +121,11 @@ async def _health(service: Service) -> Health:
         decider=service.decider,
         decided=service.decisions.counted,
         suppressed={str(reason): number for reason, number in service.decisions.suppressed.items()},
+        held=service.decisions.held,
+        composed={str(kind): number for kind, number in service.composer.composed.items()},
         figures=figures,
         unreadable=len(store.unreadable),
-        attempts={str(outcome): number for outcome, number in service.outbox.outcomes.items()},
-        delivered=service.outbox.durations,
-        last_accepted_at=service.outbox.accepted_at,
+        attempts=service.outbox.attempts,
         heartbeats={str(outcome): number for outcome, number in service.heartbeat.outcomes.items()},
         last_heartbeat_at=service.heartbeat.called_at,
         reloaded_at=service.in_force.taken_at,

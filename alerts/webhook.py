@@ -104,7 +104,7 @@ def parse_post(body: bytes) -> Post:
     if not isinstance(alerts, list):
         message = "the payload has no list of alerts"
         raise BadPostError(message)
-    found = [_alert(item, f"alerts[{number}]") for number, item in enumerate(cast("list[Any]", alerts))]
+    found = [read_alert(item, f"alerts[{number}]") for number, item in enumerate(cast("list[Any]", alerts))]
     latest = {(alert.alertname, alert.labels): alert for alert in found}
     truncated = payload.get("truncatedAlerts")
     count = truncated if type(truncated) is int and truncated > 0 else 0
@@ -135,7 +135,12 @@ def parse_time(text: object) -> float | None:
         return None
 
 
-def _alert(item: object, where: str) -> PostedAlert:
+def read_alert(item: object, where: str) -> PostedAlert:
+    """Read one alert of a payload; ``where`` names it in errors.
+
+    Raises:
+        BadPostError: it is none.
+    """
     alert = _object(item, where)
     status = alert.get("status")
     if not isinstance(status, str) or status not in {"firing", "resolved"}:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any, get_args, get_type_hints
 
+from mail_page import mail_page
 from reference import MADE, docstring, table
 from rules_page import rules_page
 
@@ -116,7 +117,13 @@ def _entry_rows(section: str, cls: Any) -> Iterator[tuple[str, str, str]]:
                 yield f"`{section}.{key}[].{item.name.removesuffix('_')}`", default, meaning
 
 
-PAGES = {"metrics.md": metrics_page, "dcgm.md": dcgm_page, "rules.md": rules_page, "settings.md": settings_page}
+PAGES = {
+    "metrics.md": metrics_page,
+    "dcgm.md": dcgm_page,
+    "rules.md": rules_page,
+    "settings.md": settings_page,
+    "mail.md": mail_page,
+}
 
 
 def main() -> int:

@@ -14,6 +14,8 @@ _COMMANDS = {
     "alerter": "alerts.cli",
     "rules": "alerts.cli_rules",
     "mail": "alerts.cli_mail",
+    "silence": "alerts.cli_silence",
+    "outbox": "alerts.cli_outbox",
     "state": "alerts.cli_state",
     "config": "gpuwarden.cli_config",
     "generate": "gpuwarden.cli_generate",

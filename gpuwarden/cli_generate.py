@@ -69,7 +69,8 @@ def generate(
     parts = [part for part in load_parts(SHIPPED, loaded.values.rule_files) if part.enabled]
     if remark := unverified(parts):
         click.echo(remark, err=True)
-    files = generated(tuple(part.rule for part in parts), webhook, webhook_secret_file)
+    in_force = tuple(part.rule for part in parts)
+    files = generated(in_force, webhook, webhook_secret_file, repeat_interval=loaded.values.policy.shortest_repeat)
     if check:
         _check(folder, files)
         return
@@ -78,13 +79,17 @@ def generate(
         click.echo(f"wrote {folder / name}")
 
 
-def generated(rules: tuple[Rule, ...], webhook: str, webhook_secret_file: str | None) -> dict[str, str]:
+def generated(
+    rules: tuple[Rule, ...], webhook: str, webhook_secret_file: str | None, *, repeat_interval: float | None = None
+) -> dict[str, str]:
     """Every file by its path below the folder, in the order of writing."""
     from dashboards.generate import generate as dashboards_of  # noqa: PLC0415 -- grafanalib takes long to import
 
     return {
         "prometheus/gpuwarden.rules.yml": rule_file(rules),
-        "alertmanager/alertmanager.yml": alertmanager_config(webhook, webhook_secret_file, rules),
+        "alertmanager/alertmanager.yml": alertmanager_config(
+            webhook, webhook_secret_file, rules, repeat_interval=repeat_interval
+        ),
         **{f"grafana/dashboards/{name}": text for name, text in sorted(dashboards_of(rules).items())},
     }
 

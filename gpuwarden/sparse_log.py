@@ -2,6 +2,7 @@
 
 Whoever can reach a port can make a server complain: a malformed request, a broken handshake, a cut connection. Each
 place in the code that complains gets one line at once and then at most one a minute, which says how many it stands for.
+A place that complains of several things tells them apart by ``extra={"kind": ...}``, of which there must be few.
 """
 
 import logging
@@ -17,12 +18,13 @@ class Sparse(logging.Filter):
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self._monotonic = monotonic
-        self._places: dict[tuple[str, int], tuple[float, int]] = {}
-        """File and line to the time of the last line written and how many were left out since."""
+        self._places: dict[tuple[str, int, str], tuple[float, int]] = {}
+        """File, line and kind to the time of the last line written and how many were left out since."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether the record is written."""
-        place, now = (record.pathname, record.lineno), self._monotonic()
+        place = record.pathname, record.lineno, str(getattr(record, "kind", ""))
+        now = self._monotonic()
         written, left_out = self._places.get(place, (now - _SECONDS_BETWEEN, 0))
         if now - written < _SECONDS_BETWEEN:
             self._places[place] = (written, left_out + 1)

@@ -19,10 +19,11 @@ from cattrs.gen import (
 )
 
 from gpuwarden.documents import Document, DocumentError, Locate, Mistake, Path, key_text, nearest
-from gpuwarden.units import Duration, Secret, parse_duration
+from gpuwarden.units import Duration, Secret, TimeOfDay, parse_duration, parse_time_of_day
 
 T = TypeVar("T")
 _Hook = Callable[[Any, Any], Any]
+_MINUTES_OF_A_DAY = 1440
 
 
 class RefusedValueError(ValueError):
@@ -153,6 +154,19 @@ def _duration(value: Any, _: Any) -> Duration:
         raise RefusedValueError(str(error)) from error
 
 
+def _time_of_day(value: Any, _: Any) -> TimeOfDay:
+    if not isinstance(value, str):
+        # YAML reads 22:00 without quotes as a number to the base of 60.
+        whole = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _MINUTES_OF_A_DAY
+        hint = f'write "{value // 60:02}:{value % 60:02}", in quotes' if whole else 'write "07:00"'
+        message = f"must be a time of day, not {_kind(value)}"
+        raise RefusedValueError(message, hint)
+    try:
+        return parse_time_of_day(value)
+    except ValueError as error:
+        raise RefusedValueError(str(error), 'write "07:00"') from error
+
+
 def _one_of(value: Any, cls: Any) -> Any:
     words = get_args(cls)
     if value not in words or isinstance(value, bool):
@@ -229,8 +243,10 @@ def _has_origin(origin: object) -> Callable[[Any], bool]:
 
 def _converter() -> Converter:
     converter = Converter(detailed_validation=True)
-    plain: Any = ((float, _number), (int, _integer), (str, _text), (bool, _boolean))
-    scalars: Any = (*plain, (Duration, _duration), (Secret, _secret))
+    scalars: Any = (
+        *((float, _number), (int, _integer), (str, _text), (bool, _boolean)),
+        *((Duration, _duration), (TimeOfDay, _time_of_day), (Secret, _secret)),
+    )
     for kind, hook in scalars:
         converter.register_structure_hook(kind, hook)
     factories: Any = (

@@ -11,11 +11,14 @@ Unit = Literal[
 ]
 Duration = NewType("Duration", float)
 """A span in seconds that was written the way Prometheus writes durations (``1m30s``)."""
+TimeOfDay = NewType("TimeOfDay", str)
+"""``HH:MM`` as a clock on the wall shows it."""
 Secret = NewType("Secret", str)
 """A text that no page, log or message shows."""
 
 _BINARY = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 _DURATION_UNITS = {"y": 31_536_000.0, "w": 604_800.0, "d": 86_400.0, "h": 3_600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+_TIME_OF_DAY = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d")
 _DURATION = re.compile(r"(?:(\d+)y)?(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)?")
 
 
@@ -33,6 +36,18 @@ def parse_duration(text: str) -> Duration:
     return Duration(
         math.fsum(int(part) * scale for part, scale in zip(parts, _DURATION_UNITS.values(), strict=False) if part)
     )
+
+
+def parse_time_of_day(text: str) -> TimeOfDay:
+    """Read ``07:00``.
+
+    Raises:
+        ValueError: the text is not a time of day.
+    """
+    if not _TIME_OF_DAY.fullmatch(text):
+        message = f"{text!r} is not a time of day"
+        raise ValueError(message)
+    return TimeOfDay(text)
 
 
 def format_duration(seconds: float) -> str:

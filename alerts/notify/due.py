@@ -1,11 +1,11 @@
 """What people are told: pure, from one round's changes to notifications.
 
 An alert that fired is told once (reason ``first``); that it is over is told once (``resolved``) under the same
-incident, or another alert that is left of it is told in its place (``lowered``): ``mute`` decides which. Everything
-else (waiting, held, unknown, a rule or target that was taken away) is silent. Names, holders and the mark of simulation
-come from the scrapes that decided, so that a mail says what was true then. Where Alertmanager decided there are none;
-``with_evidence`` puts in afterwards what Prometheus knows. Host and mark are remembered from the firing to the end,
-which is often told when nobody can be asked any more.
+incident, or another alert that is left of it is told in its place (``lowered``): ``mute`` decides which, and ``policy``
+what is told beside that. Everything else (waiting, held, unknown, a rule or target that was taken away) is silent.
+Names, holders and the mark of simulation come from the scrapes that decided, so that a mail says what was true then.
+Where Alertmanager decided there are none; ``with_evidence`` puts in afterwards what Prometheus knows. Host and mark are
+remembered from the firing to the end, which is often told when nobody can be asked any more.
 """
 
 import base64
@@ -67,12 +67,13 @@ def notifications(
             labels = dict(change.key.labels)
             scrape = by_instance.get((labels.get("job", ""), labels.get("instance", "")))
             mark = simulated or is_simulated(scrape) or _was_simulated(change)
-            identity = new_id() if verdict.tells else ""
+            news: Notification | None = None
             if verdict.tells:
-                notification = _notification(change, change.rule, scrape, verdict)
-                told.append(_signed(notification, identity, recipients, simulated=mark))
+                news = _notification(change, change.rule, scrape, verdict)
+                news = _signed(news, new_id(), recipients if verdict.to is None else verdict.to, simulated=mark)
+                told.append(news)
             if change.state:
-                kept = replace(change, state=_remembered(change.state, scrape, verdict, identity, simulated=mark))
+                kept = replace(change, state=_remembered(change.state, scrape, news, simulated=mark))
         after.append(kept)
     return told, after
 
@@ -81,12 +82,13 @@ def _was_simulated(change: Change) -> bool:
     return any(state.simulated for state in (change.previous, change.state) if state)
 
 
-def _remembered(state: State, scrape: Scrape | None, verdict: Verdict, identity: str, *, simulated: bool) -> State:
+def _remembered(state: State, scrape: Scrape | None, told: Notification | None, *, simulated: bool) -> State:
     """The state of an alert that fired or is told now: one that was told before keeps its incident."""
     known = replace(state, simulated=simulated, host=host_of(scrape) or state.host)
-    if state.incident or not identity:
+    if told is None:
         return known
-    return replace(known, incident=identity, root=_root(verdict.over.state if verdict.over else verdict.beside))
+    known = replace(known, told_at=told.at, told_to=tuple(dict.fromkeys((*state.told_to, *told.recipients))))
+    return known if state.incident else replace(known, incident=told.id, root="" if told.root == told.id else told.root)
 
 
 def _root(state: State | None) -> str:
@@ -106,22 +108,22 @@ def _signed(notification: Notification, identity: str, recipients: Sequence[str]
 
 
 def _notification(change: Change, rule: Rule, scrape: Scrape | None, verdict: Verdict) -> Notification:
-    over, reason = verdict.over, verdict.tells or "first"
+    over, reason, flapped = verdict.over, verdict.tells or "first", verdict.flapped
     told_of = change.previous if change.transition == "resolved" else change.state
-    ends = over.state if over else change.previous if reason == "resolved" else None
+    known_as = over.state if over else told_of if reason in {"resolved", "repeat"} else None
     labels = {name: one_line(value, LONGEST_LABEL) for name, value in beside(rule, change.key.labels).items()}
     series = {name: one_line(value, LONGEST_LABEL) for name, value in change.key.labels}
     host = host_of(scrape) or (told_of.host if told_of else "") or labels.get("instance", "")
-    # Without a reading of its end, a resolved alert is named as it was when it fired.
-    known = told_of.value if change.value is None and told_of and reason == "resolved" else change.value
+    # Without a reading now, an alert that people know is named as it was.
+    known = told_of.value if change.value is None and told_of and reason in {"resolved", "repeat"} else change.value
     summary, action = texts(rule, known, host, {**labels, **series})
     return Notification(
         id="",
-        incident=ends.incident if ends else "",
-        root=_root(ends or verdict.beside),
+        incident=known_as.incident if known_as else "",
+        root=(flapped and flapped.thread) or _root(known_as or verdict.beside),
         reason=reason,
         at=change.at,
-        started_at=told_of.active_at if told_of else change.at,
+        started_at=_started_at(change, told_of, verdict),
         alertname=rule.alert,
         severity=rule.severity,
         labels=tuple(sorted(labels.items())),
@@ -139,7 +141,16 @@ def _notification(change: Change, rule: Rule, scrape: Scrape | None, verdict: Ve
         graver=_graver(over),
         gone=change.reason == "series_gone",
         suggestion="" if reason == "resolved" else suggestion(rule, change.key.labels, change.value),
+        flaps=flapped.times if flapped else 0,
+        flaps_since=flapped.began_at if flapped else 0.0,
+        lasting=flapped.lasting if flapped else 0.0,
     )
+
+
+def _started_at(change: Change, told_of: State | None, verdict: Verdict) -> float:
+    if verdict.flapped and verdict.tells == "resolved":
+        return verdict.flapped.began_at
+    return told_of.active_at if told_of else change.at
 
 
 def _graver(over: Past | None) -> Graver | None:

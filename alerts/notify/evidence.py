@@ -12,7 +12,7 @@ from alerts.series import Scrape
 
 
 def with_evidence(notification: Notification, scrape: Scrape, rule: Rule | None) -> Notification:
-    """Put in what is true now: holders, host, the mark of simulation and, when resolved or lowered, the value.
+    """Put in what is true now: holders, host, the mark of simulation and, where it may have changed, the value.
 
     ``scrape`` holds what is known of the alert's target; ``rule`` is the alert's, for the texts to name the host. The
     series' last value is the alert's number only where the rule compares just that: where it has no ``reading``.
@@ -21,7 +21,7 @@ def with_evidence(notification: Notification, scrape: Scrape, rule: Rule | None)
     host = host_of(scrape) or notification.host
     value, gone = notification.value, False
     resolved = notification.reason == "resolved"
-    outdated = (resolved and value is None) or notification.reason == "lowered"
+    outdated = (notification.reason in {"resolved", "repeat"} and value is None) or notification.reason == "lowered"
     if outdated and not notification.reading:
         read = _readings(scrape, notification)
         value = read[0] if len(read) == 1 and not math.isnan(read[0]) else value

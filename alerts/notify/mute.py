@@ -59,11 +59,13 @@ from alerts.state import AlertKey, State
 LATELY_SECONDS = 120.0
 """Alertmanager posts the lesser alert one evaluation and one ``group_interval`` after the end of the graver one."""
 
-Suppressed = Literal["muted", "untold", "moment"]
+Suppressed = Literal["muted", "silenced", "untold", "moment", "flapping"]
 SUPPRESSED: Mapping[Suppressed, str] = {
     "muted": "a graver alert fires on the same series",
+    "silenced": "a silence covers it",
     "untold": "nobody was told that it fires",
     "moment": "what happened once has no end",
+    "flapping": "it comes and goes, so only what lasts is told",
 }
 """Why an alert that fired or ended is not told; the word stands in the log and in the metric label."""
 
@@ -81,24 +83,54 @@ class Past:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """An alert that fires, or comes and goes."""
+
+    key: AlertKey
+    rule: Rule | None
+    state: State
+
+
+@dataclass(frozen=True, slots=True)
+class Flapped:
+    """What is told of an alert that came and went: it fired ``times`` times since ``began_at`` (Unix seconds).
+
+    ``lasting`` is for how many seconds it has been as it is, or must be to be told. ``thread`` is the first
+    notification of that where it was told first.
+    """
+
+    times: int
+    began_at: float
+    lasting: float
+    thread: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """What one change tells (None: nothing), and why nothing where something fired or ended.
 
-    ``over`` is the graver alert that a lowered one takes the place of, ``beside`` a graver one that fires too.
+    ``over`` is the graver alert that a lowered one takes the place of, ``beside`` a graver one that fires too. An alert
+    that ``stands`` was told, fires, is not muted and is read as true: nothing is new, and it may be told again. ``to``
+    is who is told, None where that is not decided yet; ``flapped`` is there where that is news.
     """
 
     tells: Reason | None = None
     suppressed: Suppressed | None = None
     over: Past | None = None
     beside: State | None = None
+    stands: bool = False
+    to: tuple[str, ...] | None = None
+    flapped: Flapped | None = None
 
 
 SILENT = Verdict()
+_STANDS = Verdict(stands=True)
 
 
-def judged_here(changes: Sequence[Change]) -> list[Verdict]:
-    """What each change tells, where ``changes`` are all alerts of a round."""
-    firing = _Alerts(change for change in changes if change.state and change.state.phase == "firing")
+def judged_here(changes: Sequence[Change], standing: Iterable[Standing] = ()) -> list[Verdict]:
+    """What each change tells, where ``changes`` are all alerts of a round; those ``standing`` mute as if they fired."""
+    burning = (change for change in changes if change.state and change.state.phase == "firing")
+    firing: _Alerts[_Alert] = _Alerts((*burning, *standing))
     ended = _Alerts(change for change in changes if _tells_end(change))
     lowered: dict[AlertKey, Change] = {}
     """By the alert that is over, the one that is left."""
@@ -118,11 +150,17 @@ def judged_here(changes: Sequence[Change]) -> list[Verdict]:
 
 
 def judged_elsewhere(
-    changes: Sequence[Change], lately: Mapping[AlertKey, Past], states: Mapping[AlertKey, State], rules: Iterable[Rule]
+    changes: Sequence[Change],
+    _standing: Sequence[Standing] = (),
+    *,
+    lately: Mapping[AlertKey, Past],
+    states: Mapping[AlertKey, State],
+    rules: Iterable[Rule],
 ) -> list[Verdict]:
     """What each change tells, where Alertmanager mutes; ``lately`` are alerts that were told and ended.
 
-    ``states`` are those before the changes, ``rules`` those in force.
+    ``states`` are those before the changes, ``rules`` those in force. What comes and goes mutes nobody here, since an
+    alert that is kept from people now is not posted again soon.
     """
     over, named = _Alerts(lately.values()), {rule.alert: rule for rule in rules}
     return [_posted(change, over.muting(change), states, named) for change in changes]
@@ -136,17 +174,21 @@ def ended_lately(changes: Sequence[Change], lately: Mapping[AlertKey, Past], now
 
 
 def _verdict(change: Change, *, muted: bool, replaced: bool) -> Verdict:
-    if replaced:
-        return SILENT
     if change.transition == "resolved":
-        if _tells_end(change):
-            return Verdict("resolved")
-        return Verdict(suppressed="moment" if _was_told(change) else "untold")
-    if not _fires(change) or (_was_told(change) and change.transition is None):
+        return SILENT if replaced else _ended(change)
+    if not _fires(change):
         return SILENT
     if muted:
         return Verdict(suppressed="muted" if change.transition else None)
-    return Verdict("first") if _holds(change) else SILENT
+    if not _holds(change):
+        return SILENT
+    return _STANDS if _was_told(change) and change.transition is None else Verdict("first")
+
+
+def _ended(change: Change) -> Verdict:
+    if _tells_end(change):
+        return Verdict("resolved")
+    return Verdict(suppressed="moment" if _was_told(change) else "untold")
 
 
 def _posted(
@@ -164,7 +206,7 @@ def _beside(change: Change, states: Mapping[AlertKey, State], named: Mapping[str
     names = change.rule.muted_by if change.rule else ()
     place = [pair for pair in change.key.labels if pair[0] == "instance"]
     standing = _Alerts(
-        _Standing(key, named.get(key.alertname), state)
+        Standing(key, named.get(key.alertname), state)
         for key, state in (states.items() if names else ())
         # The place keeps thousands of others out of the index; all rules share it.
         if key.alertname in names and state.incident and all(pair in key.labels for pair in place)
@@ -212,15 +254,6 @@ class _Alert(Protocol):
     def key(self) -> AlertKey: ...
     @property
     def rule(self) -> Rule | None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class _Standing:
-    """An alert that fires."""
-
-    key: AlertKey
-    rule: Rule | None
-    state: State
 
 
 A = TypeVar("A", bound=_Alert)

@@ -59,8 +59,9 @@ class Notification:
     ``gone`` is an end without one, because the target answers without the series. ``suggestion`` is an override of the
     rule for this series, as YAML, where one can be given. ``host`` is the host's name, else the instance.
     ``recipients`` are mail addresses and ``command:NAME``. ``peak`` is the worst reading since ``started_at``,
-    ``trend`` says in words where the readings go, ``flaps`` how often it fired lately where that is news. It is not
-    sent before ``held_until``.
+    ``trend`` says in words where the readings go, ``flaps`` how often it fired since ``flaps_since`` where that is
+    news; it has been as it is for ``lasting`` seconds then, or, flapping, must be to be told. It is not sent before
+    ``held_until``.
     """
 
     id: str
@@ -91,4 +92,6 @@ class Notification:
     trend: str = ""
     links: tuple[Link, ...] = ()
     flaps: int = 0
+    flaps_since: float = 0.0
+    lasting: float = 0.0
     held_until: float = 0.0

@@ -9,7 +9,7 @@ from tests.fakes.nvml.codes import Return
 from tests.fakes.nvml.gpu import Process
 
 GIB = 2**30
-ALL = ("gtx-1660-super", "rtx-2060", "rtx-3060", "rtx-3090", "a100-40gb", "h100-80gb")
+ALL = ("gtx-1660-super", "rtx-2060", "rtx-3060", "rtx-3090", "a100-40gb", "h100-80gb", "h100-sxm-80gb")
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def first_reading(fake_driver):
 def test_every_shipped_profile_is_read(fake_driver, first_reading):
     """The cards that people have must come with name, memory, temperature, power and clocks."""
     gpus, _ = first_reading(fake_driver(*ALL))
-    assert [gpu["index"] for gpu in gpus] == ["0", "1", "2", "3", "4", "5"]
+    assert [gpu["index"] for gpu in gpus] == [str(number) for number in range(len(ALL))]
     for gpu in gpus:
         assert gpu["info"].keys() == {"name", "pci_bus_id", "driver_version", "cuda_version", "vbios_version"}
         assert 0 < gpu["memory_total_bytes"] <= 80 * GIB

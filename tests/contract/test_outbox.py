@@ -14,7 +14,7 @@ import pytest
 from alerts.compose_mail import compose
 from alerts.mail_settings import MailSettings, bare_address
 from alerts.outbox import Outbox
-from alerts.smtp import SmtpTransport
+from alerts.smtp_transport import SmtpTransport
 from alerts.store import Store
 from tests.fakes.smtp.server import SmtpServer, recorded
 from tests.golden.example_mails import FIRING
@@ -26,7 +26,7 @@ import asyncio, json, sys
 from pathlib import Path
 from alerts.mail_settings import MailSettings
 from alerts.outbox import Outbox
-from alerts.smtp import SmtpTransport
+from alerts.smtp_transport import SmtpTransport
 from alerts.store import Store
 
 options = json.loads(sys.argv[1])
@@ -174,12 +174,12 @@ def deliver(state, settings, done, seconds=10.0, **kwargs):
         task = asyncio.create_task(outbox.run())
         deadline = time.monotonic() + seconds
         while not done(store, outbox):
-            assert time.monotonic() < deadline, outbox.outcomes
+            assert time.monotonic() < deadline, outbox.attempts.outcomes
             await asyncio.sleep(0.01)
             outbox.wake()
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        return outbox.outcomes, store.queue()
+        return outbox.attempts.outcomes, store.queue()
 
     with Store.open(state) as store:
         return asyncio.run(scenario(store))
@@ -208,7 +208,7 @@ def test_a_server_in_trouble_gets_it_later(tmp_path, replies):
         server.script(**replies)
 
         def done(store, outbox):
-            if sum(outbox.outcomes.values()) >= 2:
+            if sum(outbox.attempts.outcomes.values()) >= 2:
                 server.script()
             return store.counts()["accepted"] == 1
 

@@ -4,30 +4,13 @@ from dataclasses import replace
 import pytest
 
 from alerts.mail_settings import MailSettings
-from alerts.smtp import SmtpTransport, reason_of
+from alerts.smtp_replies import reason_of
+from alerts.smtp_transport import SmtpTransport
 from alerts.transport import Letter, SendError, SendTimeoutError
+from tests.contract.smtp_settings import settings_for
 from tests.fakes.smtp.server import SmtpServer
 
 LETTER = Letter("<a.first@example.com>", "alerts@example.com", "bob@example.com", b"Subject: hi\r\n\r\nbody\r\n")
-
-
-def settings_for(server, tmp_path, **changes):
-    """Settings that fit ``server``: its port, its security, its authority, its user."""
-    password = tmp_path / "password"
-    password.write_text(f"{server.password}\n")
-    base = MailSettings(
-        host="127.0.0.1",
-        port=server.port,
-        security="none" if server.security == "none" else "tls" if server.security == "tls" else "starttls",
-        username=server.user,
-        password_file=str(password) if server.user else None,
-        ca_file=str(server.ca_file) if server.ca_file.exists() else None,
-        from_="alerts@example.com",
-        to=("bob@example.com",),
-        timeout=10.0,
-        final_reply_timeout=10.0,
-    )
-    return replace(base, **changes)
 
 
 def send(settings, letter=LETTER, steps=None):
@@ -133,6 +116,8 @@ def test_a_certificate_that_does_not_fit_is_refused(tmp_path, security, fault):
         ({"begin": "drop"}, "unreachable"),
         ({"data": "451 queue full"}, "deferred"),
         ({"data": "550 looks like spam"}, "refused"),
+        ({"data": "550 5.4.5 Daily user sending limit exceeded"}, "deferred"),
+        ({"data": "550 5.7.60 SMTP; Client does not have permissions"}, "sender_refused"),
         ({"data": "drop"}, "ambiguous"),
         ({"recorded": "drop"}, "ambiguous"),
     ],

@@ -92,11 +92,10 @@ def exporter(home: Path, environ: Mapping[str, str] | None = None, *arguments: s
 
 
 def alerter(home: Path, target: str, *arguments: str, environ: Mapping[str, str] | None = None) -> Running:
-    """The real alerter on a free port, judging five times a second."""
+    """The real alerter on a free port, judging five times a second; it gathers no mails unless ``environ`` says so."""
+    quick = {"GPUWARDEN_ALERTER_INTERVAL": "200ms", "GPUWARDEN_ALERTER_NOTIFY_DIGEST_ABOVE": "0"}
     own = ("--listen", "127.0.0.1:0", "--target", f"{target}/metrics", "--state", str(home / "state"))
-    return Running(
-        "alerter", *own, *arguments, home=home, environ={"GPUWARDEN_ALERTER_INTERVAL": "200ms", **(environ or {})}
-    )
+    return Running("alerter", *own, *arguments, home=home, environ={**quick, **(environ or {})})
 
 
 def series(url: str) -> dict[str, dict[Labels, float]]:

@@ -11,6 +11,7 @@ import socket
 import sqlite3
 import subprocess
 
+import httpx
 import pytest
 import yaml
 
@@ -61,7 +62,7 @@ def running(folder, name, *arguments):
 class Stack:
     """Two cards, exporter, Prometheus, Alertmanager, alerter and a mail server, all real but the cards."""
 
-    def __init__(self, tmp_path, fake_driver, quick=QUICK):
+    def __init__(self, tmp_path, fake_driver, quick=QUICK, alertmanagers=("alertmanager",)):
         self.home = tmp_path
         self.driver = fake_driver("rtx-3060", "rtx-3090")
         for number in (0, 1):
@@ -69,14 +70,16 @@ class Stack:
         self.smtp = SmtpServer(tmp_path / "smtp")
         self.quick = write(tmp_path / "quick.yml", quick)
         self.secret = write(tmp_path / "secret", f"{SECRET}\n")
-        self.ports = {name: free_port() for name in ("prometheus", "alertmanager", "alerter")}
+        self.ports = {name: free_port() for name in ("prometheus", *alertmanagers, "alerter")}
+        self.alertmanagers = {}
         self._stack = contextlib.ExitStack()
 
     def __enter__(self):
         with self._stack as stack:
             stack.enter_context(self.smtp)
             self.page = stack.enter_context(exporter(self.home, self.driver.environment()))
-            stack.enter_context(self.alertmanager())
+            for name in (name for name in self.ports if name.startswith("alertmanager")):
+                self.alertmanagers[name] = stack.enter_context(self.alertmanager(name))
             stack.enter_context(self.prometheus(self.page.url.removeprefix("http://")))
             self._stack = stack.pop_all()
         return self
@@ -91,8 +94,8 @@ class Stack:
     def url(self, name):
         return f"http://127.0.0.1:{self.ports[name]}"
 
-    def alerter(self):
-        """The alerter; Prometheus is its witness and Alertmanager its judge."""
+    def alerter(self, **more):
+        """The alerter; Prometheus is its witness and Alertmanager its judge. ``more`` are settings of it."""
         settings = {
             "JUDGE": "alertmanager",
             "PROMETHEUS_URL": self.url("prometheus"),
@@ -103,12 +106,14 @@ class Stack:
             "MAIL_FROM": "gpuwarden <gpuwarden@example.com>",
             "MAIL_TO": "ann@example.com,bob@example.com",
             "LISTEN": f"127.0.0.1:{self.ports['alerter']}",
+            **more,
         }
         environ = {f"GPUWARDEN_ALERTER_{key}": value for key, value in settings.items()}
         arguments = ("--rules", str(self.quick), "--listen", settings["LISTEN"])
         return alerter(self.home, "http://127.0.0.1:1", *arguments, environ=environ)
 
-    def alertmanager(self):
+    def alertmanager(self, name="alertmanager"):
+        """An Alertmanager; each one by its own ``name`` and port knows nothing of the others."""
         hook = {
             "url": f"{self.url('alerter')}/webhook",
             "send_resolved": True,
@@ -122,14 +127,15 @@ class Stack:
             "receivers": [{"name": "gpuwarden", "webhook_configs": [hook]}],
         }
         write(self.home / "alertmanager.yml", yaml.safe_dump(document))
-        listen = f"--web.listen-address=127.0.0.1:{self.ports['alertmanager']}"
+        listen = f"--web.listen-address=127.0.0.1:{self.ports[name]}"
         alone = "--cluster.listen-address="
-        files = ("--config.file=alertmanager.yml", f"--storage.path={self.home / 'alertmanager'}")
+        files = ("--config.file=alertmanager.yml", f"--storage.path={self.home / name}")
         return running(self.home, "prometheus-alertmanager", *files, listen, alone)
 
     def prometheus(self, target, *flags):
         write(self.home / "gpuwarden.rules.yml", rule_file(load_rules(SHIPPED, [self.quick])))
-        am = {"static_configs": [{"targets": [f"127.0.0.1:{self.ports['alertmanager']}"]}]}
+        everyone = [f"127.0.0.1:{port}" for name, port in self.ports.items() if name.startswith("alertmanager")]
+        am = {"static_configs": [{"targets": everyone}]}
         document = {
             "global": {"scrape_interval": "300ms", "scrape_timeout": "300ms", "evaluation_interval": "300ms"},
             "rule_files": ["gpuwarden.rules.yml"],
@@ -142,9 +148,12 @@ class Stack:
         often = flags or ("--rules.alert.resend-delay=1s",)
         return running(self.home, "prometheus", *files, listen, "--log.level=warn", *often)
 
-    def alerts(self, state, alertname="GpuMemoryAlmostFull"):
-        """The cards whose memory alert Alertmanager holds in this state."""
-        found = CLIENT.get(f"{self.url('alertmanager')}/api/v2/alerts").json()
+    def alerts(self, state, alertname="GpuMemoryAlmostFull", *, by="alertmanager"):
+        """The cards whose memory alert an Alertmanager holds in this state; none while it does not answer."""
+        try:
+            found = CLIENT.get(f"{self.url(by)}/api/v2/alerts").json()
+        except httpx.TransportError:
+            return set()
         mine = [alert for alert in found if alert["labels"]["alertname"] == alertname]
         return {alert["labels"]["gpu"] for alert in mine if alert["status"]["state"] == state}
 

@@ -122,3 +122,11 @@ def test_every_setting_of_the_files_is_in_the_example():
     read = "".join(path.read_text() for path in (ROOT / "compose").glob("*.yaml"))
     example = (ROOT / ".env.example").read_text()
     assert [name for name in set(re.findall(r"\$\{([A-Z_]+)", read)) if name not in example] == []
+
+
+def test_the_alerter_knows_where_alertmanager_is():
+    """In the stack a silence could not be made from the command line, and what ends under one would seem to go on."""
+    services = config("compose.yaml")["services"]
+    assert services["alerter"]["environment"]["GPUWARDEN_ALERTER_ALERTMANAGER_URL"] == "http://alertmanager:9093"
+    assert "inside" in services["alertmanager"]["networks"]
+    assert "inside" in services["alerter"]["networks"]

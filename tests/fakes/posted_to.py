@@ -29,7 +29,7 @@ class Box:
         post = parse_post(payload(*alerts, externalURL=sender))
         changes, over = judge_post(post, self.rules, self.states, self.ended, self.now)
         self.lately = ended_lately(changes, self.lately, self.now)
-        verdicts = judged_elsewhere(changes, self.lately, self.states, self.rules)
+        verdicts = judged_elsewhere(changes, lately=self.lately, states=self.states, rules=self.rules)
         told, changes = notifications(changes, (), ["me@example.com"], lambda: next(self._ids), verdicts=verdicts)
         for change in changes:
             self.states[change.key] = change.state

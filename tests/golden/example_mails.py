@@ -48,6 +48,18 @@ rules:
     clear: 0.97""",
 )
 
+REPEAT = replace(FIRING, id="ijklmnopqrstuvwxyzab", reason="repeat", at=FIRING.at + 4 * 3600.0)
+
+FLAPPING = replace(
+    FIRING,
+    id="jklmnopqrstuvwxyzabc",
+    incident="jklmnopqrstuvwxyzabc",
+    reason="flapping",
+    flaps=4,
+    flaps_since=FIRING.at - 38 * 60.0,
+    lasting=600.0,
+)
+
 RESOLVED = replace(
     FIRING,
     id="bcdefghijklmnopqrstu",
@@ -57,6 +69,17 @@ RESOLVED = replace(
     summary="GPU 2 memory is 41.2 % full",
     holders=FIRING.holders[1:],
     suggestion="",
+)
+
+CALM = replace(
+    RESOLVED,
+    id="klmnopqrstuvwxyzabcd",
+    incident=FLAPPING.id,
+    at=FIRING.at + 7200.0,
+    flaps=7,
+    flaps_since=FLAPPING.flaps_since,
+    started_at=FLAPPING.flaps_since,
+    lasting=1200.0,
 )
 
 LOWERED = replace(
@@ -145,6 +168,9 @@ HOSTILE = replace(
 
 EXAMPLES = {
     "firing": FIRING,
+    "repeat": REPEAT,
+    "flapping": FLAPPING,
+    "calm": CALM,
     "resolved": RESOLVED,
     "lowered": LOWERED,
     "predicted": PREDICTED,

@@ -4,10 +4,12 @@ import os
 import time
 from pathlib import Path
 
+from alerts.compose_digest import compose_digest
 from alerts.compose_mail import compose
 from alerts.prometheus_rules import rule_file
 from alerts.rules import SHIPPED, load_rules
 from tests.golden.example_cards import PAGES
+from tests.golden.example_digests import AT, DIGESTS
 from tests.golden.example_mails import EXAMPLES, SETTINGS
 from tests.golden.test_status import page
 
@@ -22,6 +24,8 @@ def main() -> None:
     time.tzset()
     for name, notification in EXAMPLES.items():
         (MAILS / f"{name}.eml").write_bytes(compose(notification, SETTINGS).data)
+    for name, group in DIGESTS.items():
+        (MAILS / f"{name}.eml").write_bytes(compose_digest(group, SETTINGS, AT).data)
     for name, known in PAGES.items():
         (STATUS / f"{name}.html").write_text(page(known), "utf-8")
     for name, files in {"gpuwarden": [], "overrides": [PROMETHEUS / "overrides.yml"]}.items():

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from alerts.compose_mail import compose
-from alerts.outbox import EXPIRY_SECONDS, judge
+from alerts.retries import EXPIRY_SECONDS, judge
 from alerts.store import Store
 from alerts.transport import Reply
 from tests.golden.example_mails import FIRING, SETTINGS

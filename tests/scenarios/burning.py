@@ -54,6 +54,7 @@ class Place:
         own = {
             "GPUWARDEN_ALERTER_JUDGE": self.road.judge,
             "GPUWARDEN_ALERTER_INTERVAL": "200ms",
+            "GPUWARDEN_ALERTER_NOTIFY_DIGEST_ABOVE": "0",
             "GPUWARDEN_ALERTER_TARGETS": self.road.target,
             **{f"GPUWARDEN_ALERTER_MAIL_{key}": value for key, value in mail.items()},
             **(environ or {}),

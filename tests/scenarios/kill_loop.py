@@ -6,8 +6,9 @@ server in a process of its own keeps what it accepted, with the time. Half of th
 start, the start itself included; the others within a few hundredths of a second after a mail or a 200.
 
 1. Each incident is a series of its own, and its number stands in the mail.
-2. A lasting incident ends once everybody was told of it. A brief one ends soon, whatever was told; an alerter that
-   judges by itself may have been dead all the while, then nobody hears of it.
+2. A lasting incident ends once everybody was told of it. A brief one ends soon, whatever was told; what is over before
+   its mail is made is told by one mail. An alerter that judges by itself may have been dead all the while, then nobody
+   hears of it.
 3. ``judge`` says what must hold: nobody misses what others got, or what was lasting or posted; what comes twice is
    the same bytes under the same Message-ID, and no more often than there were kills; and no mail tells of what did not
    happen, or before it happened.
@@ -63,6 +64,7 @@ alerter:
   targets: [{target}]
   rules: [{folder}/rules.yml]
   state: {folder}/state
+  notify: {{digest: {{above: 0}}}}
   mail: {{host: 127.0.0.1, port: {smtp}, security: none, from: gpuwarden@example.com, to: [{to}]}}
 """
 
@@ -418,7 +420,9 @@ def judge(
     figures.complaints += [f"{name} has {len(kinds)} contents" for name, kinds in bytes_of.items() if len(kinds) > 1]
     for incident in incidents:
         figures.complaints += _unequal(incident, told, promised=is_promised(incident))
-    figures.brief_untold = sum(not told[it.number, False, RECIPIENTS[0]] for it in incidents)
+    figures.brief_untold = sum(
+        not any(told[it.number, over, RECIPIENTS[0]] for over in (True, False)) for it in incidents
+    )
 
 
 def _untrue(mail: Mail, known: dict[int, Incident]) -> Iterator[str]:
@@ -439,7 +443,9 @@ def _unequal(incident: Incident, told: dict[tuple[int, bool, str], set[str]], *,
             yield f"{what} was told to some in other mails than to others: {ids}"
         if any(len(found) > 1 for found in ids.values()):
             yield f"{what} was told by more than one mail: {ids}"
-        if promised and not all(ids.values()):
+        untold = incident.brief and not over  # what is over before its mail is made is told by one mail, about the end
+        if promised and not all(ids.values()) and not untold:
             yield f"{what} was not told to everybody: {ids}"
-    if told[incident.number, True, RECIPIENTS[0]] and not told[incident.number, False, RECIPIENTS[0]]:
+    heard_of_end, heard_of_beginning = (told[incident.number, over, RECIPIENTS[0]] for over in (True, False))
+    if heard_of_end and not heard_of_beginning and not incident.brief:
         yield f"the end of incident {incident.number} was told, and not its beginning"

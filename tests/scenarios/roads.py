@@ -68,7 +68,8 @@ class Roads:
             for server in self.smtp.values():
                 stack.enter_context(server)
             self.up = stack.enter_context(self._up())
-            self.up.wait_for("1 of 1 GPUs answer", _SECONDS_TO_START)
+            cards = len(self.driver.gpus)
+            self.up.wait_for(f"{cards} of {cards} GPUs answer", _SECONDS_TO_START)
             self.webhook = stack.enter_context(self._webhook())
             self.webhook.wait_for("listening", _SECONDS_TO_START)
             stack.enter_context(self._alertmanager())
@@ -179,7 +180,7 @@ class Roads:
 
     def _prometheus_reads(self) -> bool:
         try:
-            return self._value("count(gpu_memory_used_ratio)") == 1
+            return self._value("count(gpu_memory_used_ratio)") == len(self.driver.gpus)
         except (httpx.HTTPError, ValueError, KeyError):
             return False
 

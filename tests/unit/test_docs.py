@@ -2,8 +2,15 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
+
+from alerts.outcome_words import MEANINGS
+from alerts.settings import AlerterSettings
+from alerts.transport import Outcome
+from gpuwarden import settings
 
 ROOT = Path(__file__).parents[2]
+PASSWORD = "    username: me@example.com\n    password_file: /etc/gpuwarden/smtp_password\n"
 
 
 def test_the_reference_pages_are_those_of_the_code():
@@ -34,8 +41,26 @@ def test_the_readme_names_only_what_is_there():
         assert (ROOT / link).exists(), link
     for target in re.findall(r"^make ([a-z-]+)", readme, re.MULTILINE):
         assert target in targets, target
-    commands = set(re.findall(r"gpuwarden (up|exporter|alerter|rules|mail|state|config|generate)\b", readme))
+    known = "up|exporter|alerter|rules|mail|outbox|silence|state|config|generate"
+    commands = set(re.findall(rf"gpuwarden ({known})\b", readme))
     helped = subprocess.run(
         [sys.executable, "-m", "gpuwarden", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert commands <= set(re.findall(r"^  (\w+) ", helped.stdout, re.MULTILINE))
+
+
+def test_the_settings_on_the_page_about_mail_are_right(tmp_path):
+    """A user would copy an example that is refused."""
+    blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "mail.md").read_text(), re.DOTALL)
+    server, token, fallback, command = blocks
+    for number, text in enumerate((server, server.replace(PASSWORD, token), server + fallback, command)):
+        file = tmp_path / f"{number}.yml"
+        file.write_text(text.replace("    username: me@example.com\n    username", "    username"))
+        settings.load("alerter", AlerterSettings, config=file, environ={})
+
+
+def test_every_outcome_is_on_the_page_about_mail():
+    """A user would read a word in the log that nobody explains."""
+    assert set(MEANINGS) == set(get_args(Outcome))
+    text = (ROOT / "docs" / "mail.md").read_text()
+    assert all(f"| `{outcome}` |" in text for outcome in MEANINGS)

@@ -47,6 +47,14 @@ def test_every_reader_gets_its_file(tmp_path):
     assert result.output.splitlines() == [f"wrote {tmp_path / 'out' / name}" for name in sorted(found, key=order)]
 
 
+def test_alertmanager_posts_as_often_as_somebody_is_told_again(tmp_path):
+    """A reminder that a user asks for every hour comes every four, since nothing is posted before."""
+    (tmp_path / "gpuwarden.yml").write_text("alerter: {notify: {repeat: {warning: 1h}}}\n")
+    assert generate("--out", tmp_path / "out").exit_code == 0
+    config = yaml.safe_load((tmp_path / "out/alertmanager/alertmanager.yml").read_text("utf-8"))
+    assert config["route"]["repeat_interval"] == "1h"
+
+
 def order(name):
     return ["prometheus", "alertmanager", "grafana"].index(name.split("/", maxsplit=1)[0]), name
 

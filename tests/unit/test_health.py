@@ -77,7 +77,7 @@ def test_a_delivery_is_counted_from_its_decision_and_a_page_is_a_histogram(store
         service = service_of(store)
         running = asyncio.create_task(service.run())
         await service.decider.receive(payload(posted(), posted("firing", alertname="Watchdog")))
-        await until(lambda: service.outbox.outcomes["accepted"] == 2)
+        await until(lambda: service.outbox.attempts.outcomes["accepted"] == 2)
         found = await page(service)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
@@ -103,7 +103,7 @@ def test_a_restart_remembers_when_a_mail_was_last_accepted(store):
     async def story():
         service = service_of(store)
         running = asyncio.create_task(service.outbox.run())
-        await until(lambda: service.outbox.accepted_at)
+        await until(lambda: service.outbox.attempts.accepted_at)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
         return await page(service)
@@ -178,6 +178,8 @@ def test_every_row_of_the_catalog_can_be_on_the_page(store):
         "round_duration_seconds",
         "round_lag_seconds",
         "notifications_suppressed_total",
+        "notifications_held_total",
+        "messages_composed_total",
         "outbox_oldest_timestamp_seconds",
         "attempts_total",
         "last_accepted_timestamp_seconds",

@@ -92,6 +92,8 @@ def test_preview_shows_each_kind(tmp_path):
         "lowered": "no longer critical",
         "predicted": "predicted in 30 min",
         "resolved": "Lasted",
+        "digest": "7 alerts on 2 hosts",
+        "overnight": "Held back by the quiet hours until",
     }
     for name, words in said.items():
         assert words in (tmp_path / "out" / f"{name}.html").read_text(encoding="utf-8")

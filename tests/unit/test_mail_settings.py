@@ -2,7 +2,8 @@ from dataclasses import replace
 
 import pytest
 
-from alerts.mail_settings import MailSettings, bare_address, is_loopback, split_address
+from alerts.mail_settings import MailSettings, bare_address, split_address
+from alerts.server_settings import is_loopback
 
 GOOD = MailSettings(
     host="smtp.example.com",

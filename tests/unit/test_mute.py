@@ -343,7 +343,8 @@ class TestMoments:
             decisions = Decisions(store, in_force(rules_of([parse(MOMENTS, "moments.yml")]), ["me@example.com"]))
             for now, classes in ((NOW + 3, ("hardware",)), (NOW + 603, later)):
                 visit = self.xids(now, *classes)
-                await decisions.commit(judge(decisions.rules, [visit], decisions.states, now, max_gap=20.0), [visit])
+                found = judge(decisions.rules, [visit], decisions.states, now, max_gap=20.0)
+                await decisions.commit(found, [visit], now=now)
             return decisions
 
         with Store.open(tmp_path) as store:
@@ -385,7 +386,8 @@ def test_nobody_is_told_says_the_log_and_why(tmp_path, caplog):
         for ratio in (0.95, 0.5):
             samples = MappingProxyType({"gpu_memory_used_ratio": (Sample(labels, ratio),)})
             visit = Scrape("", OWN["job"], OWN["instance"], NOW, None, samples)
-            await decisions.commit(judge(decisions.rules, [visit], decisions.states, NOW, max_gap=20.0), [visit])
+            found = judge(decisions.rules, [visit], decisions.states, NOW, max_gap=20.0)
+            await decisions.commit(found, [visit], now=NOW)
         return decisions
 
     with Store.open(tmp_path) as store:

@@ -1,58 +1,14 @@
 import asyncio
-import time
-from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
 
 import pytest
 
-from alerts.compose_mail import compose
-from alerts.outbox import EXPIRY_SECONDS, Outbox, judge, wait_after
+from alerts.retries import EXPIRY_SECONDS, judge, wait_after
 from alerts.store import Store, StoreUnavailableError
-from alerts.transport import CONFIGURATION, Reply, SendError
-from tests.golden.example_mails import FIRING, SETTINGS
+from alerts.transport import CONFIGURATION
+from tests.golden.example_mails import FIRING
+from tests.unit.outbox_post import Post, add, running, until
 
 NOW = FIRING.at
-
-
-class Post:
-    """A transport that answers as told, recipient by recipient, and remembers who asked when."""
-
-    def __init__(self, answers=None):
-        self.answers = answers or {}
-        self.asked = []
-        self.closed = False
-        self.gate = asyncio.Event()
-        self.gate.set()
-        self.at_once = 0
-        self.most_at_once = 0
-
-    async def send(self, letter):
-        self.asked.append(letter)
-        self.at_once += 1
-        self.most_at_once = max(self.most_at_once, self.at_once)
-        try:
-            await self.gate.wait()
-        finally:
-            self.at_once -= 1
-        answer = self.answers.get(letter.recipient)
-        if isinstance(answer, Exception):
-            raise answer
-        if answer:
-            raise SendError(answer, reason=answer)
-        return Reply(250, "ok")
-
-    async def close(self):
-        self.closed = True
-
-
-class Clock:
-    """Unix seconds that move only when told."""
-
-    def __init__(self):
-        self.now = NOW
-
-    def __call__(self):
-        return self.now
 
 
 @pytest.fixture
@@ -60,36 +16,6 @@ def store(tmp_path):
     """An empty store."""
     with Store.open(tmp_path / "state") as opened:
         yield opened
-
-
-def add(store, *recipients, number=0):
-    """Queue a mail for ``recipients``."""
-    notification = replace(FIRING, id=f"{number:a>20}", root=f"{number:a>20}")
-    store.commit_round({}, [notification])
-    store.add_message(notification.id, compose(notification, SETTINGS), recipients)
-
-
-@asynccontextmanager
-async def running(store, post, **kwargs):
-    """An outbox at work, and its clock."""
-    clock = Clock()
-    outbox = Outbox(store, post, clock=clock, chance=lambda: 0.5, **kwargs)
-    outbox.test_clock = clock
-    task = asyncio.create_task(outbox.run())
-    try:
-        yield outbox
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-
-
-async def until(condition):
-    """Wait for ``condition``, for at most ten seconds."""
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.005)
 
 
 @pytest.mark.parametrize("attempt", [1, 2, 3, 6, 7, 50, 10_000])
@@ -128,8 +54,8 @@ def test_one_bad_recipient_costs_only_their_own_mail(store):
 
     async def scenario():
         async with running(store, Post({"bad@example.com": "refused"})) as outbox:
-            await until(lambda: sum(outbox.outcomes.values()) == 3 and store.counts()["sending"] == 0)
-            assert outbox.outcomes == {"accepted": 2, "refused": 1}
+            await until(lambda: sum(outbox.attempts.outcomes.values()) == 3 and store.counts()["sending"] == 0)
+            assert outbox.attempts.outcomes == {"accepted": 2, "refused": 1}
 
     asyncio.run(scenario())
     assert store.counts() == {"queued": 0, "sending": 0, "accepted": 2, "dead": 1}
@@ -142,7 +68,7 @@ def test_a_deferred_mail_goes_out_later(store):
 
     async def scenario():
         async with running(store, post) as outbox:
-            await until(lambda: store.counts()["queued"] == 1 and outbox.outcomes["deferred"] == 1)
+            await until(lambda: store.counts()["queued"] == 1 and outbox.attempts.outcomes["deferred"] == 1)
             outbox.test_clock.now += 14.9
             outbox.wake()
             await asyncio.sleep(0.05)
@@ -178,7 +104,7 @@ def test_a_wrong_password_is_not_repeated_for_every_mail(store):
 
     async def scenario():
         async with running(store, post) as outbox:
-            await until(lambda: outbox.outcomes["login_refused"] >= 1 and post.at_once == 0)
+            await until(lambda: outbox.attempts.outcomes["login_refused"] >= 1 and post.at_once == 0)
             await asyncio.sleep(0.05)
             first = len(post.asked)
             assert first <= 2
@@ -191,7 +117,7 @@ def test_a_wrong_password_is_not_repeated_for_every_mail(store):
             outbox.test_clock.now += 1000
             outbox.wake()
             await until(lambda: store.counts()["accepted"] == 10)
-            assert outbox._room() == 2
+            assert outbox._lanes[0]._room() == 2
 
     asyncio.run(scenario())
     assert store.counts()["dead"] == 0
@@ -204,7 +130,7 @@ def test_workers_are_bounded(store):
     add(store, *(f"r{number}@example.com" for number in range(6)))
 
     async def scenario():
-        async with running(store, post, workers=2):
+        async with running(store, post, workers=lambda: 2):
             await until(lambda: post.at_once == 2)
             await asyncio.sleep(0.05)
             post.gate.set()
@@ -221,7 +147,7 @@ def test_a_fault_of_ours_keeps_the_mail(store):
 
     async def scenario():
         async with running(store, post) as outbox:
-            await until(lambda: outbox.outcomes["failed"] == 1 and store.counts()["queued"] == 1)
+            await until(lambda: outbox.attempts.outcomes["failed"] == 1 and store.counts()["queued"] == 1)
 
     asyncio.run(scenario())
     (row,) = store.queue()
@@ -257,7 +183,7 @@ def test_stopping_does_not_wait_for_ever_and_loses_nothing(store):
     async def start_again():
         async with running(store, post) as outbox:
             await until(lambda: store.counts()["accepted"] == 1)
-            assert outbox.outcomes == {"ambiguous": 1, "accepted": 1}
+            assert outbox.attempts.outcomes == {"ambiguous": 1, "accepted": 1}
 
     asyncio.run(stop())
     assert store.counts()["sending"] == 1
@@ -271,17 +197,17 @@ class FullDisk(Store):
 
     full = False
 
-    def accepted(self, delivery, reply, now):
+    def accepted(self, delivery, reply, now, further=None):
         """Refuse as the real one does."""
         if self.full:
             message = "disk full"
             raise StoreUnavailableError(message)
-        super().accepted(delivery, reply, now)
+        return super().accepted(delivery, reply, now, further)
 
 
 def test_an_acceptance_outlives_a_full_disk(tmp_path, monkeypatch):
     """Without it a disk that is full for a minute would make a duplicate of every mail."""
-    monkeypatch.setattr("alerts.outbox._STORE_RETRY_SECONDS", 0.01)
+    monkeypatch.setattr("alerts.lane._STORE_RETRY_SECONDS", 0.01)
     post = Post()
     with FullDisk.open(tmp_path) as store:
         store.full = True

@@ -33,3 +33,17 @@ def test_ten_thousand_complaints_are_a_line_a_minute_for_each_place():
 def test_rare_complaints_are_all_written():
     """A person who looks for a trouble would miss half of it."""
     assert [line for _, line in complaints([0, 61, 122])].count("odder") == 3
+
+
+def test_one_place_may_complain_of_several_things():
+    """A flood of one kind of bad request would hide the one of another kind that matters."""
+    lines = []
+    logger = logging.Logger("test")  # noqa: LOG001 -- one that nobody else has
+    logger.addFilter(Sparse(lambda: 0.0))
+    handler = logging.Handler()
+    handler.emit = lambda record: lines.append(record.getMessage())
+    logger.addHandler(handler)
+    for kind in ("401", "401", "413", "401"):
+        logger.warning("refused with %s", kind, extra={"kind": kind})
+
+    assert lines == ["refused with 401", "refused with 413"]

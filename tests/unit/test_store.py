@@ -312,3 +312,16 @@ def test_calls_from_asyncio(store):
     """Without it a slow disk would stop every loop of the alerter."""
     assert asyncio.run(store.call(store.commit_round, {KEY: STATE}, [FIRING])) is None
     assert asyncio.run(store.call(store.load_states)) == {KEY: STATE}
+
+
+def test_a_mail_is_on_the_disk_before_a_server_hears_of_it(store):
+    """Without it a power loss could make another mail of an alert whose first mail somebody has."""
+    synced = []
+    store._connection.set_trace_callback(
+        lambda statement: synced.append(statement) if statement.startswith(("PRAGMA", "COMMIT")) else None
+    )
+    add(store, FIRING)
+    store.claim(FIRING.at)
+    store._connection.set_trace_callback(None)
+    decided, composed, claimed = (f"PRAGMA synchronous = {level}" for level in ("FULL", "NORMAL", "FULL"))
+    assert synced == [decided, "COMMIT", composed, "COMMIT", claimed, "COMMIT"]

@@ -97,7 +97,7 @@ def test_evidence_goes_into_the_mail(store):
     assert b"the-trainer" in store.claim(1e12).letter.data
 
 
-BROKEN = replace(FIRING, id="z" * 20, root="z" * 20, at=1e18, simulated=True)
+BROKEN = replace(FIRING, id="z" * 20, incident="z" * 20, root="z" * 20, at=1e18, simulated=True)
 """No mail can bear its date."""
 
 
@@ -203,3 +203,83 @@ def test_the_end_of_a_simulated_incident_is_marked_without_evidence(store):
     store.accepted(first, Reply(250, "ok"), 1.0)
     mails = [message_from_bytes(item.letter.data) for item in (first, store.claim(1e12), store.claim(1e12))]
     assert [mail["X-Gpuwarden-Simulated"] for mail in mails] == ["yes", "yes", "yes"]
+
+
+class Clock:
+    """A clock that the test moves."""
+
+    def __init__(self, now):
+        self.now = now
+
+    def __call__(self):
+        return self.now
+
+
+def alerts(number, **changes):
+    """So many incidents, decided at once."""
+    names = [f"{index:a>20}" for index in range(number)]
+    return [replace(FIRING, id=name, incident=name, root=name, **changes) for name in names]
+
+
+def composer_at(store, clock):
+    return Composer(store, asyncio.Event(), in_force(mail=SETTINGS), lambda: None, clock=clock)
+
+
+def test_a_burst_becomes_one_mail_and_the_next_one_waits(store):
+    """A rack that loses power would bury everybody under its mails."""
+    clock = Clock(FIRING.at)
+    here = composer_at(store, clock)
+    store.commit_round({}, alerts(12))
+    assert asyncio.run(here.compose_all()) is None
+    store.commit_round({}, [replace(one, id=f"{one.id[1:]}z", root=f"{one.id}z") for one in alerts(12)])
+    assert asyncio.run(here.compose_all()) == FIRING.at + 30
+    assert here.composed == {"digest": 1}
+    clock.now += 30
+    assert asyncio.run(here.compose_all()) is None
+    mails = [message["Subject"] for message in sent(store).values()]
+    assert mails == ["[12 CRITICAL] 12 alerts on gpubox"] * 2
+
+
+def test_what_quiet_hours_held_comes_when_they_end(store):
+    """Nobody would hear in the morning of what happened at night."""
+    clock = Clock(FIRING.at)
+    here = composer_at(store, clock)
+    until = FIRING.at + 3600
+    store.commit_round({}, [replace(one, held_until=until, severity="warning") for one in alerts(3)])
+    assert asyncio.run(here.compose_all()) == until
+    assert here.remarks[0].startswith("3 mails are held by the quiet hours until 20")
+    assert store.counts()["queued"] == 0
+    clock.now = until
+    assert asyncio.run(here.compose_all()) is None
+    assert here.remarks == []
+    (mail,) = sent(store).values()
+    assert mail["Subject"] == "[3 WARNING] 3 alerts on gpubox"
+
+
+def test_a_digest_that_cannot_be_made_costs_no_alert(store, caplog):
+    """One odd alert among a hundred would keep all of them from everybody."""
+    here = composer_at(store, Clock(FIRING.at))
+    store.commit_round({}, [*alerts(6), replace(BROKEN, held_until=0.0, value=float("nan"), started_at=float("inf"))])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(composer, "compose_digest", lambda *_, **__: 1 / 0)
+        asyncio.run(here.compose_all())
+    assert store.uncomposed() == []
+    assert len(sent(store)) == 7
+    assert "cannot be told in one mail" in caplog.text
+
+
+def test_evidence_is_asked_for_once_and_reaches_each_mail(store):
+    """A Prometheus that hangs would delay a batch of mails by its deadline for each of them."""
+    asked = []
+
+    async def enrich(notifications):
+        asked.append(len(notifications))
+        return [replace(item, host=f"host-{item.id}") for item in notifications]
+
+    here = Composer(store, asyncio.Event(), in_force(mail=SETTINGS), lambda: None, enrich, clock=Clock(FIRING.at))
+    ended = replace(RESOLVED, id="e" * 20, incident=f"{0:a>20}", root=f"{0:a>20}")
+    store.commit_round({}, [*alerts(3), ended])
+    asyncio.run(here.compose_all())
+    assert asked == [4]
+    for identity, mail in sent(store).items():
+        assert f"host-{identity}" in mail.get_body(("plain",)).get_content()

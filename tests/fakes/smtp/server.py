@@ -6,7 +6,8 @@ Everything is steered and seen through files in ``folder``, so that a test of ot
 - ``mails/0001.eml`` and ``0001.json``: the bytes of an accepted mail as they came, and its envelope;
 - ``hold.STAGE``: while it exists, the server does not go past STAGE; ``at.STAGE`` exists while it waits there;
   ``rcpt:ADDRESS`` is a stage of its own;
-- ``slow``: seconds to wait at each stage;
+- ``slow``: seconds to wait at each stage; ``trickle``: seconds to wait after each byte of a reply; ``split``: seconds
+  between the two halves of each reply; ``hide.WORD``: an extension that is not offered;
 - ``replies.json``: ``{"STAGE": "451 later", "rcpt:bob@example.com": "550 no such user", "data": "drop"}``; read anew
   each time; ``drop`` hangs up without a word.
 
@@ -18,6 +19,7 @@ As a process: ``python -m tests.fakes.smtp.server --folder DIR --port-file FILE 
 
 import argparse
 import asyncio
+import datetime as dt
 import json
 import signal
 import ssl
@@ -43,8 +45,9 @@ class SmtpServer:
         folder: see the module's docstring; made when it is not there.
         security: ``starttls`` (nothing works without it), ``tls``, ``none``, or ``stripped``: starttls is not offered.
         user: with ``password``: who may log in, and then nobody else may send.
-        methods: login methods on offer, ``PLAIN`` and ``LOGIN``.
+        methods: login methods on offer, of ``PLAIN``, ``LOGIN`` and ``XOAUTH2`` (where the password is the token).
         name: the host name in the certificate.
+        expired: whether the certificate's time is over.
         address: where to listen; another than loopback only in a container of its own.
     """
 
@@ -57,6 +60,7 @@ class SmtpServer:
         password: str = "",
         methods: tuple[str, ...] = ("PLAIN", "LOGIN"),
         name: str = "127.0.0.1",
+        expired: bool = False,
         address: str = "127.0.0.1",
     ) -> None:
         self.folder = folder
@@ -68,7 +72,7 @@ class SmtpServer:
         self.port = 0
         self.attempts_to_log_in = 0
         self._connections: set[asyncio.BaseTransport] = set()
-        self._tls = self._certificate(name) if security in {"starttls", "tls"} else None
+        self._tls = self._certificate(name, expired=expired) if security in {"starttls", "tls"} else None
         self._thread = threading.Thread(target=self._serve, name="fake smtp", daemon=True)
         self._started = threading.Event()
 
@@ -77,11 +81,12 @@ class SmtpServer:
         """The certificate of the authority that a client must trust."""
         return self.folder / "ca.pem"
 
-    def _certificate(self, name: str) -> ssl.SSLContext:
+    def _certificate(self, name: str, *, expired: bool) -> ssl.SSLContext:
         authority = trustme.CA()
         authority.cert_pem.write_to_path(self.ca_file)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        authority.issue_cert(name).configure_cert(context)
+        yesterday = dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
+        authority.issue_cert(name, not_after=yesterday if expired else None).configure_cert(context)
         return context
 
     def __enter__(self) -> Self:
@@ -106,21 +111,25 @@ class SmtpServer:
             require_starttls=self.security == "starttls",
             authenticator=self._authenticate if self.user is not None else None,
             auth_required=self.user is not None,
-            auth_exclude_mechanism={"PLAIN", "LOGIN"} - set(self.methods),
+            auth_exclude_mechanism={"PLAIN", "LOGIN", "XOAUTH2"} - set(self.methods),
             loop=self._loop,
         )
         protocol.board, protocol.connections, protocol.mine = self.board, self._connections, []
+        protocol.user, protocol.password, protocol.count_login = self.user, self.password, self._count_login
         # Not by the constructor, which warns: that plain logins are unwise is for our client to know.
         protocol._auth_require_tls = self.security == "starttls"
         return protocol
 
     def _authenticate(self, server, session, envelope, mechanism, data) -> AuthResult:
-        self.attempts_to_log_in += 1
+        self._count_login()
         scripted = self.board.reply("auth")
         if scripted:
             return AuthResult(success=False, handled=False, message=scripted)
         right = LoginPassword(self.user.encode(), self.password.encode())
         return AuthResult(success=data == right, handled=False, auth_data=data)
+
+    def _count_login(self) -> None:
+        self.attempts_to_log_in += 1
 
     def _serve(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -157,6 +166,26 @@ class SmtpServer:
         """Wait so long at each stage from now on."""
         (self.folder / "slow").write_text(str(seconds))
 
+    def trickle(self, seconds: float) -> None:
+        """Wait so long after each byte of a reply from now on."""
+        (self.folder / "trickle").write_text(str(seconds))
+
+    def split(self, seconds: float) -> None:
+        """Send each reply in two halves from now on, so far apart."""
+        (self.folder / "split").write_text(str(seconds))
+
+    def hide(self, extension: str) -> None:
+        """Do not offer ``extension`` from now on."""
+        (self.folder / f"hide.{extension}").touch()
+
+    def behave(self) -> None:
+        """Undo all of that."""
+        self.script()
+        for path in (*self.folder.glob("hold.*"), *self.folder.glob("hide.*")):
+            path.unlink()
+        for name in ("slow", "trickle", "split"):
+            (self.folder / name).unlink(missing_ok=True)
+
     def wait_at(self, stage: str, seconds: float = 10.0) -> None:
         """Return once a client waits at ``stage``."""
         wait_until((self.folder / f"at.{stage}").exists, seconds, f"no client came to {stage}")
@@ -191,6 +220,7 @@ def main() -> None:
     parser.add_argument("--user")
     parser.add_argument("--password", default="")
     parser.add_argument("--name", default="127.0.0.1")
+    parser.add_argument("--expired", action="store_true")
     parser.add_argument("--address", default="127.0.0.1")
     options = parser.parse_args()
     folder = options.folder or Path(tempfile.mkdtemp())
@@ -198,7 +228,7 @@ def main() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, stop)
     server = SmtpServer(
         folder,
-        **{key: getattr(options, key) for key in ("security", "user", "password", "name", "address")},
+        **{key: getattr(options, key) for key in ("security", "user", "password", "name", "expired", "address")},
     )
     server.port = options.port
     with server:

@@ -2,12 +2,13 @@
 """How the tests' SMTP server decides: aiosmtpd's hooks, asking the files in its folder at each stage."""
 
 import asyncio
+import base64
 import json
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from aiosmtpd.smtp import SMTP, Envelope, Session
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 STAGES = ("greeting", "ehlo", "auth", "mail", "rcpt", "begin", "data", "recorded", "quit")
 _POLL_SECONDS = 0.01
@@ -43,8 +44,7 @@ class Switchboard:
         self.mails.mkdir(parents=True, exist_ok=True)
 
     async def pass_by(self, stage: str) -> None:
-        with suppress(FileNotFoundError):
-            await asyncio.sleep(float((self.folder / "slow").read_text()))
+        await asyncio.sleep(self.number("slow"))
         marker = self.folder / f"at.{stage}"
         hold = self.folder / f"hold.{stage}"
         if not hold.exists():
@@ -55,6 +55,15 @@ class Switchboard:
                 await asyncio.sleep(_POLL_SECONDS)
         finally:
             marker.unlink(missing_ok=True)
+
+    def number(self, name: str) -> float:
+        try:
+            return float((self.folder / name).read_text())
+        except FileNotFoundError:
+            return 0.0
+
+    def hidden(self) -> list[str]:
+        return [path.name.removeprefix("hide.") for path in self.folder.glob("hide.*")]
 
     def reply(self, *keys: str) -> str | None:
         try:
@@ -87,7 +96,8 @@ class Handler:
         await self.board.pass_by("ehlo")
         session.host_name = hostname
         scripted = self.board.reply("ehlo")
-        return [scripted] if scripted else responses
+        hidden = self.board.hidden()
+        return [scripted] if scripted else [line for line in responses if line[4:].split()[0] not in hidden]
 
     async def handle_MAIL(self, server, session, envelope, address, options):
         scripted = await self._scripted(server, "mail")
@@ -129,6 +139,9 @@ class Protocol(SMTP):
     board: Switchboard
     connections: set[asyncio.BaseTransport]
     mine: list[asyncio.BaseTransport]
+    user: str
+    password: str
+    count_login: Callable[[], None]
 
     def connection_made(self, transport):
         super().connection_made(transport)
@@ -150,7 +163,26 @@ class Protocol(SMTP):
             if status == "drop":
                 self.transport.abort()
                 return
-        await super().push(status)
+        await self._write(status if isinstance(status, bytes) else status.encode())
+
+    async def _write(self, reply):
+        """Send one reply, in the pieces that were asked for."""
+        line = reply + b"\r\n"
+        pause = self.board.number("trickle")
+        halves = (line[: len(line) // 2], line[len(line) // 2 :]) if self.board.number("split") else (line,)
+        for piece in (line[index : index + 1] for index in range(len(line))) if pause else halves:
+            self._writer.write(piece)
+            await self._writer.drain()
+            await asyncio.sleep(pause or self.board.number("split"))
+
+    async def auth_XOAUTH2(self, server, args):
+        """The token is the password; a wrong one is told in a challenge, as Gmail does."""
+        self.count_login()
+        user, _, rest = base64.b64decode(args[1]).decode().partition("\x01")
+        if (user, rest) == (f"user={self.user}", f"auth=Bearer {self.password}\x01\x01"):
+            return AuthResult(success=True, auth_data=LoginPassword(self.user.encode(), b""))
+        self.challenge_answer = await self.challenge_auth('{"status":"400","schemes":"Bearer","scope":"https://mail/"}')
+        return AuthResult(success=False, handled=False)
 
     async def smtp_DATA(self, arg):
         await self.board.pass_by("begin")

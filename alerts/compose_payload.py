@@ -1,0 +1,77 @@
+"""What a command gets on its standard input: a mail in JSON, the same bytes each time. Pure.
+
+Subject and text are taken from the final mail, so that a phone says what the inbox says, whichever mail it is. The keys
+are a promise: new ones may come, none changes its meaning.
+"""
+
+import email
+import email.policy
+import json
+import math
+from dataclasses import replace
+from typing import Any
+
+from alerts.channels import COMMAND_PREFIX
+from alerts.notify.notification import AGES, Notification
+from alerts.transport import Message
+from gpuwarden.units import format_value
+
+VERSION = 1
+
+
+def with_payload(message: Message, notification: Notification) -> Message:
+    """``message`` with the payload, where a command is among the recipients."""
+    if not any(recipient.startswith(COMMAND_PREFIX) for recipient in notification.recipients):
+        return message
+    return replace(message, payload=compose_payload(message, notification))
+
+
+def compose_payload(message: Message, notification: Notification) -> bytes:
+    """ASCII JSON on one line, with a line end."""
+    document: dict[str, Any] = {
+        "version": VERSION,
+        "subject": message.subject,
+        "text": _text(message.data),
+        "severity": notification.severity,
+        "reason": notification.reason,
+        "alertname": notification.alertname,
+        "summary": notification.summary,
+        "action": notification.action,
+        "host": notification.host,
+        "labels": dict(notification.labels),
+        "value": _number(notification.value),
+        "value_text": _printed(notification),
+        "unit": notification.unit,
+        "at": _number(notification.at),
+        "started_at": _number(notification.started_at),
+        "incident": notification.incident,
+        "message_id": message.message_id,
+        "simulated": notification.simulated,
+    }
+    return json.dumps(_encodable(document), allow_nan=False).encode("ascii") + b"\n"
+
+
+def _text(data: bytes) -> str:
+    mail = email.message_from_bytes(data, policy=email.policy.default)
+    body = mail.get_body(("plain",))
+    return "" if body is None else str(body.get_content()).replace("\r\n", "\n").strip()
+
+
+def _number(value: float | None) -> float | None:
+    """JSON has neither NaN nor infinity."""
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _printed(notification: Notification) -> str:
+    if notification.value is None:
+        return ""
+    return format_value(notification.value, "seconds" if notification.comparison in AGES else notification.unit)
+
+
+def _encodable(value: Any) -> Any:
+    """Without lone surrogates, over which readers of JSON stumble."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, dict):
+        return {_encodable(key): _encodable(item) for key, item in value.items()}  # pyright: ignore[reportUnknownVariableType] -- JSON
+    return value
