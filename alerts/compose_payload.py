@@ -44,7 +44,7 @@ def compose_payload(message: Message, told: Sequence[Notification]) -> bytes:
         "subject": message.subject,
         "text": _text(message.data),
         **(alerts[0] if len(told) == 1 else alike),
-        "severity": min((notification.severity for notification in told), key=RANKS.__getitem__),
+        "severity": min(told, key=lambda notification: RANKS[notification.severity]).severity,
         "message_id": message.message_id,
         "simulated": any(notification.simulated for notification in told),
         "alerts": alerts,

@@ -20,13 +20,15 @@ CLIENT = httpx.Client(trust_env=False, timeout=5)
 
 
 class Running:
-    """One ``gpuwarden`` command, for the time of a ``with`` block."""
+    """One ``gpuwarden`` command, for the time of a ``with`` block; ``before`` is a command that runs it."""
 
-    def __init__(self, *arguments: str, home: Path, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, *arguments: str, home: Path, environ: Mapping[str, str] | None = None, before: Sequence[str] = ()
+    ) -> None:
         clean = {key: value for key, value in os.environ.items() if not key.startswith("GPUWARDEN_")}
         self.lines: list[str] = []
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "gpuwarden", *arguments],
+            [*before, sys.executable, "-m", "gpuwarden", *arguments],
             cwd=home,
             env={**clean, "HOME": str(home), "PYTHONUNBUFFERED": "1", "NO_COLOR": "1", **(environ or {})},
             stdin=subprocess.DEVNULL,

@@ -64,7 +64,7 @@ def test_a_digest_names_each_alert():
     message = compose_digest((other, TOLD), SETTINGS, TOLD.at)
     payload = json.loads(compose_payload(message, (other, TOLD)))
     assert (payload["reason"], payload["severity"], payload["alert_count"]) == ("digest", "critical", 2)
-    assert [alert["alertname"] for alert in payload["alerts"]] == ["GpuHot", "GpuMemoryAlmostFull"]
+    assert [alert["alertname"] for alert in payload["alerts"]] == ["GpuMemoryAlmostFull", "GpuHot"]
     assert payload["subject"] == payload["summary"] == message.subject
     assert "GPU 2 memory is 96.1 % full" in payload["text"]
 
