@@ -6,7 +6,9 @@ from typing import Any
 import click
 
 from alerts.cli import load_alerter_settings
-from alerts.mail_trial import run_mail_preview, run_mail_test
+from alerts.evidence.setup import FONTS
+from alerts.mail_preview import run_mail_preview
+from alerts.mail_trial import run_mail_test
 from alerts.report.command import run_mail_report
 from gpuwarden.options import config_option
 from gpuwarden.units import parse_duration
@@ -38,7 +40,8 @@ def test_(context: click.Context, config: Path | None) -> None:
 @click.pass_context
 def preview(context: click.Context, config: Path | None, out: Path) -> None:
     """Write an example of each kind of mail as .eml and .html."""
-    context.exit(run_mail_preview(load_alerter_settings(config, {}).values.delivery, out, click.echo))
+    settings = load_alerter_settings(config, {}).values
+    context.exit(run_mail_preview(settings.delivery, out, click.echo, settings.state_folder / FONTS))
 
 
 @mail.command()

@@ -13,7 +13,7 @@ from alerts.digest_view import DigestView, digest_view
 from alerts.mail_body import alternatives
 from alerts.mail_headers import address_header, text_header, token_header
 from alerts.mail_settings import MailSettings, split_address
-from alerts.mail_view import SUBJECT_LIMIT
+from alerts.mail_subject import SUBJECT_LIMIT
 from alerts.notify.digest import RANKS, Group
 from alerts.transport import Message
 

@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from typing import Literal
 
@@ -44,6 +45,9 @@ Enrich = Callable[[Sequence[Notification]], Awaitable[Sequence[Notification]]]
 
 Kind = Literal["single", "digest"]
 
+PictureOf = Callable[[Notification], Awaitable[bytes | None]]
+"""The PNG for a mail; it is quick and never raises."""
+
 
 class Composer:
     """Composes whenever ``told`` is set, once at the start, and when what is held or gathered may go."""
@@ -55,6 +59,7 @@ class Composer:
         in_force: InForce,
         wake: Callable[[], None],
         enrich: Enrich | None = None,
+        picture_of: PictureOf | None = None,
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -71,6 +76,7 @@ class Composer:
         self._wake = wake
         self._enrich = enrich
         self._clock = clock
+        self._picture_of = picture_of
 
     async def run(self) -> None:
         """Compose until cancelled."""
@@ -164,7 +170,8 @@ class Composer:
 
     async def _compose(self, notification: Notification) -> bool:
         """Make and keep the mail, a plain one if need be; whether there is one now."""
-        for write in (compose, compose_plain):
+        picture = await self._picture_of(notification) if self._picture_of else None
+        for write in (partial(compose, picture=picture), compose_plain):
             try:
                 root = await self._store.call(self._store.message_id, notification.root)
                 told = await self._marked(notification)
@@ -174,7 +181,7 @@ class Composer:
                 raise
             except Exception:  # noqa: BLE001 -- it must cost no other notification
                 if notification.id not in self.stuck:
-                    _log.exception("a fault of ours: %s failed on notification %s", write.__name__, notification.id)
+                    _log.exception("a fault of ours: no mail could be made of notification %s", notification.id)
             else:
                 self.composed["single"] += 1
                 return True

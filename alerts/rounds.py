@@ -9,12 +9,14 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
 
 import httpx
 
 from alerts import scrape
 from alerts.decisions import Decisions
+from alerts.evidence.local import Recorder
 from alerts.history import History
 from alerts.in_force import InForce, Terms
 from alerts.judge import judge
@@ -51,6 +53,7 @@ class Rounds:
     ) -> None:
         self.scrapes: list[Scrape] = []
         self.history = History()
+        self.recorder = Recorder()
         self.ended_at: float | None = None
         """Unix seconds of the last round that was written."""
         self.duration = 0.0
@@ -105,7 +108,8 @@ class Rounds:
         scrapes = await _scrape(client, settings, now, wanted_metrics(rules) | self._observed)
         max_gap = _ROUNDS_IN_A_GAP * settings.interval
         self.history.take(rules, scrapes, now, max_gap=max_gap)
-        changes = judge(rules, scrapes, self._decisions.states, now, max_gap=max_gap, history=self.history)
+        states, take = self._decisions.states, partial(self.recorder.take, now=now)
+        changes = judge(rules, scrapes, states, now, max_gap=max_gap, history=self.history, read=take)
         await self._decisions.commit(changes, [self._identified(visit) for visit in scrapes], now=now)
         if self._observe:
             self._observe(scrapes, now, max_gap)

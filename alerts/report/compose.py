@@ -7,7 +7,7 @@ from alerts.compose_mail import domain_of, message_id_of, render
 from alerts.mail_body import alternatives
 from alerts.mail_headers import address_header, text_header, token_header
 from alerts.mail_settings import MailSettings, split_address
-from alerts.mail_view import SUBJECT_LIMIT
+from alerts.mail_subject import SUBJECT_LIMIT
 from alerts.notify.notification import Notification
 from alerts.report.facts import ReportFacts
 from alerts.report.view import ReportView
