@@ -6,7 +6,8 @@ import click
 
 from alerts.cli import load_alerter_settings
 from alerts.evidence.setup import FONTS
-from alerts.mail_trial import run_mail_preview, run_mail_test
+from alerts.mail_preview import run_mail_preview
+from alerts.mail_trial import run_mail_test
 from gpuwarden.options import config_option
 
 

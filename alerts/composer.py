@@ -43,10 +43,10 @@ _LONGEST_SLEEP_SECONDS = 60.0
 Enrich = Callable[[Sequence[Notification]], Awaitable[Sequence[Notification]]]
 """Puts evidence into notifications, the same ones in the same order; it is quick. When it raises, there is none."""
 
+Kind = Literal["single", "digest"]
+
 PictureOf = Callable[[Notification], Awaitable[bytes | None]]
 """The PNG for a mail; it is quick and never raises."""
-
-Kind = Literal["single", "digest"]
 
 
 class Composer:
@@ -75,8 +75,8 @@ class Composer:
         self._in_force = in_force
         self._wake = wake
         self._enrich = enrich
-        self._picture_of = picture_of
         self._clock = clock
+        self._picture_of = picture_of
 
     async def run(self) -> None:
         """Compose until cancelled."""

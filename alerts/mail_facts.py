@@ -117,16 +117,22 @@ def ended_at(notification: Notification) -> float:
     return notification.at - waited
 
 
+def _rounded(span: float) -> str:
+    """A span to the minute, where it is that long."""
+    minutes = round(span / 60)
+    return span_words(60.0 * minutes if minutes else max(0.0, span))
+
+
 def _flapping(notification: Notification) -> str:
     if not notification.flaps:
         return ""
     if notification.reason == "flapping":
-        span = format_value(max(0.0, notification.at - notification.flaps_since), "seconds")
+        span = _rounded(notification.at - notification.flaps_since)
         rest = f"from now on only a state that lasts {span_words(notification.lasting)} is told"
         return f"fired {notification.flaps} times in {span}; {rest}"
     state = "over" if notification.reason == "resolved" else "firing without a break"
-    span = format_value(max(0.0, notification.at - notification.lasting - notification.flaps_since), "seconds")
-    lasting = format_value(notification.lasting, "seconds")
+    span = _rounded(notification.at - notification.lasting - notification.flaps_since)
+    lasting = _rounded(notification.lasting)
     return f"fired {notification.flaps} times in {span}; {state} for {lasting} now, so it flaps no more"
 
 

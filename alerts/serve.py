@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection
 from alerts.composer import Composer
 from alerts.decisions import Decisions
 from alerts.delivery import TransportInForce, commands_for
-from alerts.evidence.setup import evidence_stage
+from alerts.evidence.setup import EvidenceInForce
 from alerts.in_force import InForce, Terms
 from alerts.intake import WEBHOOK, refuse_open_webhook
 from alerts.outbox import Outbox
@@ -82,12 +82,12 @@ def _service(in_force: InForce, store: Store) -> Service:
         workers=lambda: in_force.settings.delivery.connections,
     )
     decider = Rounds(decisions, in_force) if own else Posts(decisions)
-    evidence = evidence_stage(in_force, decider.recorder if isinstance(decider, Rounds) else None)
+    evidence = EvidenceInForce(in_force, decider.recorder if isinstance(decider, Rounds) else None)
     composer = Composer(store, decisions.told, in_force, outbox.wake, evidence.enrich, evidence.picture_of)
-    reconciler = Reconciler(in_force, decider, decisions) if isinstance(decider, Posts) else None
-    return Service(
-        in_force, store, decisions, decider, composer, outbox, reconciler=reconciler, prepare=evidence.prepare
-    )
+    beside = [evidence.prepare]
+    if isinstance(decider, Posts):
+        beside.append(Reconciler(in_force, decider, decisions).run)
+    return Service(in_force, store, decisions, decider, composer, outbox, beside=beside)
 
 
 async def _main(service: Service, reload: Reload, listening: socket.socket, web: WebFiles, stop: asyncio.Event) -> None:
@@ -99,7 +99,10 @@ async def _main(service: Service, reload: Reload, listening: socket.socket, web:
     def with_own_secret() -> Collection[str]:
         return [WEBHOOK] if service.settings.webhook.secret_file else []
 
-    await serve(application(service), listening, stop, web=web, own_secret=with_own_secret)
+    def asks() -> bool:
+        return web.current.auth is not None or web.current.client_certificates
+
+    await serve(application(service, asks), listening, stop, web=web, own_secret=with_own_secret)
     ended_by_itself = working.done()
     working.cancel()
     with contextlib.suppress(asyncio.CancelledError):

@@ -12,7 +12,9 @@ from alerts.heartbeat_settings import HeartbeatSettings
 from alerts.mail_settings import MailSettings
 from alerts.notify.policy import Policy
 from alerts.notify.repeat import EARLY_SECONDS
+from alerts.notify.routes import Route
 from alerts.notify_settings import NotifySettings
+from alerts.route_settings import RouteSettings, unknown_commands
 from alerts.scrape import instance_of
 from alerts.scrape_settings import ScrapeSettings
 from alerts.server_settings import is_loopback
@@ -34,7 +36,7 @@ class PrometheusSettings:
     """What a user can set under ``alerter.prometheus``."""
 
     url: str | None = None
-    """Where Prometheus answers queries, `http://prometheus:9090`; mails get readings, processes and host from it."""
+    """Where Prometheus answers queries, `http://prometheus:9090`; mails get processes, host and last value from it."""
 
     def problems(self) -> Iterator[tuple[str, str, str]]:
         """What the types cannot say: (key, message, hint)."""
@@ -110,6 +112,8 @@ class AlerterSettings:
     heartbeat: HeartbeatSettings = field(default_factory=HeartbeatSettings)
     commands: tuple[CommandSettings, ...] = ()
     """Programs to tell beside mail: a phone push, a chat."""
+    routes: tuple[RouteSettings, ...] = ()
+    """Who is told of which alerts; without one that means an alert, `alerter.mail.to`."""
 
     def problems(self) -> Iterator[tuple[str, str, str]]:
         """What the types cannot say: (key, message, hint)."""
@@ -126,6 +130,7 @@ class AlerterSettings:
         names = [command.name for command in self.commands]
         for name in sorted({name for name in names if names.count(name) > 1}):
             yield "commands", f"two commands are called {name!r}", "a name for each"
+        yield from unknown_commands(self.routes, names)
 
     def _webhook_problems(self, host: str) -> Iterator[tuple[str, str, str]]:
         """With a web-config file, only its content tells; that is looked at when the alerter starts."""
@@ -169,8 +174,12 @@ class AlerterSettings:
 
     @property
     def policy(self) -> Policy:
-        """Who is told what, and how often."""
-        return Policy(notify=self.notify, repeats_early=0.0 if self.judges_itself else EARLY_SECONDS)
+        """Who is told what, and how often; the demo tells nobody but the owner of its Maildir."""
+        return Policy(
+            notify=self.notify,
+            repeats_early=0.0 if self.judges_itself else EARLY_SECONDS,
+            routes=() if self.demo else tuple(map(_route, self.routes)),
+        )
 
     @property
     def heartbeat_in_force(self) -> HeartbeatSettings:
@@ -199,3 +208,7 @@ class AlerterSettings:
         if self.state is not None:
             return pathlib.Path(self.state, "demo") if self.demo else pathlib.Path(self.state)
         return default_state_folder(os.environ, "demo" if self.demo else "alerter")
+
+
+def _route(entry: RouteSettings) -> Route:
+    return Route(where=entry.matchers, recipients=entry.recipients, repeat=entry.repeat, goes_on=entry.continue_)

@@ -5,8 +5,9 @@ import mailbox
 import pytest
 from click.testing import CliRunner
 
+from alerts.mail_preview import run_mail_preview
 from alerts.mail_settings import MailSettings
-from alerts.mail_trial import run_mail_preview, run_mail_test
+from alerts.mail_trial import run_mail_test
 from gpuwarden.cli import main
 from tests.fakes.smtp.server import SmtpServer
 
