@@ -54,7 +54,7 @@ class Artist:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._end()
+        await self.close()
 
     @property
     def is_prepared(self) -> bool:
@@ -71,7 +71,7 @@ class Artist:
             async with asyncio.timeout(seconds):
                 return await self._drawn(drawing)
         except TimeoutError:
-            await self._end()
+            await self.close()
             message = f"it was not drawn within {seconds:.1f} s"
             raise NoPictureError(message) from None
         except (
@@ -83,11 +83,11 @@ class Artist:
             RecursionError,
             asyncio.LimitOverrunError,
         ) as error:
-            await self._end()
+            await self.close()
             message = f"the process that draws failed: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
             raise NoPictureError(message) from error
         except asyncio.CancelledError:
-            await self._end()
+            await self.close()
             raise
 
     async def _drawn(self, drawing: Drawing) -> bytes:
@@ -121,15 +121,27 @@ class Artist:
             start_new_session=True,  # it may have children of its own, which end with it
         )
 
-    async def _end(self) -> None:
+    async def close(self) -> None:
+        """End the child; the next picture gets a new one."""
         child, self._child = self._child, None
         if child is None:
             return
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(child.pid, signal.SIGKILL)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_LAST_SECONDS):
-                await child.wait()
+        if child.stdin:
+            child.stdin.close()
+        try:
+            await _gone(child)
+        except asyncio.CancelledError:
+            # It dies at once, and whoever ends us must not leave its pipes behind.
+            await _gone(child)
+            raise
+
+
+async def _gone(child: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_LAST_SECONDS):
+            await child.wait()
 
 
 def _environment(ours: Mapping[str, str], folder: Path) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """What a digest says, as plain strings: one row for each incident, the gravest first. Pure.
 
 A row tells of an incident what the mails of its own would have told: what, where, since when or from when to when, the
-value against the threshold. The subject counts by severity what fires; it stays within ``SUBJECT_WIDTH``.
+value against the threshold. The subject counts by severity what fires; it stays within ``SUBJECT_LIMIT``.
 """
 
 from collections import Counter
@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 
 from alerts.clean_text import one_line
 from alerts.mail_facts import facts_of
+from alerts.mail_subject import SUBJECT_LIMIT
 from alerts.mail_view import COLOURS, view_of
 from alerts.notify.digest import RANKS, Group, pieces_of
 from alerts.notify.notification import Notification
 from gpuwarden.units import format_timestamp, format_value
 
-SUBJECT_WIDTH = 60
 _LABEL_LIMIT, _STORY_LIMIT = 200, 400
 _TOLD_IN_A_ROW = frozenset({"Value", "Value now", "Threshold", "Missing", "Published", "Over"})
 SIMULATED = "SIMULATED: these are demonstration readings, no real card is concerned."
@@ -46,7 +46,7 @@ class DigestView:
     lead: str
     simulated: str
     rows: tuple[DigestRow, ...]
-    footer: str = "gpuwarden: several alerts in one mail"
+    footer: str
 
 
 def digest_view(group: Group) -> DigestView:
@@ -63,6 +63,7 @@ def digest_view(group: Group) -> DigestView:
         lead=_lead(group, len(rows)),
         simulated=(SIMULATED if marked == len(group) else _PARTLY_SIMULATED) if marked else "",
         rows=rows,
+        footer=f"gpuwarden on {rows[0].host}" if len(rows) == 1 else "gpuwarden: several alerts in one mail",
     )
 
 
@@ -88,9 +89,9 @@ def _subject(pieces: Sequence[Group], rows: Sequence[DigestRow], count: Counter[
         return f"{single}, over after {_lasted(pieces[0][-1])}" if _word(pieces[0]) == "RESOLVED" else single
     mark, title = "[SIMULATED] " if simulated else "", _title(rows)
     badges = [f"{number} {word}" for word, number in _ordered(count)]
-    while len(badges) > 1 and len(f"{mark}[{', '.join(badges)}] {title}") > SUBJECT_WIDTH:
+    while len(badges) > 1 and len(f"{mark}[{', '.join(badges)}] {title}") > SUBJECT_LIMIT:
         badges.pop()
-    return one_line(f"{mark}[{', '.join(badges)}] {title}", SUBJECT_WIDTH)
+    return one_line(f"{mark}[{', '.join(badges)}] {title}", SUBJECT_LIMIT)
 
 
 def _told(piece: Group) -> Notification:

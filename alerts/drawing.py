@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 import cattrs
 
 from alerts.evidence.points import Points, ended_with, shown_from, thinned, within
+from alerts.mail_facts import ended_at
 from alerts.notify.notification import Notification
 from alerts.worst import worst_of
 from gpuwarden.units import Unit
@@ -60,7 +61,7 @@ def drawing_of(notification: Notification, points: Points) -> Drawing | None:
         start=max(start, min(known.times[0], notification.started_at)),
         end=notification.at,
         fired_from=max(notification.started_at, start),
-        fired_to=notification.at,
+        fired_to=ended_at(notification),
         simulated=notification.simulated,
     )
 

@@ -48,7 +48,7 @@ def _resolved(notification: Notification) -> Iterator[Fact]:
     yield "Lasted", _lasted(notification)
     yield "Flapping", _flapping(notification)
     yield "From", format_timestamp(notification.started_at)
-    yield "Until", format_timestamp(_ended_at(notification))
+    yield "Until", format_timestamp(ended_at(notification))
 
 
 def _reading(notification: Notification, name: str) -> Iterable[Fact]:
@@ -108,10 +108,10 @@ def _since(notification: Notification) -> str:
 
 
 def _lasted(notification: Notification) -> str:
-    return format_value(max(0.0, _ended_at(notification) - notification.started_at), "seconds")
+    return format_value(max(0.0, ended_at(notification) - notification.started_at), "seconds")
 
 
-def _ended_at(notification: Notification) -> float:
+def ended_at(notification: Notification) -> float:
     """One that came and went was over before that was told."""
     waited = notification.lasting if notification.flaps and notification.reason == "resolved" else 0.0
     return notification.at - waited

@@ -13,7 +13,9 @@ import json
 import math
 import os
 import resource
+import statistics
 import sys
+from itertools import pairwise
 from typing import Any, BinaryIO
 
 from alerts.drawing import DENSITY, HEIGHT, WIDTH, Drawing, load
@@ -23,8 +25,10 @@ _MOST_MEMORY = 1 << 30
 """Address space: the library and its numbers map about a third of it."""
 _MOST_SECONDS = 120
 """Of processor time, for all pictures that one process may ever draw."""
+_NICE = 5
+"""Behind what the machine is for, but not so far that a busy machine's mails have no pictures."""
 _GAP = 2.5
-"""Steps without a reading after which the line is broken."""
+"""How much longer than between other readings it may take to the next before the line is broken."""
 
 _INK, _SOFT, _GRID, _LINE, _LIMIT = "#1d2939", "#475467", "#eaecf0", "#175cd3", "#b42318"
 _SPANS = {"critical": "#fee4e2", "warning": "#fef0c7", "info": "#d1e9ff"}
@@ -74,9 +78,11 @@ def _range(drawing: Drawing) -> tuple[float, float]:
 
 def _broken(drawing: Drawing) -> tuple[list[float], list[float]]:
     """The points, with one that is no number wherever nothing was read for a while."""
+    apart = [time - before for before, time in pairwise(drawing.times)]
+    longest = _GAP * max(drawing.step, statistics.median(apart))
     times, values = [drawing.times[0]], [drawing.values[0]]
     for before, time, value in zip(drawing.times, drawing.times[1:], drawing.values[1:], strict=False):
-        if time - before > _GAP * drawing.step:
+        if time - before > longest:
             times.append((before + time) / 2)
             values.append(math.nan)
         times.append(time)
@@ -137,7 +143,7 @@ def main() -> None:
 
 def _stay_small() -> None:
     with contextlib.suppress(OSError, ValueError):
-        os.nice(10)
+        os.nice(_NICE)
     for limit, most in ((resource.RLIMIT_AS, _MOST_MEMORY), (resource.RLIMIT_CPU, _MOST_SECONDS)):
         with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(limit, (most, most))

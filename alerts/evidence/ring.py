@@ -1,7 +1,7 @@
 """A bounded record of one series: the lowest and the highest reading of each step of time.
 
-It begins with short steps, so that minutes after a start there is something to show. When it is full, two steps become
-one, until a step has its final length; from then on the oldest go.
+It begins with steps of a second, so that soon after a start there is something to show. When it is full, two steps
+become one, until a step has its final length; from then on the oldest go.
 """
 
 import math
@@ -13,7 +13,7 @@ from alerts.evidence.points import Points
 STEPS = 140
 STEP_SECONDS = 30.0
 """Final length of a step: the ring then holds an hour and ten minutes."""
-_DOUBLINGS = 3
+_DOUBLINGS = 5
 
 
 class Ring:

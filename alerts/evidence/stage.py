@@ -1,22 +1,24 @@
 """What is added to a batch of decisions before their mails are written: evidence, and pictures of some.
 
 Everything for one batch has one deadline. What has not come by then is left out, and so is what fails: no evidence ever
-holds a mail back. With many alerts at once only the first ``MOST_PICTURES``, the gravest ones, have a picture.
+holds a mail back. With many alerts at once only ``MOST_PICTURES``, the gravest ones, may have a picture. One is drawn
+when its mail is written, since an alert that goes into a digest needs none.
 """
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from alerts.artist import Artist, NoPictureError
 from alerts.drawing import Drawing, drawing_of
-from alerts.evidence.points import Evidence, Points, peak_of
+from alerts.evidence.points import Evidence, Points, ended_with, peak_of
 from alerts.evidence.trend import trend_of
 from alerts.notify.notification import Link, Notification
 
-BATCH_SECONDS = 6.0
+BATCH_SECONDS = 8.0
+"""The first picture takes one second of a processor; where training keeps all of them busy, four."""
 _FOR_PICTURES = 0.4
 """The part of it that is left for them when everything before is slow."""
 MOST_PICTURES = 20
@@ -27,15 +29,9 @@ _GRAVITY = {"critical": 0, "warning": 1, "info": 2}
 _log = logging.getLogger(__name__)
 
 Enrich = Callable[[Sequence[Notification]], Awaitable[Sequence[Notification]]]
+PointsOf = Callable[[Sequence[Notification]], Awaitable[Mapping[str, Points]]]
+"""The readings of each alert, by the notification's id, as far as they are known; it is quick."""
 T = TypeVar("T")
-
-
-class Series(Protocol):
-    """Knows the readings of alerts."""
-
-    async def points_of(self, notifications: Sequence[Notification]) -> Mapping[str, Points]:
-        """The readings of each, by the notification's id, as far as they are known; it is quick."""
-        ...
 
 
 def links_to_nowhere(_: Notification) -> tuple[Link, ...]:
@@ -47,10 +43,44 @@ def links_to_nowhere(_: Notification) -> tuple[Link, ...]:
 class Sources:
     """Where evidence comes from; what is None does not come."""
 
-    series: Series | None = None
+    points_of: PointsOf | None = None
     enrich: Enrich | None = None
     artist: Callable[[], Artist] | None = None
     links: Callable[[Notification], tuple[Link, ...]] = links_to_nowhere
+
+
+class Batch:
+    """What may still be drawn, by whom, and until when (by the loop's clock)."""
+
+    def __init__(self, drawings: Mapping[str, Drawing], artist: Artist, end: float) -> None:
+        self._drawings = dict(drawings)
+        self._turn = asyncio.Lock()
+        self._artist = artist
+        self._end = end
+        self._closing = asyncio.create_task(self._close_in_time())
+
+    async def draw(self, key: str) -> bytes | None:
+        """The picture of ``key``; None where it has none, or no time is left.
+
+        Raises:
+            NoPictureError: it could not be drawn.
+        """
+        drawing = self._drawings.pop(key, None)
+        async with self._turn:
+            left = self._end - asyncio.get_running_loop().time()
+            return await self._artist.draw(drawing, left) if drawing and left > 0 else None
+
+    async def close(self) -> None:
+        """End the process that draws."""
+        self._closing.cancel()
+        await asyncio.wait([self._closing])
+
+    async def _close_in_time(self) -> None:
+        try:
+            await asyncio.sleep(self._end - asyncio.get_running_loop().time())
+        finally:
+            self._drawings.clear()
+            await self._artist.close()
 
 
 class EvidenceStage:
@@ -59,26 +89,34 @@ class EvidenceStage:
     def __init__(self, sources: Sources, seconds: float = BATCH_SECONDS) -> None:
         self._sources = sources
         self._seconds = seconds
-        self._pictures: dict[str, asyncio.Future[bytes | None]] = {}
-        self._drawing: asyncio.Task[None] | None = None
+        self._batch: Batch | None = None
         self._trouble = ""
 
     async def enrich(self, notifications: Sequence[Notification]) -> Sequence[Notification]:
-        """The same notifications with what could be learned in time; their pictures are being drawn then."""
+        """The same notifications with what could be learned in time."""
         end = asyncio.get_running_loop().time() + self._seconds
         chosen = gravest(notifications)
+        await self.close()
         known, points = await asyncio.gather(
-            self._in_time(self._known(notifications), notifications, end), self._in_time(self._points(chosen), {}, end)
+            self._in_time(self._known(notifications), notifications, end),
+            self._in_time(self._points(chosen), {}, end),
         )
         told = [with_evidence_of(item, self._evidence(item, points.get(item.id))) for item in known]
         drawings = {item.id: drawing_of(item, points[item.id]) for item in told if item.id in points}
-        self._begin({key: drawing for key, drawing in drawings.items() if drawing}, end)
+        if self._sources.artist and any(drawings.values()):
+            found = {key: drawing for key, drawing in drawings.items() if drawing}
+            self._batch = Batch(found, self._sources.artist(), end)
         return told
 
     async def picture_of(self, notification: Notification) -> bytes | None:
         """The PNG for the mail about a notification of the last batch; None where there is none, or none in time."""
-        found = self._pictures.get(notification.id)
-        return await asyncio.shield(found) if found else None
+        return await self._noted(self._batch.draw(notification.id)) if self._batch else None
+
+    async def close(self) -> None:
+        """Forget the last batch."""
+        batch, self._batch = self._batch, None
+        if batch:
+            await batch.close()
 
     async def prepare(self) -> None:
         """Do once what the first picture on a machine would have no time for, and find out whether there can be any."""
@@ -89,13 +127,13 @@ class EvidenceStage:
             )  # fmt: skip
             async with self._sources.artist() as artist:
                 if not artist.is_prepared:
-                    await self._drawn(artist, drawing, PREPARATION_SECONDS)
+                    await self._noted(artist.draw(drawing, PREPARATION_SECONDS))
 
     async def _known(self, notifications: Sequence[Notification]) -> Sequence[Notification]:
         return await self._sources.enrich(notifications) if self._sources.enrich else notifications
 
     async def _points(self, notifications: Sequence[Notification]) -> Mapping[str, Points]:
-        return await self._sources.series.points_of(notifications) if self._sources.series else {}
+        return await self._sources.points_of(notifications) if self._sources.points_of else {}
 
     async def _in_time(self, work: Awaitable[T], otherwise: T, end: float) -> T:
         try:
@@ -113,51 +151,26 @@ class EvidenceStage:
             return Evidence(links=links)
         resolved = notification.reason == "resolved"
         trend = "" if resolved else trend_of(points, notification.unit, notification.at)
-        return Evidence(points=points, peak=peak_of(points, notification), trend=trend, links=links)
+        # The reading that decided may be newer and worse than what was looked up.
+        peak = peak_of(ended_with(points, notification.at, notification.value), notification)
+        return Evidence(points=points, peak=peak, trend=trend, links=links)
 
-    def _begin(self, drawings: Mapping[str, Drawing], end: float) -> None:
-        loop = asyncio.get_running_loop()
-        if self._drawing:
-            self._drawing.cancel()
-        self._pictures = {key: loop.create_future() for key in drawings} if self._sources.artist else {}
-        if self._sources.artist and drawings:
-            self._drawing = asyncio.create_task(self._draw(self._sources.artist, drawings, self._pictures, end))
-
-    async def _draw(
-        self,
-        hire: Callable[[], Artist],
-        drawings: Mapping[str, Drawing],
-        pictures: Mapping[str, asyncio.Future[bytes | None]],
-        end: float,
-    ) -> None:
+    async def _noted(self, drawn: Awaitable[bytes | None]) -> bytes | None:
         try:
-            async with hire() as artist:
-                for key, drawing in drawings.items():
-                    left = end - asyncio.get_running_loop().time()
-                    if left <= 0:
-                        break
-                    pictures[key].set_result(await self._drawn(artist, drawing, left))
-        finally:
-            for picture in pictures.values():
-                if not picture.done():
-                    picture.set_result(None)
-
-    async def _drawn(self, artist: Artist, drawing: Drawing, seconds: float) -> bytes | None:
-        try:
-            picture = await artist.draw(drawing, seconds)
+            picture = await drawn
         except NoPictureError as error:
             if not self._trouble:
                 _log.warning("mails go out without pictures: %s", error)
             self._trouble = str(error)
             return None
-        if self._trouble:
+        if picture and self._trouble:
             _log.info("mails have pictures again")
-        self._trouble = ""
+            self._trouble = ""
         return picture
 
 
 def gravest(notifications: Sequence[Notification]) -> list[Notification]:
-    """Those that have a picture, where there are too many for all."""
+    """Those that may have a picture, where there are too many for all."""
     return sorted(notifications, key=lambda item: _GRAVITY[item.severity])[:MOST_PICTURES]
 
 

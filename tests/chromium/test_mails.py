@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.chromium.browser import Browser, chromium
+from tests.golden.example_digests import DIGESTS
 from tests.golden.example_mails import DRAWINGS, EXAMPLES
 
 pytestmark = pytest.mark.chromium
@@ -47,7 +48,7 @@ def shown(browser, tmp_path):
 
 
 @pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS)
-@pytest.mark.parametrize("name", EXAMPLES)
+@pytest.mark.parametrize("name", [*EXAMPLES, *DIGESTS])
 def test_a_mail_fits_the_screen_and_fetches_nothing(shown, name, width):
     """Half of each line would be beyond the edge of the telephone, or a server elsewhere learn who reads."""
     page = shown(name, width)

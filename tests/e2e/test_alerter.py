@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from alerts.evidence.stage import BATCH_SECONDS
 from tests.e2e.running import CLIENT, Running, alerter, exporter, of_gpu, run, series, write
 from tests.fakes.nvml.gpu import Process
 from tests.fakes.smtp.server import SmtpServer, recorded
@@ -86,7 +87,7 @@ def test_from_half_full_to_full_and_back_is_one_mail_each_per_recipient_in_time(
         held = time.monotonic() - emptied
         judge.wait_for("resolved")
 
-    assert FOR <= took <= EXPORTER_INTERVAL + 2 * ALERTER_INTERVAL + FOR + 1
+    assert FOR <= took <= EXPORTER_INTERVAL + 2 * ALERTER_INTERVAL + FOR + BATCH_SECONDS + 1
     assert held >= KEEP
     assert len(mails) == 4
     assert all(mail.tls and mail.user == "ann@example.com" for mail in mails)
@@ -258,7 +259,7 @@ def test_a_simulated_card_that_fills_and_empties_leaves_one_thread_of_two_marked
     server["GPUWARDEN_ALERTER_MAIL_HOST"] = "mail.invalid"
     with (
         exporter(tmp_path, None, "--demo", "--scenario", str(scenario)) as page,
-        alerter(tmp_path, page.url, "--demo", "--rules", str(rules), environ=server),
+        alerter(tmp_path, page.url, "--demo", "--rules", str(rules), environ=server) as judge,
     ):
         wait_until(lambda: folder.exists() and len(list(folder.iterdir())) == 2, 30, "no two mails")
         mails = [email.message_from_bytes(file.read_bytes(), policy=email.policy.default) for file in folder.iterdir()]
@@ -267,8 +268,8 @@ def test_a_simulated_card_that_fills_and_empties_leaves_one_thread_of_two_marked
     assert firing["Subject"].startswith("[SIMULATED] [CRITICAL] GPU 0 memory is 96.0 %")
     assert "train_resnet.py (pid 4711, user me, container trainer)" in plain(firing)
     assert "SIMULATED" in firing.get_body(("html",)).get_content()
-    (picture,) = [part.get_content() for part in resolved.walk() if part.get_content_type() == "image/png"]
-    assert picture.startswith(b"\x89PNG")
+    # On a machine that is busy enough, a mail goes without, and the log says so.
+    assert "image/png" in [part.get_content_type() for part in resolved.walk()] or "without pictures" in judge.output
     assert re.search(r"Peak +9\d\.\d %", plain(resolved))
     assert resolved["Subject"].startswith("[SIMULATED] [RESOLVED]")
     assert resolved["In-Reply-To"] == resolved["References"] == firing["Message-ID"]

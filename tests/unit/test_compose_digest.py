@@ -6,7 +6,8 @@ import pytest
 
 from alerts.compose_digest import compose_digest
 from alerts.compose_mail import LONGEST_MESSAGE_ID
-from alerts.digest_view import SUBJECT_WIDTH, digest_view
+from alerts.digest_view import digest_view
+from alerts.mail_subject import SUBJECT_LIMIT
 from tests.golden.example_digests import AT, BRIEF, BURST, NIGHT
 from tests.golden.example_mails import FIRING, SETTINGS
 
@@ -53,7 +54,7 @@ def test_the_subject_counts_the_gravest_first_within_its_width():
     subject = digest_view(tuple(replace(one, simulated=True) for one in crowd)).subject
     assert subject.startswith("[SIMULATED] [333 CRITICAL")
     assert subject.endswith("1000 alerts on 1000 hosts")
-    assert len(subject) <= SUBJECT_WIDTH
+    assert len(subject) <= SUBJECT_LIMIT
 
 
 def test_hostile_names_break_nothing():

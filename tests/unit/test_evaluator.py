@@ -239,3 +239,20 @@ def test_clock_that_steps_back(back):
 def test_longer_for_after_reload_does_not_unfire():
     """A reload with a longer ``for`` makes a firing alert disappear."""
     assert step(rule(for_=1e6), 0.95, FIRING, NOW, max_gap=MAX_GAP).reason == "still_firing"
+
+
+@pytest.mark.parametrize(
+    ("changes", "readings", "peak"),
+    [
+        ({}, [HIGH, 0.92, 0.99, None, NAN, 0.91], 0.99),
+        ({}, [0.99, LOW, 0.91, 0.92, 0.93, 0.92], 0.93),
+        ({"comparison": "below", "threshold": 0.1}, [0.05, 0.02, 0.09, 0.04, 0.05, 0.05], 0.02),
+    ],
+    ids=["above", "only since it began", "below"],
+)
+def test_the_worst_reading_is_remembered(changes, readings, peak):
+    """After hours, or a restart, the mail that it is over could not say how bad it was."""
+    state = None
+    for minute, reading in enumerate(readings):
+        state = step(rule(**{"for_": 0.0, **changes}), reading, state, minute * MINUTE, max_gap=MAX_GAP).state
+    assert state.peak == peak

@@ -107,7 +107,7 @@ def test_a_ring_has_something_to_show_after_seconds():
     points = ring.points(max)
 
     assert points.values == tuple(map(float, range(8)))
-    assert all(0 <= shown - (AT + 5 * number) <= 3.75 for number, shown in enumerate(points.times))
+    assert all(0 <= shown - (AT + 5 * number) <= 1 for number, shown in enumerate(points.times))
 
 
 def test_a_full_ring_keeps_an_hour_and_its_peaks():

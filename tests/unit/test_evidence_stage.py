@@ -9,6 +9,7 @@ from alerts.evidence.points import Points
 from alerts.evidence.stage import MOST_PICTURES, EvidenceStage, Sources
 from alerts.notify.notification import Link
 from tests.golden.example_mails import FIRING, READINGS, RESOLVED
+from tests.unit.test_webhook_composer import until
 
 PNG = b"the picture"
 
@@ -36,13 +37,16 @@ class Drawer:
         self.wait, self.error, self.drawn, self.open = wait, error, [], 0
 
     async def __aenter__(self):
-        self.open += 1
         return self
 
     async def __aexit__(self, *_):
-        self.open -= 1
+        await self.close()
+
+    async def close(self):
+        self.open = 0
 
     async def draw(self, drawing, seconds):
+        self.open = 1
         self.drawn.append(drawing)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
@@ -63,7 +67,9 @@ def told(stage, notifications):
 
     async def story():
         found = await stage.enrich(notifications)
-        return found, [await stage.picture_of(item) for item in found]
+        pictures = [await stage.picture_of(item) for item in found]
+        await stage.close()
+        return found, pictures
 
     return asyncio.run(story())
 
@@ -72,7 +78,7 @@ def test_a_mail_gets_words_and_a_picture():
     """People would have to log in to see how it came to the alert."""
     drawer = Drawer()
     links = (Link("Status page", "http://gpubox:9400/"),)
-    stage = EvidenceStage(Sources(series=Known(), artist=lambda: drawer, links=lambda _: links))
+    stage = EvidenceStage(Sources(points_of=Known().points_of, artist=lambda: drawer, links=lambda _: links))
     (found,), pictures = told(stage, [FIRING])
 
     assert pictures == [PNG]
@@ -82,15 +88,21 @@ def test_a_mail_gets_words_and_a_picture():
     assert drawer.open == 0
 
 
+def test_the_peak_is_never_better_than_the_value():
+    """A mail would say "value 99 %, peak 97 %", and nobody would believe either."""
+    (found,), _ = told(EvidenceStage(Sources(points_of=Known().points_of)), [replace(FIRING, value=0.99)])
+    assert found.peak == 0.99
+
+
 def test_what_was_known_when_it_was_decided_stays():
     """A peak of hours ago, which nobody else remembers, would give way to that of the last hour."""
-    (found,), _ = told(EvidenceStage(Sources(series=Known())), [replace(FIRING, peak=0.999)])
+    (found,), _ = told(EvidenceStage(Sources(points_of=Known().points_of)), [replace(FIRING, peak=0.999)])
     assert found.peak == 0.999
 
 
 def test_a_resolved_mail_has_no_trend():
     """The mail that says that all is well would say that it goes up."""
-    (found,), _ = told(EvidenceStage(Sources(series=Known())), [RESOLVED])
+    (found,), _ = told(EvidenceStage(Sources(points_of=Known().points_of)), [RESOLVED])
     assert found.trend == ""
 
 
@@ -106,7 +118,7 @@ def test_slow_evidence_holds_nothing_back():
         await asyncio.sleep(60)
         return []
 
-    stage = EvidenceStage(Sources(series=Known(60.0), enrich=enrich, artist=Drawer), seconds=0.3)
+    stage = EvidenceStage(Sources(points_of=Known(60.0).points_of, enrich=enrich, artist=Drawer), seconds=0.3)
     assert told(stage, [FIRING]) == ([FIRING], [None])
 
 
@@ -116,7 +128,7 @@ def test_a_slow_source_does_not_cost_what_the_other_knows():
     async def enrich(notifications):
         return [replace(item, host="trainer") for item in notifications]
 
-    (found,), _ = told(EvidenceStage(Sources(series=Known(60.0), enrich=enrich), seconds=0.3), [FIRING])
+    (found,), _ = told(EvidenceStage(Sources(points_of=Known(60.0).points_of, enrich=enrich), seconds=0.3), [FIRING])
     assert found.host == "trainer"
 
 
@@ -127,7 +139,7 @@ def test_a_fault_of_ours_costs_only_the_evidence(where, caplog):
     async def enrich(_):
         raise RuntimeError
 
-    sources = Sources(series=Known(error=RuntimeError())) if where == "series" else Sources(enrich=enrich)
+    sources = Sources(points_of=Known(error=RuntimeError()).points_of) if where == "series" else Sources(enrich=enrich)
     assert told(EvidenceStage(sources), [FIRING]) == ([FIRING], [None])
     assert "a fault of ours" in caplog.text
 
@@ -135,7 +147,9 @@ def test_a_fault_of_ours_costs_only_the_evidence(where, caplog):
 def test_slow_pictures_hold_nothing_back():
     """A machine under load, which is when alerts come, would keep its mails back."""
     drawer = Drawer(wait=60.0)
-    found, pictures = told(EvidenceStage(Sources(series=Known(), artist=lambda: drawer), seconds=0.3), many(5))
+    found, pictures = told(
+        EvidenceStage(Sources(points_of=Known().points_of, artist=lambda: drawer), seconds=0.3), many(5)
+    )
     assert (len(found), pictures) == (5, [None] * 5)
     assert len(drawer.drawn) == 1
 
@@ -143,7 +157,7 @@ def test_slow_pictures_hold_nothing_back():
 def test_of_many_alerts_the_gravest_have_pictures():
     """A thousand alerts at once would be a thousand drawings, or the critical ones would be without."""
     known, drawer = Known(), Drawer()
-    stage = EvidenceStage(Sources(series=known, artist=lambda: drawer))
+    stage = EvidenceStage(Sources(points_of=known.points_of, artist=lambda: drawer))
     grave = [replace(item, id=f"grave{number:015}") for number, item in enumerate(many(3))]
     found, pictures = told(stage, [*many(500, severity="info"), *grave])
 
@@ -156,7 +170,7 @@ def test_pictures_that_fail_are_said_once_and_their_return_too(caplog):
     """The log would fill with what nobody can help, or never say that matplotlib is missing."""
     caplog.set_level("INFO")
     drawer = Drawer(error=NoPictureError("No module named matplotlib"))
-    stage = EvidenceStage(Sources(series=Known(), artist=lambda: drawer))
+    stage = EvidenceStage(Sources(points_of=Known().points_of, artist=lambda: drawer))
     assert told(stage, many(3))[1] == [None] * 3
     assert told(stage, many(3))[1] == [None] * 3
     drawer.error = None
@@ -171,19 +185,21 @@ def test_what_says_nothing_is_not_drawn():
     """A machine with one reading would have an empty frame in its mail."""
     drawer = Drawer()
     known = Known()
-    stage = EvidenceStage(Sources(series=known, artist=lambda: drawer))
+    stage = EvidenceStage(Sources(points_of=known.points_of, artist=lambda: drawer))
     assert told(stage, [replace(FIRING, comparison="absent", value=None)])[1] == [None]
     assert drawer.drawn == []
 
 
 def test_a_later_batch_forgets_the_one_before():
     """Pictures would pile up in memory, or stand in the wrong mail."""
-    stage = EvidenceStage(Sources(series=Known(), artist=Drawer))
+    stage = EvidenceStage(Sources(points_of=Known().points_of, artist=Drawer))
 
     async def story():
         await stage.enrich([FIRING])
         await stage.enrich([RESOLVED])
-        return await stage.picture_of(FIRING), await stage.picture_of(RESOLVED)
+        found = await stage.picture_of(FIRING), await stage.picture_of(RESOLVED)
+        await stage.close()
+        return found
 
     assert asyncio.run(story()) == (None, PNG)
 
@@ -207,5 +223,33 @@ def test_an_alert_without_readings_has_links():
             return {FIRING.id: Points()}
 
     links = (Link("Status page", "http://gpubox:9400/"),)
-    (found,), pictures = told(EvidenceStage(Sources(series=Nothing(), artist=Drawer, links=lambda _: links)), [FIRING])
+    (found,), pictures = told(
+        EvidenceStage(Sources(points_of=Nothing().points_of, artist=Drawer, links=lambda _: links)), [FIRING]
+    )
     assert (found.links, found.trend, pictures) == (links, "", [None])
+
+
+def test_the_process_that_draws_ends_with_its_time():
+    """Eighty megabytes would stay with the alerter from the first alert on."""
+    drawer = Drawer()
+    stage = EvidenceStage(Sources(points_of=Known().points_of, artist=lambda: drawer), seconds=0.2)
+
+    async def story():
+        await stage.enrich([FIRING])
+        assert await stage.picture_of(FIRING) == PNG
+        await until(lambda: not drawer.open)
+
+    asyncio.run(story())
+
+
+def test_what_nobody_asks_for_is_not_drawn():
+    """A digest of twenty alerts would cost twenty pictures that nobody sees."""
+    drawer = Drawer()
+    stage = EvidenceStage(Sources(points_of=Known().points_of, artist=lambda: drawer))
+
+    async def story():
+        await stage.enrich(many(20))
+        await stage.close()
+
+    asyncio.run(story())
+    assert drawer.drawn == []

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from alerts.drawing import DENSITY, HEIGHT, WIDTH, drawing_of, dump, load
 from alerts.evidence.points import Points
-from alerts.plot import picture
+from alerts.plot import _broken, picture
 from alerts.plot_scale import time_labels, time_ticks, value_label, value_range, value_ticks
 from tests.golden.example_mails import DRAWINGS, FIRING, READINGS, XID
 
@@ -71,6 +71,15 @@ def test_any_readings_can_be_drawn(values, unit, threshold, below, title):
         fired_to=times[-1],
     )
     assert chunks(picture(asked))[-1] == "IEND"
+
+
+@pytest.mark.parametrize("interval", [5.0, 60.0, 300.0])
+def test_a_line_is_broken_only_where_nothing_was_read(interval):
+    """An alerter that reads every five minutes would have empty pictures, or an outage would look like a calm hour."""
+    times = [number * interval for number in range(20) if number not in {8, 9, 10, 11}]
+    drawn, values = _broken(replace(PICTURED, times=tuple(times), values=(0.5,) * len(times), step=1.0))
+    assert [math.isnan(value) for value in values].count(True) == 1
+    assert drawn[values.index(next(filter(math.isnan, values)))] == 9.5 * interval
 
 
 @pytest.mark.parametrize(

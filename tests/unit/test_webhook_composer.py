@@ -33,9 +33,10 @@ async def until(condition):
 class Running:
     """A composer at work."""
 
-    def __init__(self, store, enrich=None):
+    def __init__(self, store, enrich=None, picture_of=None):
         self.told, self.woken = asyncio.Event(), []
-        self.composer = Composer(store, self.told, in_force(mail=SETTINGS), lambda: self.woken.append(1), enrich)
+        mail = in_force(mail=SETTINGS)
+        self.composer = Composer(store, self.told, mail, lambda: self.woken.append(1), enrich, picture_of)
 
     async def __aenter__(self):
         self._task = asyncio.create_task(self.composer.run())
@@ -95,6 +96,22 @@ def test_evidence_goes_into_the_mail(store):
 
     asyncio.run(story())
     assert b"the-trainer" in store.claim(1e12).letter.data
+
+
+def test_the_picture_goes_into_the_final_bytes(store):
+    """It would be drawn for nobody, or a resend would be without it."""
+    store.commit_round({}, [FIRING])
+
+    async def picture_of(_):
+        return b"the picture"
+
+    async def story():
+        async with Running(store, picture_of=picture_of) as here:
+            await until(lambda: here.woken)
+
+    asyncio.run(story())
+    mail = message_from_bytes(store.claim(1e12).letter.data)
+    assert [part.get_payload(decode=True) for part in mail.walk() if part["Content-ID"]] == [b"the picture"]
 
 
 BROKEN = replace(FIRING, id="z" * 20, incident="z" * 20, root="z" * 20, at=1e18, simulated=True)
@@ -283,3 +300,19 @@ def test_evidence_is_asked_for_once_and_reaches_each_mail(store):
     assert asked == [4]
     for identity, mail in sent(store).items():
         assert f"host-{identity}" in mail.get_body(("plain",)).get_content()
+
+
+def test_the_end_of_one_of_many_answers_their_mail(store):
+    """In the inbox the all-clear would stand by itself, far from the mail that told of the alert."""
+    here = composer_at(store, Clock(FIRING.at))
+    crowd = alerts(12)
+    store.commit_round({}, crowd)
+    asyncio.run(here.compose_all())
+    store.commit_round({}, [replace(RESOLVED, id="e" * 20, incident=crowd[7].id, root=crowd[7].id)])
+    asyncio.run(here.compose_all())
+    mails = []
+    while delivery := store.claim(1e12):
+        store.accepted(delivery, Reply(250, "ok"), 1.0)
+        mails.append(message_from_bytes(delivery.letter.data, policy=policy.default))
+    assert [mail["X-Gpuwarden-Reason"] for mail in mails] == ["digest", "digest", "resolved", "resolved"]
+    assert mails[2]["In-Reply-To"] == mails[2]["References"] == mails[0]["Message-ID"]
