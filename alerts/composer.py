@@ -25,7 +25,7 @@ from typing import Literal
 from alerts import messages
 from alerts.compose_digest import compose_digest
 from alerts.compose_mail import compose
-from alerts.compose_payload import with_payload
+from alerts.compose_payload import with_digest_payload, with_payload
 from alerts.compose_plain import compose_plain
 from alerts.in_force import InForce
 from alerts.mail_settings import bare_address
@@ -155,7 +155,8 @@ class Composer:
         try:
             marked = tuple([await self._marked(one) for one in group])
             root = await self._store.call(self._store.message_id, group[0].root) if _is_one_thread(group) else None
-            message = compose_digest(marked, self._in_force.settings.delivery, now, root_message_id=root)
+            mail = compose_digest(marked, self._in_force.settings.delivery, now, root_message_id=root)
+            message = with_digest_payload(mail, marked, now)
             await self._store.call(self._store.add_digest, marked, message, _addresses(group[0]), now)
         except StoreUnavailableError:
             raise

@@ -1,10 +1,12 @@
-"""The alerts of ``gpuwarden mail test`` and ``mail preview``: made up, and marked as simulated."""
+"""What ``gpuwarden mail test`` and ``mail preview`` tell of: made up, and marked as simulated."""
 
 from dataclasses import replace
 
 from alerts.mail_settings import MailSettings
 from alerts.notify.digest import Group
 from alerts.notify.notification import Graver, Holder, Notification
+from alerts.report.facts import AlertFacts, CardFacts, ModelFacts, OutboxFacts, Readings, ReportFacts
+from alerts.report.schedule import Period
 
 _SUGGESTION = """\
 rules:
@@ -147,3 +149,29 @@ def night_of(firing: Notification, resolved: Notification) -> Group:
 
 def _named(notification: Notification, identity: str) -> Notification:
     return replace(notification, id=identity, incident=identity, root=identity)
+
+
+def example_report(now: float) -> ReportFacts:
+    """A day with two cards, one of which was almost full twice."""
+    cards = (
+        CardFacts(
+            host="example",
+            gpu=str(number),
+            uuid=f"GPU-example-{number}",
+            name="Example card",
+            memory_ratio=(0.52, 0.961)[number],
+            celsius=(61.0, 79.0)[number],
+            watts=(120.0, 168.0)[number],
+            utilization=(0.12, 0.85)[number],
+            joules=(3.1e6, 9.4e6)[number],
+        )
+        for number in range(2)
+    )
+    models = (ModelFacts(model="my-gpt", what="app generate", count=4821.0, p50=0.84, p90=2.1),)
+    longest = (1900.0, "GpuMemoryAlmostFull on example")
+    return ReportFacts(
+        period=Period(now - 86_400.0, now),
+        readings=Readings(cards=tuple(cards), models=models, simulated=True),
+        alerts=AlertFacts(count=2, by_rule={"GpuMemoryAlmostFull": 2}, longest=longest, simulated=True),
+        outbox=OutboxFacts(sent=4),
+    )

@@ -3,7 +3,7 @@
 import asyncio
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,19 +17,27 @@ from alerts.transport import Letter, Message, SendError, Transport
 
 def run_mail_test(settings: MailSettings, state: Path, echo: Callable[[str], None]) -> int:
     """Send a small mail to each recipient now, saying each step; the exit status is 1 when anybody did not get it."""
-    return asyncio.run(_send_test(settings, state, echo))
-
-
-async def _send_test(settings: MailSettings, state: Path, echo: Callable[[str], None]) -> int:
     if settings.host is None:
         echo(f"no mail server is set (alerter.mail.host): delivering to the Maildir {state / MAILDIR_NAME}")
-    message = _test_message(settings)
     ways = ways_to_try(settings, state, lambda step: echo(f"  {step}"))
+    return send_now(_test_message(settings), settings.recipients, ways, echo)
+
+
+def send_now(
+    message: Message, recipients: Sequence[str], ways: Mapping[str, Transport], echo: Callable[[str], None]
+) -> int:
+    """Send ``message`` past the outbox, each way by its name; the exit status is 1 when anybody did not get it."""
+    return asyncio.run(_send(message, recipients, ways, echo))
+
+
+async def _send(
+    message: Message, recipients: Sequence[str], ways: Mapping[str, Transport], echo: Callable[[str], None]
+) -> int:
     failures = 0
     for name, transport in ways.items():
         if len(ways) > 1:
             echo(f"through {name}:")
-        for recipient in settings.recipients:
+        for recipient in recipients:
             failures += not await _sent(message, bare_address(recipient), transport, echo)
         await transport.close()
     return 1 if failures else 0

@@ -42,8 +42,8 @@ class MailView:
     """``facts`` are (name, text) in the order of reading; ``more_holders`` is one sentence or empty.
 
     ``normal`` introduces ``suggestion``, the lines of a YAML text, which may be none. ``mute`` is a shell command or
-    empty; it is one line and must stay as it is. ``picture`` is the address of a
-    picture of the readings, empty where there is none, and ``alt`` says what is to be seen on it.
+    empty; it is one line and must stay as it is. ``picture`` is the address of a picture of the readings, empty where
+    there is none, and ``alt`` says what is to be seen on it.
     """
 
     subject: str

@@ -10,13 +10,15 @@ from collections.abc import Callable, Collection
 from alerts.composer import Composer
 from alerts.decisions import Decisions
 from alerts.delivery import TransportInForce, commands_for
-from alerts.evidence.setup import EvidenceInForce
+from alerts.evidence.setup import evidence_stage
 from alerts.in_force import InForce, Terms
 from alerts.intake import WEBHOOK, refuse_open_webhook
 from alerts.outbox import Outbox
 from alerts.posts import Posts
 from alerts.reconciler import Reconciler
 from alerts.reload import Reload
+from alerts.report.reporter import Reporter
+from alerts.report.tally import WANTED
 from alerts.rounds import Rounds
 from alerts.scrape import without_userinfo
 from alerts.service import Service
@@ -81,13 +83,14 @@ def _service(in_force: InForce, store: Store) -> Service:
         commands_for(in_force.settings.commands_in_force, in_force.settings.state_folder),
         workers=lambda: in_force.settings.delivery.connections,
     )
-    decider = Rounds(decisions, in_force) if own else Posts(decisions)
-    evidence = EvidenceInForce(in_force, decider.recorder if isinstance(decider, Rounds) else None)
+    reporter = Reporter(store, in_force, outbox.wake)
+    decider = Rounds(decisions, in_force, observe=reporter.observe, observed=WANTED) if own else Posts(decisions)
+    evidence = evidence_stage(in_force, decider.recorder if isinstance(decider, Rounds) else None)
     composer = Composer(store, decisions.told, in_force, outbox.wake, evidence.enrich, evidence.picture_of)
     beside = [evidence.prepare]
     if isinstance(decider, Posts):
         beside.append(Reconciler(in_force, decider, decisions).run)
-    return Service(in_force, store, decisions, decider, composer, outbox, beside=beside)
+    return Service(in_force, store, decisions, decider, composer, outbox, reporter=reporter, beside=beside)
 
 
 async def _main(service: Service, reload: Reload, listening: socket.socket, web: WebFiles, stop: asyncio.Event) -> None:

@@ -15,6 +15,7 @@ from alerts.in_force import InForce
 from alerts.outbox import Outbox
 from alerts.outbox_control import serve_control
 from alerts.posts import Posts
+from alerts.report.reporter import Reporter
 from alerts.rounds import Rounds
 from alerts.settings import AlerterSettings
 from alerts.store import Store, StoreUnavailableError
@@ -34,6 +35,7 @@ class Service:
         composer: Composer,
         outbox: Outbox,
         *,
+        reporter: Reporter | None = None,
         beside: Iterable[Loop] = (),
     ) -> None:
         self.in_force = in_force
@@ -43,6 +45,7 @@ class Service:
         self.composer = composer
         self.outbox = outbox
         self.heartbeat = Heartbeat(in_force, self._why_no_heartbeat)
+        self.reporter = reporter
         self._beside = tuple(beside)
 
     @property
@@ -52,9 +55,10 @@ class Service:
 
     async def run(self, *further: Loop) -> None:
         """Run all loops, and ``further`` ones."""
+        reporting = [self.reporter.run] if self.reporter else []
         always = (self.outbox.run, self.composer.run, self.decider.run, self.heartbeat.run, self._control)
         async with asyncio.TaskGroup() as group:
-            for loop in (*always, *self._beside, *further):
+            for loop in (*always, *reporting, *self._beside, *further):
                 group.create_task(_until_cancelled(loop))
 
     async def _control(self) -> None:

@@ -14,6 +14,7 @@ from alerts.notify.policy import Policy
 from alerts.notify.repeat import EARLY_SECONDS
 from alerts.notify.routes import Route
 from alerts.notify_settings import NotifySettings
+from alerts.report_settings import ReportSettings
 from alerts.route_settings import RouteSettings, unknown_commands
 from alerts.scrape import instance_of
 from alerts.scrape_settings import ScrapeSettings
@@ -36,7 +37,7 @@ class PrometheusSettings:
     """What a user can set under ``alerter.prometheus``."""
 
     url: str | None = None
-    """Where Prometheus answers queries, `http://prometheus:9090`; mails get processes, host and last value from it."""
+    """Where Prometheus answers queries, `http://prometheus:9090`; mails get readings, processes and host from it."""
 
     def problems(self) -> Iterator[tuple[str, str, str]]:
         """What the types cannot say: (key, message, hint)."""
@@ -109,6 +110,7 @@ class AlerterSettings:
     scrape: ScrapeSettings = field(default_factory=ScrapeSettings)
     mail: MailSettings = field(default_factory=MailSettings)
     notify: NotifySettings = field(default_factory=NotifySettings)
+    report: ReportSettings = field(default_factory=ReportSettings)
     heartbeat: HeartbeatSettings = field(default_factory=HeartbeatSettings)
     commands: tuple[CommandSettings, ...] = ()
     """Programs to tell beside mail: a phone push, a chat."""

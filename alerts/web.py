@@ -109,6 +109,11 @@ async def _counts(service: Service) -> Mapping[DeliveryState, int]:
         return {}
 
 
+def _composed(service: Service) -> dict[str, int]:
+    reports = {"report": service.reporter.made} if service.reporter and service.reporter.made else {}
+    return {**{str(kind): number for kind, number in service.composer.composed.items()}, **reports}
+
+
 async def _health(service: Service) -> Health:
     store = service.store
     try:
@@ -122,7 +127,7 @@ async def _health(service: Service) -> Health:
         decided=service.decisions.counted,
         suppressed={str(reason): number for reason, number in service.decisions.suppressed.items()},
         held=service.decisions.held,
-        composed={str(kind): number for kind, number in service.composer.composed.items()},
+        composed=_composed(service),
         figures=figures,
         unreadable=len(store.unreadable),
         attempts=service.outbox.attempts,

@@ -11,6 +11,8 @@ from alerts.rules import SHIPPED, load_rules
 from tests.golden.example_cards import PAGES
 from tests.golden.example_digests import AT, DIGESTS
 from tests.golden.example_mails import DRAWINGS, EXAMPLES, SETTINGS, mail
+from tests.golden.example_reports import REPORTS
+from tests.golden.test_mails import report
 from tests.golden.test_status import page
 
 MAILS = Path(__file__).parent / "mails"
@@ -28,6 +30,8 @@ def main() -> None:
         (MAILS / f"{name}.eml").write_bytes(mail(name).data)
     for name, group in DIGESTS.items():
         (MAILS / f"{name}.eml").write_bytes(compose_digest(group, SETTINGS, AT).data)
+    for name, facts in REPORTS.items():
+        (MAILS / f"{name}.eml").write_bytes(report(facts).data)
     for name, known in PAGES.items():
         (STATUS / f"{name}.html").write_text(page(known), "utf-8")
     for name, files in {"gpuwarden": [], "overrides": [PROMETHEUS / "overrides.yml"]}.items():

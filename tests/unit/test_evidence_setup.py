@@ -6,6 +6,7 @@ import pytest
 from alerts.evidence.links import LinkSettings
 from alerts.evidence.local import Recorder
 from alerts.evidence.setup import evidence_stage
+from alerts.in_force import InForce, Terms
 from alerts.posted_identity import find_rule
 from alerts.rules import SHIPPED, load_rules
 from alerts.series import label_set
@@ -22,7 +23,7 @@ def told(settings, recorder=None):
     """The alert with its evidence, and its picture."""
 
     async def story():
-        stage = evidence_stage(settings, lambda: RULES, recorder)
+        stage = evidence_stage(InForce(Terms(settings, RULES)), recorder)
         stage._seconds = 60.0
         await stage.prepare()
         (found,) = await stage.enrich([ALERT])

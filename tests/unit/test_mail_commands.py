@@ -95,11 +95,12 @@ def test_preview_shows_each_kind(tmp_path):
         "resolved": "Lasted",
         "digest": "7 alerts on 2 hosts",
         "overnight": "Held back by the quiet hours until",
+        "report": "gpuwarden is alive and watched 2 cards on 1 host",
     }
     for name, words in said.items():
         page = (tmp_path / "out" / f"{name}.html").read_text(encoding="utf-8")
         assert words in page
-        pictured = name not in {"digest", "overnight"}
+        pictured = name not in {"digest", "overnight", "report"}
         assert ('src="data:image/png;base64,' in page) == pictured
         mail = email.message_from_bytes((tmp_path / "out" / f"{name}.eml").read_bytes())
         assert mail["X-Gpuwarden-Simulated"] == "yes"
