@@ -47,7 +47,7 @@ class CommandTransport:
         """Nothing is kept open."""
 
     def _reply(self, status: int | None, words: str) -> Reply:
-        program, said = self.settings.run[0], f"{': ' * bool(words)}{words}"
+        program, said = f"command {self.settings.name}", f"{': ' * bool(words)}{words}"
         if status is None:
             detail = f"{program} was killed after {self.settings.timeout:g} s{said}"
             raise SendTimeoutError(detail, reason="timeout")

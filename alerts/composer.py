@@ -25,7 +25,7 @@ from typing import Literal
 from alerts import messages
 from alerts.compose_digest import compose_digest
 from alerts.compose_mail import compose
-from alerts.compose_payload import with_digest_payload, with_payload
+from alerts.compose_payload import with_payload
 from alerts.compose_plain import compose_plain
 from alerts.in_force import InForce
 from alerts.mail_settings import bare_address
@@ -155,8 +155,8 @@ class Composer:
         try:
             marked = tuple([await self._marked(one) for one in group])
             root = await self._store.call(self._store.message_id, group[0].root) if _is_one_thread(group) else None
-            mail = compose_digest(marked, self._in_force.settings.delivery, now, root_message_id=root)
-            message = with_digest_payload(mail, marked, now)
+            mail = self._in_force.settings.delivery
+            message = with_payload(compose_digest(marked, mail, now, root_message_id=root), marked)
             await self._store.call(self._store.add_digest, marked, message, _addresses(group[0]), now)
         except StoreUnavailableError:
             raise
@@ -175,7 +175,8 @@ class Composer:
             try:
                 root = await self._store.call(self._store.message_id, notification.root)
                 told = await self._marked(notification)
-                message = with_payload(write(told, self._in_force.settings.delivery, root_message_id=root), told)
+                mail = self._in_force.settings.delivery
+                message = with_payload(write(told, mail, root_message_id=root), (told,))
                 await self._store.call(self._store.add_message, told.id, message, _addresses(told), told)
             except StoreUnavailableError:
                 raise

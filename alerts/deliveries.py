@@ -19,8 +19,9 @@ from gpuwarden.errors import GpuwardenError
 DeliveryState = Literal["queued", "sending", "accepted", "dead"]
 DELIVERY_STATES: tuple[DeliveryState, ...] = ("queued", "sending", "accepted", "dead")
 
-# A wait is never longer than this, so a later stamp comes from a clock that has been set back since.
-_LONGEST_WAIT_SECONDS = 3600.0
+# A wait is never longer than this (``outbox.wait_after``), so a later stamp comes from a clock that has been set back
+# since. What was never tried has nothing to wait for, whatever its stamp says.
+_LONGEST_WAIT_SECONDS = 1100.0
 
 _CLAIMABLE = """
     d.state = 'queued' AND NOT EXISTS (
@@ -75,7 +76,8 @@ def claim(connection: sqlite3.Connection, now: float, channel: Channel = EVERYTH
     row = connection.execute(
         "SELECT d.id, d.notification_id, m.message_id, m.envelope_from, d.recipient, m.data, m.payload, d.attempts,"  # noqa: S608 -- constants
         " d.queued_at FROM deliveries AS d JOIN messages AS m USING (notification_id)"
-        f" WHERE {_CLAIMABLE} AND (d.next_at <= :now OR d.next_at > :now + :longest) AND {channel.condition}"
+        f" WHERE {_CLAIMABLE} AND {channel.condition}"
+        " AND (d.next_at <= :now OR d.next_at > :now + :longest OR d.attempts = 0)"
         " ORDER BY d.next_at, d.id LIMIT 1",
         {"now": now, "longest": _LONGEST_WAIT_SECONDS, **channel.values},
     ).fetchone()

@@ -1,10 +1,10 @@
 """Which way mails go: the only place that knows all transports."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from alerts.channels import NoSuchCommand
 from alerts.command import CommandTransport
-from alerts.command_settings import CommandSettings
 from alerts.fallback import FallbackTransport
 from alerts.in_force import Following, InForce
 from alerts.mail_settings import MailSettings
@@ -48,6 +48,38 @@ class TransportInForce:
         return transport
 
 
+class CommandsInForce(Mapping[str, Transport]):
+    """The ways to the commands that the settings in force have, by their names; they run in the state folder."""
+
+    def __init__(self, in_force: InForce) -> None:
+        self._in_force = in_force
+
+    def __getitem__(self, name: str) -> Transport:
+        """The way to one command, as the settings have it at the time of each letter."""
+        return _CommandInForce(self._in_force, name)
+
+    def __iter__(self) -> Iterator[str]:
+        return (command.name for command in self._in_force.settings.commands_in_force)
+
+    def __len__(self) -> int:
+        return len(self._in_force.settings.commands_in_force)
+
+
+class _CommandInForce:
+    def __init__(self, in_force: InForce, name: str) -> None:
+        self._in_force = in_force
+        self._name = name
+
+    async def send(self, letter: Letter) -> Reply:
+        settings = self._in_force.settings
+        found = [command for command in settings.commands_in_force if command.name == self._name]
+        way = CommandTransport(found[0], settings.state_folder) if found else NoSuchCommand()
+        return await way.send(letter)
+
+    async def close(self) -> None:
+        """Nothing is kept open."""
+
+
 def ways_to_try(settings: MailSettings, state: Path, tell: Callable[[str], None]) -> dict[str, Transport]:
     """Each way by itself, by its name for people, saying its steps to ``tell``."""
     if settings.host is None:
@@ -56,8 +88,3 @@ def ways_to_try(settings: MailSettings, state: Path, tell: Callable[[str], None]
     if settings.fallback.host is not None:
         servers[f"the fallback server {settings.fallback.address}"] = settings.fallback
     return {name: SmtpTransport(server, tell) for name, server in servers.items()}
-
-
-def commands_for(commands: Iterable[CommandSettings], state: Path) -> dict[str, Transport]:
-    """The way to each command, by its name; they run in the state folder."""
-    return {command.name: CommandTransport(command, state) for command in commands}

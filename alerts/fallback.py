@@ -89,8 +89,10 @@ class FallbackTransport:
         return replace(reply, text=f"{reply.text} (by the fallback server {self._name})")
 
     def _rest(self, error: SendError) -> None:
-        self._failures += 1
         self._complaint = error
+        if self._clock() < self._rests_until:
+            return  # two letters were on their way when it failed
+        self._failures += 1
         seconds = wait_after(self._failures, self._chance())
         self._rests_until = self._clock() + seconds
         logger.warning(

@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 
 DEADLINE_SECONDS = 10.0
 
-_SECONDS_UNTIL_LOOKED_AGAIN = 10.0
+_SECONDS_UNTIL_LOOKED_AGAIN = 2.0
 _SUCCESSES = range(200, 300)
 _REDIRECTS = range(300, 400)
 

@@ -23,7 +23,7 @@ from gpuwarden.errors import UserInputError
 K = TypeVar("K")
 T = TypeVar("T")
 
-NEEDS_RESTART = ("commands", "demo", "judge", "listen", "state", "web_config")
+NEEDS_RESTART = ("demo", "judge", "listen", "state", "web_config")
 """Keys under ``alerter``: sockets, files and loops that are open hang on them."""
 
 

@@ -46,7 +46,7 @@ class Lane:
         chance: Callable[[], float],
     ) -> None:
         self._store = store
-        self._channel = channel
+        self.channel = channel
         self._transport = transport
         self._attempts = attempts
         self._workers = workers
@@ -92,13 +92,13 @@ class Lane:
             return min(self._paused_until - now, _IDLE_SECONDS)
         try:
             while len(self._sending) < self._room():
-                delivery = await self._store.call(self._store.claim, now, self._channel)
+                delivery = await self._store.call(self._store.claim, now, self.channel)
                 if delivery is None:
                     break
                 self._start(delivery)
             if len(self._sending) >= self._room():
                 return _IDLE_SECONDS
-            due = await self._store.call(self._store.next_due, self._channel)
+            due = await self._store.call(self._store.next_due, self.channel)
         except StoreUnavailableError as error:
             logger.error("the outbox cannot be read, mails wait: %s", error)  # noqa: TRY400 -- the line says it all
             return _STORE_RETRY_SECONDS
@@ -140,7 +140,7 @@ class Lane:
         now = self._clock()
         self._attempts.accepted(delivery.queued_at, now)
         logger.info("mail %s to %s accepted: %s", letter.message_id, letter.recipient, reply)
-        further = None if self._stopping or cautious or now < self._paused_until else self._channel
+        further = None if self._stopping or cautious or now < self._paused_until else self.channel
         return await self._persist(partial(self._store.accepted, delivery, reply, now, further))
 
     async def _failed(self, delivery: Delivery, reason: Outcome, words: str) -> None:
@@ -167,7 +167,7 @@ class Lane:
         self._misfortunes += 1
         seconds = wait_after(self._misfortunes, self._chance())
         self._paused_until = now + seconds
-        name = self._channel.name
+        name = self.channel.name
         logger.error("nothing can be sent by %s (%s), all of it waits %.0f s: %s", name, reason, seconds, words)
 
     async def _persist(self, work: Callable[[], R]) -> R:

@@ -33,8 +33,8 @@ _NONE: Mapping[str, Transport] = MappingProxyType({})
 class Outbox:
     """Delivers what the store holds, and notes in ``attempts`` how that goes.
 
-    Mails go through ``mail``, ``workers()`` at a time; ``commands`` are the transports of the settings' commands, by
-    name.
+    Mails go through ``mail``, ``workers()`` at a time; ``commands`` are the ways to the settings' commands, by name.
+    Both may change; new commands are found by ``resume``.
     """
 
     def __init__(
@@ -50,42 +50,41 @@ class Outbox:
     ) -> None:
         self.attempts = Attempts()
         self._store = store
+        self._commands = commands
         self._grace_seconds = grace_seconds
         self._clock = clock
+        self._chance = chance
         self._woken = asyncio.Event()
+        self._changed = asyncio.Event()
         self._pruned_at: float | None = None
-        ways: list[tuple[Channel, Transport, Callable[[], int]]] = [
-            (MAIL, mail, workers),
-            *((command_channel(name), command, lambda: _COMMANDS_AT_ONCE) for name, command in commands.items()),
-            (other_commands(commands), NoSuchCommand(), lambda: _COMMANDS_AT_ONCE),
-        ]
-        self._lanes = [
-            Lane(store, channel, transport, self.attempts, workers=workers, clock=clock, chance=chance)
-            for channel, transport, workers in ways
-        ]
+        self._mail = self._lane(MAIL, mail, workers)
+        self._others = self._lane(other_commands(()), NoSuchCommand())
+        self._by_command: dict[str, Lane] = {}
+        self._adopt()
+
+    @property
+    def misconfigured(self) -> bool:
+        """Whether the last attempt to mail failed by our own settings, so that nobody gets anything."""
+        return self._mail.misconfigured
 
     def wake(self) -> None:
         """A message was added: look now. To be called on the event loop."""
         self._woken.set()
-        for lane in self._lanes:
+        for lane in self._lanes():
             lane.wake()
 
     def resume(self) -> None:
         """The settings have changed: try at once what failed by them. To be called on the event loop."""
-        for lane in self._lanes:
+        self._adopt()
+        self._changed.set()
+        for lane in self._lanes():
             lane.resume()
-
-    @property
-    def misconfigured(self) -> bool:
-        """Whether the last attempt at a mail failed by our own settings, so that nobody gets any."""
-        return self._lanes[0].misconfigured
 
     async def run(self) -> None:
         """Deliver until cancelled; then what is being sent gets ``grace_seconds`` to end, and the rest stays queued."""
         await self._recover()
         async with asyncio.TaskGroup() as group:
-            for lane in self._lanes:
-                group.create_task(lane.run(self._grace_seconds))
+            group.create_task(self._start_lanes(group))
             group.create_task(self._prune_daily())
 
     async def retry(self, ids: Sequence[int] | None) -> int:
@@ -109,6 +108,29 @@ class Outbox:
         logger.warning("%d mails were dropped on request", changed)
         self.wake()  # what waited behind them in their threads can go
         return changed
+
+    def _lane(self, channel: Channel, way: Transport, workers: Callable[[], int] = lambda: _COMMANDS_AT_ONCE) -> Lane:
+        return Lane(self._store, channel, way, self.attempts, workers=workers, clock=self._clock, chance=self._chance)
+
+    def _lanes(self) -> list[Lane]:
+        return [self._mail, self._others, *self._by_command.values()]
+
+    def _adopt(self) -> None:
+        """A command that is new gets a lane; one that is gone keeps its own, which says so of what it has."""
+        for name in self._commands:
+            if name not in self._by_command:
+                self._by_command[name] = self._lane(command_channel(name), self._commands[name])
+        self._others.channel = other_commands(self._by_command)
+
+    async def _start_lanes(self, group: asyncio.TaskGroup) -> None:
+        started: set[Lane] = set()
+        while True:
+            self._changed.clear()
+            for lane in self._lanes():
+                if lane not in started:
+                    started.add(lane)
+                    group.create_task(lane.run(self._grace_seconds))
+            await self._changed.wait()
 
     async def _recover(self) -> None:
         while True:

@@ -101,6 +101,7 @@ def ask(folder: Path, action: Action, ids: Sequence[int] | None) -> int:
         raise ControlError(message) from error
     try:
         with Store.open(folder) as store:
+            store.recover()  # what a killed alerter was sending only waits
             if action == "retry":
                 return store.change(deliveries.retry, ids, time.time())
             return store.change(deliveries.drop, ids)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection
 
 from alerts.composer import Composer
 from alerts.decisions import Decisions
-from alerts.delivery import TransportInForce, commands_for
+from alerts.delivery import CommandsInForce, TransportInForce
 from alerts.evidence.setup import evidence_stage
 from alerts.in_force import InForce, Terms
 from alerts.intake import WEBHOOK, refuse_open_webhook
@@ -80,7 +80,7 @@ def _service(in_force: InForce, store: Store) -> Service:
     outbox = Outbox(
         store,
         TransportInForce(in_force),
-        commands_for(in_force.settings.commands_in_force, in_force.settings.state_folder),
+        CommandsInForce(in_force),
         workers=lambda: in_force.settings.delivery.connections,
     )
     reporter = Reporter(store, in_force, outbox.wake)

@@ -61,12 +61,12 @@ class Service:
             for loop in (*always, *reporting, *self._beside, *further):
                 group.create_task(_until_cancelled(loop))
 
-    async def _control(self) -> None:
-        await serve_control(self.store.folder, self.outbox)
-
     def unhealthy(self) -> str:
         """Why the alerter does not do its work, empty while it does."""
         return self.decider.unhealthy() or self.composer.trouble
+
+    async def _control(self) -> None:
+        await serve_control(self.store.folder, self.outbox)
 
     async def _why_no_heartbeat(self) -> Reason | None:
         try:

@@ -71,6 +71,7 @@ class Store:
 
         Raises:
             StateInUseError: another process has it.
+            StateDamagedError: it is not whole.
             StoreUnavailableError: it cannot be made, read or written.
             StateFromTheFutureError: it was written by a newer gpuwarden.
         """
@@ -83,7 +84,7 @@ class Store:
             message = f"the state folder {folder} cannot be used: {error.strerror or error}"
             raise StoreUnavailableError(message) from error
         try:
-            return cls(folder, connect(folder / FILE_NAME, max_bytes), lock)
+            return cls(folder, connect(folder / FILE_NAME, max_bytes, lock), lock)
         except BaseException:
             os.close(lock)
             raise

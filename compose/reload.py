@@ -2,7 +2,7 @@
 """``reload.py PID HOST:PORT...`` tells the running services of the stack that `gpuwarden generate` has written anew.
 
 Prometheus and Alertmanager answer POST /-/reload once the new files are in force, or with an error and the old ones
-kept. The alerter, process PID, rereads its rules on SIGHUP; the stack runs this in the alerter's PID namespace.
+kept. The alerter, process PID, reads its rules again on SIGHUP; the stack runs this in the alerter's PID namespace.
 """
 
 import os

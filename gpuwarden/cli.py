@@ -16,6 +16,7 @@ _COMMANDS = {
     "mail": "alerts.cli_mail",
     "silence": "alerts.cli_silence",
     "outbox": "alerts.cli_outbox",
+    "state": "alerts.cli_state",
     "config": "gpuwarden.cli_config",
     "generate": "gpuwarden.cli_generate",
 }

@@ -4,7 +4,8 @@
 2. A child that ends later is started again, after a wait that doubles up to half a minute.
 3. Children hang on a pipe from here: when this process is gone, whatever the reason, they stop too.
 4. Ctrl-C reaches this process alone; it asks the children to end, waits, and only then ends them by force.
-5. SIGHUP is passed on to the alerter, which reads its settings and rules again.
+5. SIGHUP is passed on to the alerter, which reads its settings and rules again. While it starts it would end by it, so
+   it waits for the first report.
 6. The exporter's page asks this alerter for its alerts, unless the settings name another source.
 7. Children report over a pipe of their own (``gpuwarden.reports``), so that a page behind TLS and a password needs no
    key here. The alerter does need one to read the exporter's page, and the status page one to ask the alerter for its
@@ -26,7 +27,6 @@ import click
 
 from alerts.cli import load_alerter_settings
 from alerts.serve import mail_line
-from alerts.settings import AlerterSettings
 from exporter.settings import ExporterSettings
 from gpuwarden import __version__, settings
 from gpuwarden.errors import GpuwardenError, UserInputError
@@ -34,7 +34,7 @@ from gpuwarden.lifecycle import SUPERVISED, log_to_stderr, run_until_stopped
 from gpuwarden.listener import bind, url_of
 from gpuwarden.options import WRONG_INPUT, config_option, demo_option
 from gpuwarden.reports import REPORTS_TO, SECONDS_BETWEEN_REPORTS
-from gpuwarden.web_config import load_web_config
+from gpuwarden.up_access import asks_our_alerter, demands, watches_our_page
 
 _log = logging.getLogger(__name__)
 
@@ -44,25 +44,6 @@ _STATUS_SECONDS = 2.0
 _MOST_MISSED_REPORTS = 2.5
 _WELL_SECONDS = 60.0
 """A child that ran this long starts its waits anew."""
-
-
-class LockedOutError(UserInputError, ValueError):
-    """The alerter could not read the page of the exporter beside it, or that page not the alerter's alerts."""
-
-
-_LOCKED_OUT = (
-    "the page is behind TLS or a password (exporter.web_config: {}), and the alerter is not told how to get in: set "
-    "alerter.targets to the page as its certificate names it, for example https://box.example:9400/metrics, and what "
-    "it needs of alerter.scrape.ca_file, cert_file, key_file, username and password_file"
-)
-
-
-_NO_ALERTS = (
-    "the alerter is behind TLS or a password (alerter.web_config: {}), and the status page is not told how to ask it "
-    "for alerts: set exporter.alerts_from to the alerter's page as its certificate names it, with name and password "
-    "where it asks for them, https://NAME:PASSWORD@box.example:9401; the environment variable SSL_CERT_FILE names "
-    "the certificate of an authority of your own"
-)
 
 
 class ChildFailedError(GpuwardenError, RuntimeError):
@@ -87,6 +68,7 @@ class Child:
     """When that came, in monotonic seconds."""
     rereads: bool = False
     """Whether SIGHUP means something to it."""
+    is_to_reread: bool = False
 
 
 @click.command()
@@ -106,8 +88,8 @@ def up(config: pathlib.Path | None, demo: bool | None, state: str | None, rules:
     shared = [*(["--config", str(config)] if config else []), *(["--demo"] if demo else [])]
     shared += ["--state", state] if state else []
     own = [part for file in rules for part in ("--rules", file)]
-    own += ["--target", f"{page.url}/metrics"] if _watches_our_page(exporter, loaded) else []
-    asked = ["--alerts-from", health.url] if _asks_our_alerter(watching, loaded.values) else []
+    own += ["--target", f"{page.url}/metrics"] if watches_our_page(exporter, loaded) else []
+    asked = ["--alerts-from", health.url] if asks_our_alerter(watching, loaded.values) else []
     children = [
         Child("exporter", ["exporter", "--listen", page.listen, *shared, *asked]),
         Child("alerter", ["alerter", "--listen", health.listen, *shared, *own], rereads=True),
@@ -122,44 +104,9 @@ class _Address:
     url: str
 
 
-def _demands(web_config: str | None) -> tuple[bool, bool]:
-    """Whether a page is behind TLS, and behind a password."""
-    if web_config is None:
-        return False, False
-    config, _ = load_web_config(pathlib.Path(web_config))
-    return config.tls_server_config is not None, bool(config.basic_auth_users)
-
-
-def _watches_our_page(exporter: ExporterSettings, alerter: settings.Loaded[AlerterSettings]) -> bool:
-    """Whether the alerter is to be told where our page is; where it needs a key for it, the settings must tell.
-
-    Raises:
-        LockedOutError: the page asks for something, and the settings name no targets.
-    """
-    named = ("targets",) in alerter.origins
-    if any(_demands(exporter.web_config)):
-        if not named and alerter.values.judges_itself:
-            raise LockedOutError(_LOCKED_OUT.format(exporter.web_config))
-        return False
-    return alerter.values.demo or not named
-
-
-def _asks_our_alerter(exporter: settings.Loaded[ExporterSettings], alerter: AlerterSettings) -> bool:
-    """Whether the exporter is to be told where our alerter is; where it needs a key, the settings must tell.
-
-    Raises:
-        LockedOutError: the alerter's page asks for something, and the settings name no place to ask for alerts.
-    """
-    if ("alerts_from",) in exporter.origins:
-        return False
-    if any(_demands(alerter.web_config)):
-        raise LockedOutError(_NO_ALERTS.format(alerter.web_config))
-    return True
-
-
 def _free_address(listen: str, name: str, web_config: str | None) -> _Address:
     """Check that the port is free, and settle on one where the settings leave it open (port 0)."""
-    scheme = "https" if _demands(web_config)[0] else "http"
+    scheme = "https" if demands(web_config)[0] else "http"
     with bind(listen, name) as listening:
         port = listening.getsockname()[1]
         return _Address(f"{listen.rpartition(':')[0]}:{port}", url_of(listening, scheme))
@@ -190,8 +137,16 @@ def _hang_up(children: list[Child], stop: asyncio.Event) -> None:
         stop.set()
         return
     for child in children:
-        if child.rereads and child.process is not None and child.process.returncode is None:
-            child.process.send_signal(signal.SIGHUP)
+        child.is_to_reread = child.rereads
+        _pass_on(child)
+
+
+def _pass_on(child: Child) -> None:
+    """Send SIGHUP if it is owed, and if the child has told that it runs."""
+    process = child.process
+    if child.is_to_reread and process is not None and process.returncode is None and child.said_at > -math.inf:
+        child.is_to_reread = False
+        process.send_signal(signal.SIGHUP)
 
 
 async def _keep(child: Child, stop: asyncio.Event) -> None:
@@ -248,6 +203,7 @@ def _hear(child: Child, reading: int) -> None:
         os.close(reading)
         return
     child.was_ready, child.said, child.said_at = True, said[-1], time.monotonic()
+    _pass_on(child)
 
 
 async def _end(child: Child) -> None:

@@ -6,8 +6,8 @@ steps changes nothing but the time.
 1. What goes to the same people is looked at together; what else goes on does not count.
 2. What is news of one incident is one piece: it fired and ended before anybody heard of it, and is told in one mail.
 3. Up to ``above`` mails in ``within`` seconds go at once, each by itself. Beyond that all that waits goes as one mail,
-   a digest: at once where the last mail was ``wait`` seconds ago, else then. So a burst costs one mail each ``wait``
-   seconds, and nothing waits for longer than that.
+   a digest: at once where the last mail was ``wait`` seconds ago or something has waited for so long, else then. So a
+   burst costs one mail each ``wait`` seconds, and nothing waits for longer than that.
 4. What was held by quiet hours goes in one digest when they end, whatever the numbers.
 5. A digest names each of its incidents, the gravest ones in the first mail where ``MOST_INCIDENTS`` are not enough.
 
@@ -81,9 +81,10 @@ def _plan(pieces: list[Group], lately: Sequence[float], pace: Pace, now: float) 
     held = [piece for piece in pieces if any(one.held_until for one in piece)]
     fresh = [piece for piece in pieces if not any(one.held_until for one in piece)]
     groups = _digests(held)
-    if not pace.above or len(fresh) + len(lately) <= pace.above:
+    if not pace.above or not fresh or len(fresh) + len(lately) <= pace.above:
         return Plan((*groups, *fresh))
-    next_at = max(lately, default=now - pace.wait) + pace.wait
+    oldest = min(one.at for piece in fresh for one in piece)
+    next_at = min(max(lately, default=now - pace.wait), oldest) + pace.wait
     if next_at <= now:
         return Plan((*groups, *_digests(fresh)))
     return Plan(tuple(groups), next_at)

@@ -134,7 +134,7 @@ class Reporter:
         view = report_view(facts, settings.report.tariff)
         recipients = settings.report.to or settings.recipients
         report = report_notification(facts, view, random_id(), recipients)
-        message = with_payload(compose_report(report, view, settings.delivery), report)
+        message = with_payload(compose_report(report, view, settings.delivery), (report,))
         addresses = [bare_address(recipient) for recipient in recipients]
         await self._store.call(self._store.change, keep_report, report, message, addresses, now)
         self.made += 1

@@ -20,13 +20,15 @@ CLIENT = httpx.Client(trust_env=False, timeout=5)
 
 
 class Running:
-    """One ``gpuwarden`` command, for the time of a ``with`` block."""
+    """One ``gpuwarden`` command, for the time of a ``with`` block; ``before`` is a command that runs it."""
 
-    def __init__(self, *arguments: str, home: Path, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, *arguments: str, home: Path, environ: Mapping[str, str] | None = None, before: Sequence[str] = ()
+    ) -> None:
         clean = {key: value for key, value in os.environ.items() if not key.startswith("GPUWARDEN_")}
         self.lines: list[str] = []
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "gpuwarden", *arguments],
+            [*before, sys.executable, "-m", "gpuwarden", *arguments],
             cwd=home,
             env={**clean, "HOME": str(home), "PYTHONUNBUFFERED": "1", "NO_COLOR": "1", **(environ or {})},
             stdin=subprocess.DEVNULL,
@@ -90,8 +92,12 @@ def exporter(home: Path, environ: Mapping[str, str] | None = None, *arguments: s
 
 
 def alerter(home: Path, target: str, *arguments: str, environ: Mapping[str, str] | None = None) -> Running:
-    """The real alerter on a free port, judging five times a second; it gathers no mails unless ``environ`` says so."""
-    quick = {"GPUWARDEN_ALERTER_INTERVAL": "200ms", "GPUWARDEN_ALERTER_NOTIFY_DIGEST_ABOVE": "0"}
+    """The real alerter on a free port, judging five times a second.
+
+    Unless ``environ`` says so, it gathers no mails and calls nothing flapping: each firing and each end is a mail.
+    """
+    plain = {f"GPUWARDEN_ALERTER_NOTIFY_{key}": "0" for key in ("DIGEST_ABOVE", "FLAPPING_COUNT")}
+    quick = {"GPUWARDEN_ALERTER_INTERVAL": "200ms", **plain}
     own = ("--listen", "127.0.0.1:0", "--target", f"{target}/metrics", "--state", str(home / "state"))
     return Running("alerter", *own, *arguments, home=home, environ={**quick, **(environ or {})})
 

@@ -8,6 +8,7 @@ import psutil
 from tests.e2e.running import Running, run, write
 from tests.e2e.secure import PASSWORD, Secrets
 from tests.e2e.test_alertmanager import free_port
+from tests.polling import wait_until
 
 ALICE = ("alice", PASSWORD)
 
@@ -84,3 +85,15 @@ def test_a_child_that_hangs_is_seen(tmp_path):
         process.wait_for(r"does not answer \|")
         os.kill(exporter, signal.SIGCONT)
         process.wait_for(r"(?s)does not answer \|.*\n4 of 4 simulated GPUs answer")
+
+
+def test_a_reload_right_after_the_start_ends_nothing(tmp_path):
+    """`systemctl restart` and `reload` in a row would leave the box without alerts."""
+    environ = {"GPUWARDEN_EXPORTER_LISTEN": "127.0.0.1:0", "GPUWARDEN_ALERTER_LISTEN": "127.0.0.1:0"}
+    with Running("up", "--demo", "--state", str(tmp_path / "state"), home=tmp_path, environ=environ) as process:
+        own = psutil.Process(process.process.pid)
+        wait_until(lambda: len(own.children()) == 2, 20, "no children")
+        process.process.send_signal(signal.SIGHUP)
+        process.wait_for(r"reloaded \d+ rules")
+        process.wait_for(r"simulated GPUs answer[^\n]*\| ")
+        assert process.output.count("reloaded") == 1

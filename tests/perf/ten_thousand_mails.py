@@ -25,16 +25,19 @@ import aiosmtplib
 from alerts.compose_mail import compose
 from alerts.composer import Composer
 from alerts.mail_settings import MailSettings
+from alerts.notify_settings import DigestSettings, NotifySettings
 from alerts.outbox import Outbox
 from alerts.smtp_transport import SmtpTransport
 from alerts.store import Store
 from tests.golden.example_mails import FIRING
+from tests.in_force import in_force
 from tests.polling import wait_until
 
 MAILS = 10_000
 CONNECTIONS = 2
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _REPORT_SECONDS = 5.0
+NOT_GATHERED = NotifySettings(digest=DigestSettings(above=0))
 
 
 def notifications(number):
@@ -100,7 +103,7 @@ async def gpuwarden(number, port):
         outbox = Outbox(store, SmtpTransport(settings), workers=lambda: settings.connections)
         told = asyncio.Event()
         told.set()
-        composer = Composer(store, told, settings, outbox.wake)
+        composer = Composer(store, told, in_force(mail=settings, notify=NOT_GATHERED), outbox.wake)
         tasks = [asyncio.create_task(outbox.run()), asyncio.create_task(composer.run())]
         reported = began
         while outbox.attempts.outcomes["accepted"] < number:

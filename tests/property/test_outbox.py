@@ -2,10 +2,12 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from alerts import deliveries
 from alerts.compose_mail import compose
 from alerts.retries import EXPIRY_SECONDS, judge
 from alerts.store import Store
@@ -83,6 +85,40 @@ class OutboxLife(RuleBasedStateMachine):
             self.store.dead(delivery, verdict.outcome, "no", self.now)
         else:
             self.store.deferred(delivery, verdict.outcome, "later", verdict.next_at)
+
+    @rule(pick=st.integers(0, 99))
+    def a_person_tries_again(self, pick):
+        """Somebody asks for one that waits or was given up."""
+        rows = [row for row in self.store.queue() if row.state != "sending"]
+        if rows:
+            row = rows[pick % len(rows)]
+            assert self.store.change(deliveries.retry, [row.id], self.now) == 1
+            (again,) = (one for one in self.store.queue() if one.id == row.id)
+            assert (again.state, again.next_at <= self.now) == ("queued", True)
+            self.may_be_dead.discard((row.notification_id, row.recipient))
+
+    @rule(pick=st.integers(0, 99))
+    def a_person_drops_one(self, pick):
+        """Somebody takes one out, which is then no longer promised."""
+        rows = [row for row in self.store.queue() if row.state != "sending"]
+        if rows:
+            row = rows[pick % len(rows)]
+            assert self.store.change(deliveries.drop, [row.id]) == 1
+            self.promised.pop((row.notification_id, row.recipient))
+
+    @precondition(lambda self: self.claimed)
+    @rule()
+    def a_person_cannot_take_what_is_being_sent(self):
+        """Somebody asks for one that a server may be taking at this moment."""
+        for change in (
+            lambda db: deliveries.drop(db, [self.claimed[0].id]),
+            lambda db: self.retry(db, self.claimed[0]),
+        ):
+            with pytest.raises(deliveries.NoSuchDeliveryError):
+                self.store.change(change)
+
+    def retry(self, db, delivery):
+        return deliveries.retry(db, [delivery.id], self.now)
 
     @rule()
     def die(self):

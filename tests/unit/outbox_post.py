@@ -63,7 +63,7 @@ class Clock:
 async def running(store, post, commands=None, **kwargs):
     """An outbox at work, and its clock."""
     clock = Clock()
-    outbox = Outbox(store, post, commands or {}, clock=clock, chance=lambda: 0.5, **kwargs)
+    outbox = Outbox(store, post, {} if commands is None else commands, clock=clock, chance=lambda: 0.5, **kwargs)
     outbox.test_clock = clock
     task = asyncio.create_task(outbox.run())
     try:

@@ -46,6 +46,13 @@ def test_how_many_mails_a_burst_makes(waiting, ages, groups, waits):
     assert found.again_at == (None if waits is None else NOW + waits)
 
 
+def test_nothing_waits_for_longer_than_it_is_told_to():
+    """Other mails to the same people, as the report of the morning, would hold an alert back again and again."""
+    late = [replace(one, at=NOW - 29.5) for one in alerts(6)]
+    assert planned(late, 2).again_at == NOW + 0.5
+    assert sizes(planned(late, 2, now=NOW + 0.5)) == [6]
+
+
 def test_zero_gathers_nothing():
     """Somebody who wants each mail by itself could not have it."""
     assert sizes(planned(alerts(50), *[1] * 50, pace=replace(PACE, above=0))) == [1] * 50

@@ -1,6 +1,7 @@
 import email
 import email.policy
 import mailbox
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
@@ -8,6 +9,7 @@ from click.testing import CliRunner
 from alerts.mail_preview import run_mail_preview
 from alerts.mail_settings import MailSettings
 from alerts.mail_trial import run_mail_test
+from alerts.server_settings import ServerSettings
 from gpuwarden.cli import main
 from tests.fakes.smtp.server import SmtpServer
 
@@ -74,6 +76,21 @@ def test_a_wrong_password_is_told_and_not_shown(server, tmp_path):
     assert "login_refused" in told
     assert "535" in told
     assert "wrong-secret" not in told
+
+
+def test_a_test_mail_tries_the_fallback_server_too(server, tmp_path):
+    """Without it a mistake in the second server would be found when the first is down."""
+    with SmtpServer(tmp_path / "second") as second:
+        fallback = ServerSettings(host="127.0.0.1", port=second.port, security="none")
+        second.script(**{"rcpt:bob@example.com": "554 5.7.1 Relay access denied"})
+        lines = []
+        settings = replace(settings_for(server, tmp_path), fallback=fallback)
+        assert run_mail_test(settings, tmp_path / "state", lines.append) == 1
+        assert [mail.recipients for mail in second.mails()] == [("ann@example.com",)]
+    assert len(server.mails()) == 2
+    told = "\n".join(lines)
+    assert f"through the fallback server 127.0.0.1:{second.port}:" in told
+    assert "NOT accepted (refused): the server answered 554 5.7.1 Relay access denied" in told
 
 
 def test_without_a_server_the_maildir_is_named(tmp_path):

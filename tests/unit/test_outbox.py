@@ -117,7 +117,7 @@ def test_a_wrong_password_is_not_repeated_for_every_mail(store):
             outbox.test_clock.now += 1000
             outbox.wake()
             await until(lambda: store.counts()["accepted"] == 10)
-            assert outbox._lanes[0]._room() == 2
+            assert outbox._mail._room() == 2
 
     asyncio.run(scenario())
     assert store.counts()["dead"] == 0

@@ -1,11 +1,15 @@
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from alerts.command_settings import CommandSettings
+from alerts.delivery import CommandsInForce
 from alerts.mail_settings import MailSettings
 from alerts.settings import AlerterSettings
 from alerts.store import Store
+from alerts.transport import Letter, SendError
+from tests.in_force import in_force
 from tests.unit.outbox_post import Post, add, running, until
 
 PUSH = CommandSettings("push", ("/bin/push",), default=True)
@@ -90,6 +94,42 @@ def test_a_command_that_is_gone_from_the_settings_waits(store):
     assert "no command 'gone'" in row.reply
     asyncio.run(back_again())
     assert len(mail.asked) == 1
+
+
+def test_a_reload_brings_new_commands(store):
+    """Without it a command that was added would be told nothing until a restart."""
+    add(store, "command:push")
+    push = Post()
+    commands = {}
+
+    async def scenario():
+        async with running(store, Post(), commands) as outbox:
+            await until(lambda: outbox.attempts.outcomes["misconfigured"] == 1 and store.counts()["queued"] == 1)
+            commands["push"] = push
+            outbox.resume()
+            outbox.test_clock.now += 60
+            outbox.wake()
+            await until(lambda: store.counts()["accepted"] == 1)
+
+    asyncio.run(scenario())
+    assert len(push.asked) == 1
+
+
+def test_a_command_is_run_as_the_settings_have_it_now(tmp_path):
+    """Without it a reload would leave the old program running."""
+    terms = in_force(commands=(CommandSettings("push", ("/bin/false",)),), state=str(tmp_path))
+    commands = CommandsInForce(terms)
+    push = commands["push"]
+    letter = Letter("<a@b>", "a@b", "command:push", b"", b"{}")
+    with pytest.raises(SendError, match="exit status 1"):
+        asyncio.run(push.send(letter))
+    terms.terms = replace(terms.terms, settings=AlerterSettings(commands=(), state=str(tmp_path)))
+    with pytest.raises(SendError, match="no command 'push'"):
+        asyncio.run(push.send(letter))
+    again = AlerterSettings(commands=(CommandSettings("push", ("/bin/true",)),), state=str(tmp_path))
+    terms.terms = replace(terms.terms, settings=again)
+    assert asyncio.run(push.send(letter)).code == 0
+    assert list(commands) == ["push"]
 
 
 def test_a_person_ends_the_pause(store):

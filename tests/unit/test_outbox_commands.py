@@ -125,6 +125,14 @@ def test_retry_and_drop_work_without_an_alerter(state):
     assert states(state) == {3: "accepted"}
 
 
+def test_what_a_killed_alerter_was_sending_can_be_dropped(state):
+    """Without it a crash would leave a mail that nobody can take out before the next start sends it."""
+    with Store.open(state) as store:
+        assert store.claim(NOW + 600).id == 2
+    run("drop", "--yes", "2", state=state)
+    assert states(state) == {1: "dead", 3: "accepted"}
+
+
 def test_a_retried_dead_letter_has_all_its_time_again(state):
     """Without it an expired mail would be given up again at its first failure."""
     ask(state, "retry", None)
