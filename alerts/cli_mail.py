@@ -1,12 +1,17 @@
 """``gpuwarden mail``: try the way to the inbox, and look at what would arrive."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from alerts.cli import load_alerter_settings
-from alerts.mail_trial import run_mail_preview, run_mail_test
+from alerts.evidence.setup import FONTS
+from alerts.mail_preview import run_mail_preview
+from alerts.mail_trial import run_mail_test
+from alerts.report.command import run_mail_report
 from gpuwarden.options import config_option
+from gpuwarden.units import parse_duration
 
 
 @click.group()
@@ -35,4 +40,22 @@ def test_(context: click.Context, config: Path | None) -> None:
 @click.pass_context
 def preview(context: click.Context, config: Path | None, out: Path) -> None:
     """Write an example of each kind of mail as .eml and .html."""
-    context.exit(run_mail_preview(load_alerter_settings(config, {}).values.delivery, out, click.echo))
+    settings = load_alerter_settings(config, {}).values
+    context.exit(run_mail_preview(settings.delivery, out, click.echo, settings.state_folder / FONTS))
+
+
+@mail.command()
+@config_option
+@click.option("--over", default="24h", show_default=True, metavar="DURATION", help="The time until now that it covers.")
+@click.option("--send", is_flag=True, help="Mail it to those who get reports, instead of printing it.")
+@click.option("--state", metavar="DIR", help="The alerter's state folder.")
+@click.option("--demo", is_flag=True, default=None, help="On the demo.")
+@click.pass_context
+def report(context: click.Context, config: Path | None, over: str, *, send: bool, **flags: Any) -> None:
+    """Tell what happened lately: peaks, energy, alerts, latencies, mails."""
+    try:
+        seconds = parse_duration(over)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--over") from error
+    settings = load_alerter_settings(config, flags).values
+    context.exit(run_mail_report(settings, seconds, click.echo, send=send))

@@ -7,13 +7,14 @@ import click
 
 from alerts import cli_rule_tests
 from alerts.explain import Fact, condition, facts, number
+from alerts.explain_telling import telling
 from alerts.expression_checks import unverified
 from alerts.override_text import override_text
 from alerts.prometheus_rules import rule_file
 from alerts.promtool_tests import promtool_document, without_annotations
 from alerts.rule import Rule
 from alerts.rules import SHIPPED, load_parts
-from alerts.rules_in_force import FILE, mistakes_to_stderr, parts_in_force, rules_options
+from alerts.rules_in_force import FILE, mistakes_to_stderr, parts_in_force, rules_options, settings_in_force
 from gpuwarden.documents import nearest
 from gpuwarden.errors import UserInputError
 from gpuwarden.units import format_duration
@@ -96,15 +97,17 @@ def _row(rule: Rule) -> tuple[str, ...]:
 @click.argument("name")
 @rules_options
 def explain(name: str, config: pathlib.Path | None, files: tuple[str, ...]) -> None:
-    """Say in words what the rule NAME does, as it is in force, and how to change it."""
+    """Say in words what the rule NAME does, as it is in force, whom it tells, and how to change it."""
     parts = parts_in_force(config, files)
     found = [part for part in parts if part.rule.alert == name]
     if not found:
         hint = nearest(name, (part.rule.alert for part in parts))
         raise UnknownRuleError(f"there is no rule {name[:100]!r}" + (f" ({hint})" if hint else ""))
+    in_force = settings_in_force(config, files)
     for part in found:
         click.echo(name)
-        for fact in facts(part.rule, enabled=part.enabled):
+        whom = telling(part.rule, in_force.policy, in_force.recipients)
+        for fact in (*facts(part.rule, enabled=part.enabled), Fact("tells", whom)):
             click.echo(_wrapped(fact))
         click.echo(f"\nTo change it, in a file of yours:\n\n{override_text(part.rule, enabled=part.enabled)}")
 

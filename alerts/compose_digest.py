@@ -1,7 +1,7 @@
 """Several notifications become the final bytes of one mail, and the same ones at the same time always the same bytes.
 
 The mail stands under the id of the first of them. It opens no thread of its own: what comes later of any of its
-incidents answers it. What a command gets instead of a mail belongs here too, made of the same ``DigestView``.
+incidents answers it. What a command gets instead of a mail is in ``compose_payload``.
 """
 
 import datetime as dt
@@ -13,7 +13,7 @@ from alerts.digest_view import DigestView, digest_view
 from alerts.mail_body import alternatives
 from alerts.mail_headers import address_header, text_header, token_header
 from alerts.mail_settings import MailSettings, split_address
-from alerts.mail_view import SUBJECT_LIMIT
+from alerts.mail_subject import SUBJECT_LIMIT
 from alerts.notify.digest import RANKS, Group
 from alerts.transport import Message
 

@@ -17,7 +17,8 @@ import jinja2
 
 from alerts.mail_headers import address_header, text_header, token_header
 from alerts.mail_settings import MailSettings, split_address
-from alerts.mail_view import SUBJECT_LIMIT, MailView, view_of
+from alerts.mail_subject import SUBJECT_LIMIT
+from alerts.mail_view import MailView, view_of
 from alerts.notify.notification import Notification
 from alerts.transport import Message
 
@@ -25,16 +26,23 @@ LONGEST_MESSAGE_ID = 60
 _FALLBACK_DOMAIN = "gpuwarden.invalid"
 
 
-def compose(notification: Notification, settings: MailSettings, *, root_message_id: str | None = None) -> Message:
-    """The mail about ``notification``.
+def compose(
+    notification: Notification,
+    settings: MailSettings,
+    *,
+    root_message_id: str | None = None,
+    picture: bytes | None = None,
+) -> Message:
+    """The mail about ``notification``, with ``picture`` (a PNG) in its HTML.
 
     ``root_message_id`` is that of the incident's first mail as it was sent (the settings may have changed since); when
     it is not known any more, it is derived anew.
     """
-    view = view_of(notification)
     _, sender = split_address(settings.sender) or ("", "gpuwarden@localhost")
     domain = domain_of(sender)
     message_id = message_id_of(notification.id, notification.reason, domain)
+    content_id = f"{notification.id}.picture@{domain}"
+    view = view_of(notification, f"cid:{content_id}" if picture else "")
     subject_line, subject = text_header("Subject", view.subject, SUBJECT_LIMIT)
     head = [
         token_header("Date", email.utils.format_datetime(dt.datetime.fromtimestamp(notification.at).astimezone())),
@@ -47,7 +55,8 @@ def compose(notification: Notification, settings: MailSettings, *, root_message_
         root = root_message_id or message_id_of(notification.root, "first", domain)
         head += [token_header("In-Reply-To", root), token_header("References", root)]
     head += _marks(notification)
-    return Message(message_id, sender, "".join(head).encode("ascii") + _body(notification, view), subject)
+    body = _body(notification, view, picture, content_id)
+    return Message(message_id, sender, "".join(head).encode("ascii") + body, subject)
 
 
 def message_id_of(notification_id: str, reason: str, domain: str) -> str:
@@ -78,15 +87,22 @@ def _marks(notification: Notification) -> Iterator[str]:
         yield token_header("Importance", "high")
 
 
-def _body(notification: Notification, view: MailView) -> bytes:
-    """Text and HTML with the MIME headers that go before them."""
+def _body(notification: Notification, view: MailView, picture: bytes | None, content_id: str) -> bytes:
+    """Text and HTML with the MIME headers that go before them; the picture belongs to the HTML alone (RFC 2387)."""
     template = "resolved" if notification.reason == "resolved" else "firing"
     mail = EmailMessage(policy=SMTP)
     mail.set_content(render(f"{template}.txt", view), charset="utf-8", cte="quoted-printable")
     mail.add_alternative(render(f"{template}.html", view), subtype="html", charset="utf-8", cte="quoted-printable")
-    for part in mail.iter_parts():
+    # No body can hold a boundary: quoted-printable writes every "=" as "=3D", and base64 has no "_".
+    if picture:
+        html = [*mail.iter_parts()][-1]
+        html.add_related(
+            picture, "image", "png", cid=f"<{content_id}>", disposition="inline", filename="readings.png", cte="base64"
+        )
+        html.set_param("type", "text/html")
+        html.set_boundary(f"=_gpuwarden_{notification.id}_html")
+    for part in [*mail.walk()][1:]:
         del part["MIME-Version"]  # belongs to the whole mail, RFC 2045 section 4
-    # Neither body can hold this: quoted-printable writes every "=" as "=3D".
     mail.set_boundary(f"=_gpuwarden_{notification.id}")
     return mail.as_bytes()
 

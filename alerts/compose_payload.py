@@ -12,6 +12,8 @@ from dataclasses import replace
 from typing import Any
 
 from alerts.channels import COMMAND_PREFIX
+from alerts.compose_digest import DIGEST
+from alerts.notify.digest import RANKS, Group, pieces_of
 from alerts.notify.notification import AGES, Notification
 from alerts.transport import Message
 from gpuwarden.units import format_value
@@ -21,17 +23,49 @@ VERSION = 1
 
 def with_payload(message: Message, notification: Notification) -> Message:
     """``message`` with the payload, where a command is among the recipients."""
-    if not any(recipient.startswith(COMMAND_PREFIX) for recipient in notification.recipients):
+    if not _tells_commands(notification):
         return message
     return replace(message, payload=compose_payload(message, notification))
 
 
+def with_digest_payload(message: Message, group: Group, at: float) -> Message:
+    """The same of a digest made ``at`` (Unix seconds)."""
+    return replace(message, payload=digest_payload(message, group, at)) if _tells_commands(group[0]) else message
+
+
+def _tells_commands(notification: Notification) -> bool:
+    return any(recipient.startswith(COMMAND_PREFIX) for recipient in notification.recipients)
+
+
 def compose_payload(message: Message, notification: Notification) -> bytes:
     """ASCII JSON on one line, with a line end."""
-    document: dict[str, Any] = {
-        "version": VERSION,
-        "subject": message.subject,
-        "text": _text(message.data),
+    return _final(message, {**_alert(notification), "simulated": notification.simulated})
+
+
+def digest_payload(message: Message, group: Group, at: float) -> bytes:
+    """The same for a digest of ``at`` (Unix seconds): the keys of one alert are those of all, or empty.
+
+    ``alerts`` has the latest of each incident, the gravest first.
+    """
+    hosts = {one.host for one in group}
+    own: dict[str, Any] = {
+        **dict.fromkeys(("alertname", "action", "value_text", "unit", "incident"), ""),
+        "severity": min(group, key=lambda one: RANKS[one.severity]).severity,
+        "reason": DIGEST,
+        "summary": message.subject,
+        "host": group[0].host if len(hosts) == 1 else "",
+        "labels": {},
+        "value": None,
+        "at": _number(at),
+        "started_at": _number(min(one.started_at for one in group)),
+        "simulated": any(one.simulated for one in group),
+        "alerts": [_alert(piece[-1]) for piece in pieces_of(group)],
+    }
+    return _final(message, own)
+
+
+def _alert(notification: Notification) -> dict[str, Any]:
+    return {
         "severity": notification.severity,
         "reason": notification.reason,
         "alertname": notification.alertname,
@@ -45,9 +79,12 @@ def compose_payload(message: Message, notification: Notification) -> bytes:
         "at": _number(notification.at),
         "started_at": _number(notification.started_at),
         "incident": notification.incident,
-        "message_id": message.message_id,
-        "simulated": notification.simulated,
     }
+
+
+def _final(message: Message, said: dict[str, Any]) -> bytes:
+    first = {"version": VERSION, "subject": message.subject, "text": _text(message.data)}
+    document = {**first, **said, "message_id": message.message_id}
     return json.dumps(_encodable(document), allow_nan=False).encode("ascii") + b"\n"
 
 
@@ -74,4 +111,6 @@ def _encodable(value: Any) -> Any:
         return value.encode("utf-8", "replace").decode("utf-8")
     if isinstance(value, dict):
         return {_encodable(key): _encodable(item) for key, item in value.items()}  # pyright: ignore[reportUnknownVariableType] -- JSON
+    if isinstance(value, list):
+        return [_encodable(item) for item in value]  # pyright: ignore[reportUnknownVariableType] -- as above
     return value

@@ -18,13 +18,14 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from typing import Literal
 
 from alerts import messages
 from alerts.compose_digest import compose_digest
 from alerts.compose_mail import compose
-from alerts.compose_payload import with_payload
+from alerts.compose_payload import with_digest_payload, with_payload
 from alerts.compose_plain import compose_plain
 from alerts.in_force import InForce
 from alerts.mail_settings import bare_address
@@ -44,6 +45,9 @@ Enrich = Callable[[Sequence[Notification]], Awaitable[Sequence[Notification]]]
 
 Kind = Literal["single", "digest"]
 
+PictureOf = Callable[[Notification], Awaitable[bytes | None]]
+"""The PNG for a mail; it is quick and never raises."""
+
 
 class Composer:
     """Composes whenever ``told`` is set, once at the start, and when what is held or gathered may go."""
@@ -55,6 +59,7 @@ class Composer:
         in_force: InForce,
         wake: Callable[[], None],
         enrich: Enrich | None = None,
+        picture_of: PictureOf | None = None,
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -71,6 +76,7 @@ class Composer:
         self._wake = wake
         self._enrich = enrich
         self._clock = clock
+        self._picture_of = picture_of
 
     async def run(self) -> None:
         """Compose until cancelled."""
@@ -149,7 +155,8 @@ class Composer:
         try:
             marked = tuple([await self._marked(one) for one in group])
             root = await self._store.call(self._store.message_id, group[0].root) if _is_one_thread(group) else None
-            message = compose_digest(marked, self._in_force.settings.delivery, now, root_message_id=root)
+            mail = compose_digest(marked, self._in_force.settings.delivery, now, root_message_id=root)
+            message = with_digest_payload(mail, marked, now)
             await self._store.call(self._store.add_digest, marked, message, _addresses(group[0]), now)
         except StoreUnavailableError:
             raise
@@ -163,7 +170,8 @@ class Composer:
 
     async def _compose(self, notification: Notification) -> bool:
         """Make and keep the mail, a plain one if need be; whether there is one now."""
-        for write in (compose, compose_plain):
+        picture = await self._picture_of(notification) if self._picture_of else None
+        for write in (partial(compose, picture=picture), compose_plain):
             try:
                 root = await self._store.call(self._store.message_id, notification.root)
                 told = await self._marked(notification)
@@ -173,7 +181,7 @@ class Composer:
                 raise
             except Exception:  # noqa: BLE001 -- it must cost no other notification
                 if notification.id not in self.stuck:
-                    _log.exception("a fault of ours: %s failed on notification %s", write.__name__, notification.id)
+                    _log.exception("a fault of ours: no mail could be made of notification %s", notification.id)
             else:
                 self.composed["single"] += 1
                 return True

@@ -8,13 +8,14 @@ did not happen: the next round, or the next try of the sender, decides it again 
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from alerts.clean_text import one_line
 from alerts.in_force import InForce
 from alerts.judge import Change
 from alerts.notify.due import notifications, random_id
 from alerts.notify.flap import Flap
+from alerts.notify.flapping import Flapping
 from alerts.notify.mute import SUPPRESSED, Suppressed, Verdict, judged_here
 from alerts.notify.notification import Notification
 from alerts.notify.policy import Known, Ladder
@@ -51,6 +52,11 @@ class Decisions:
         self._in_force = in_force
 
     @property
+    def asks_alertmanager(self) -> bool:
+        """Whether Alertmanager is asked about what it does not post."""
+        return self._in_force.settings.alertmanager.url is not None
+
+    @property
     def rules(self) -> tuple[Rule, ...]:
         """The rules in force."""
         return self._in_force.rules
@@ -62,21 +68,23 @@ class Decisions:
         ladder: Ladder = judged_here,
         *,
         now: float,
+        confirmed: Collection[AlertKey] | None = None,
     ) -> None:
         """Write down what was decided at ``now`` (Unix seconds).
 
-        ``scrapes`` are what it was decided on; ``ladder`` says what each change tells where ``policy`` begins.
+        ``scrapes`` are what it was decided on; ``ladder`` says what each change tells where ``policy`` begins. Of what
+        came and went, ``confirmed`` is known to be as it was; None where nobody can be asked.
 
         Raises:
             StoreUnavailableError: nothing was decided.
         """
         settings = self._in_force.settings
-        policy, known = settings.policy, self._known(scrapes, now)
+        policy, known = settings.policy, self._known(scrapes, now, confirmed)
         changes, verdicts = policy.decide(changes, ladder, known)
         told, changes = notifications(
             changes,
             scrapes,
-            settings.recipients,
+            known.recipients,
             random_id,
             simulated=settings.all_simulated,
             verdicts=verdicts,
@@ -94,13 +102,19 @@ class Decisions:
             self._note_held(told)
             self.told.set()
 
-    def _known(self, scrapes: Sequence[Scrape], now: float) -> Known:
+    def calming(self, now: float) -> set[AlertKey]:
+        """The alerts that came and went and have been as they are for long enough, as far as is known here."""
+        return set(Flapping(self._in_force.settings.notify.flapping, self.flaps, now).due)
+
+    def _known(self, scrapes: Sequence[Scrape], now: float, confirmed: Collection[AlertKey] | None) -> Known:
         return Known(
             states=self.states,
             flaps=self.flaps,
             silences=self.silences.all if self.silences else (),
             rules=self.rules,
             scrapes=scrapes,
+            recipients=self._in_force.settings.recipients,
+            confirmed=confirmed,
             now=now,
         )
 

@@ -46,7 +46,7 @@ class DigestView:
     lead: str
     simulated: str
     rows: tuple[DigestRow, ...]
-    footer: str = "gpuwarden: several alerts in one mail"
+    footer: str
 
 
 def digest_view(group: Group) -> DigestView:
@@ -63,6 +63,7 @@ def digest_view(group: Group) -> DigestView:
         lead=_lead(group, len(rows)),
         simulated=(SIMULATED if marked == len(group) else _PARTLY_SIMULATED) if marked else "",
         rows=rows,
+        footer=f"gpuwarden on {rows[0].host}" if len(rows) == 1 else "gpuwarden: several alerts in one mail",
     )
 
 

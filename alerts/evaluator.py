@@ -120,7 +120,9 @@ def _inactive(rule: Rule, value: float | None, now: float) -> Step:
         return Step(None, None, "no_reading")
     if not rule.holds(value, firing=False):
         return Step(None, None, "condition_false")
-    return _ripen(rule, State(phase="pending", active_at=now, about=rule.about, value=value, seen_at=now), now)
+    return _ripen(
+        rule, State(phase="pending", active_at=now, about=rule.about, value=value, peak=value, seen_at=now), now
+    )
 
 
 def _pending(rule: Rule, value: float | None, state: State, now: float) -> Step:
@@ -128,7 +130,7 @@ def _pending(rule: Rule, value: float | None, state: State, now: float) -> Step:
         return Step(None, None, "pending_unknown")
     if not rule.holds(value, firing=False):
         return Step(None, None, "pending_ended")
-    return _ripen(rule, replace(state, value=value, seen_at=now), now)
+    return _ripen(rule, replace(state, value=value, peak=rule.worse(value, state.peak), seen_at=now), now)
 
 
 def _ripen(rule: Rule, state: State, now: float) -> Step:
@@ -141,7 +143,7 @@ def _firing(rule: Rule, value: float | None, state: State, now: float, *, outage
     if value is None:
         since = now if state.unknown_since is None else state.unknown_since
         return Step(replace(state, keep_since=None, unknown_since=since), None, "held_unknown")
-    known = replace(state, value=value, seen_at=now, unknown_since=None)
+    known = replace(state, value=value, peak=rule.worse(value, state.peak), seen_at=now, unknown_since=None)
     if rule.holds(value, firing=True):
         return Step(replace(known, keep_since=None), None, "still_firing")
     reason: Reason = "ended_while_unwatched" if outage else "condition_ended"

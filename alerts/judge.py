@@ -17,7 +17,7 @@ configured.
 import logging
 import math
 from collections import defaultdict
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -43,6 +43,9 @@ Reason = Literal[
     "calm",
     "gone_from_alertmanager",
 ]
+
+Read = dict[LabelSet, tuple[Rule, float | None]]
+"""What the rules of one alert compare in a round, by series; None is unknown."""
 
 CARDS = "gpu_up"
 """Has a series for each card that the exporter knows, lost ones too."""
@@ -80,11 +83,13 @@ def judge(
     *,
     max_gap: float,
     history: History = NOTHING_KEPT,
+    read: Callable[[Read], None] | None = None,
 ) -> list[Change]:
     """Judge one round.
 
     ``scrapes`` are this round's, one for each configured target, failed ones too; no two targets share an instance.
-    ``max_gap`` is about two rounds, in seconds; ``history`` has taken these scrapes.
+    ``max_gap`` is about two rounds, in seconds; ``history`` has taken these scrapes. ``read`` is told what is compared,
+    alert by alert.
     Returns a change for every alert that was or is remembered.
     """
     remembered: dict[str, dict[LabelSet, State]] = defaultdict(dict)
@@ -95,6 +100,8 @@ def judge(
     for alertname, variants in _by_name(rules).items():
         known = remembered.pop(alertname, {})
         found = _readings(variants, scrapes, history, now)
+        if read:
+            read(found)
         for labels in _within_bounds(alertname, known, found):
             rule, value = found.get(labels, (None, math.nan))
             rule = rule or _covering(variants, labels)
@@ -118,10 +125,8 @@ def _by_name(rules: Iterable[Rule]) -> dict[str, list[Rule]]:
     return variants
 
 
-def _readings(
-    variants: Iterable[Rule], scrapes: Sequence[Scrape], history: History, now: float
-) -> dict[LabelSet, tuple[Rule, float | None]]:
-    found: dict[LabelSet, tuple[Rule, float | None]] = {}
+def _readings(variants: Iterable[Rule], scrapes: Sequence[Scrape], history: History, now: float) -> Read:
+    found: Read = {}
     for rule in variants:
         for labels, value in readings(rule, scrapes, history, now).items():
             found.setdefault(labels, (rule, value))

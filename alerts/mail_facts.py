@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from alerts.clean_text import one_line
 from alerts.notify.notification import AGES, Graver, Notification
 from alerts.reading_words import span_words
+from alerts.worst import goes_down
 from gpuwarden.units import format_timestamp, format_value
 
 _TEXT_LIMIT = 400
@@ -28,6 +29,9 @@ def facts_of(notification: Notification) -> tuple[Fact, ...]:
 
 def _firing(notification: Notification) -> Iterator[Fact]:
     yield from _reading(notification, "Value")
+    if notification.peak != notification.value:
+        yield from _peak(notification)
+    yield "Trend", notification.trend
     if notification.graver:
         yield "Over", _over(notification.graver)
     if notification.reason == "repeat":
@@ -40,6 +44,7 @@ def _firing(notification: Notification) -> Iterator[Fact]:
 
 def _resolved(notification: Notification) -> Iterator[Fact]:
     yield from _reading(notification, "Value now")
+    yield from _peak(notification)
     yield "Lasted", _lasted(notification)
     yield "Flapping", _flapping(notification)
     yield "From", format_timestamp(notification.started_at)
@@ -83,6 +88,13 @@ def _value(notification: Notification) -> str:
     return "no reading" if notification.metric and not notification.reading else ""
 
 
+def _peak(notification: Notification) -> Iterator[Fact]:
+    """The worst reading since it began."""
+    if notification.peak is not None and notification.metric:
+        name = "Lowest" if goes_down(notification.comparison, notification.threshold) else "Peak"
+        yield name, format_value(notification.peak, notification.unit)
+
+
 def _threshold(notification: Notification) -> str:
     if not notification.metric:
         return ""
@@ -105,16 +117,22 @@ def _ended_at(notification: Notification) -> float:
     return notification.at - waited
 
 
+def _rounded(span: float) -> str:
+    """A span to the minute, where it is that long."""
+    minutes = round(span / 60)
+    return span_words(60.0 * minutes if minutes else max(0.0, span))
+
+
 def _flapping(notification: Notification) -> str:
     if not notification.flaps:
         return ""
     if notification.reason == "flapping":
-        span = format_value(max(0.0, notification.at - notification.flaps_since), "seconds")
+        span = _rounded(notification.at - notification.flaps_since)
         rest = f"from now on only a state that lasts {span_words(notification.lasting)} is told"
         return f"fired {notification.flaps} times in {span}; {rest}"
     state = "over" if notification.reason == "resolved" else "firing without a break"
-    span = format_value(max(0.0, notification.at - notification.lasting - notification.flaps_since), "seconds")
-    lasting = format_value(notification.lasting, "seconds")
+    span = _rounded(notification.at - notification.lasting - notification.flaps_since)
+    lasting = _rounded(notification.lasting)
     return f"fired {notification.flaps} times in {span}; {state} for {lasting} now, so it flaps no more"
 
 

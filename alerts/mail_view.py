@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from alerts.clean_text import one_line
-from alerts.mail_facts import NO_LONGER, facts_of
+from alerts.mail_facts import facts_of
+from alerts.mail_subject import subject_of
 from alerts.notify.mute_command import mute_command
-from alerts.notify.notification import Graver, Holder, Notification
+from alerts.notify.notification import Holder, Link, Notification
+from alerts.worst import goes_down
 from gpuwarden.units import format_value
 
 _TEXT_LIMIT = 400
@@ -18,9 +20,8 @@ _LABELS_SHOWN = 20
 _SUGGESTION_LINES, _DEEPEST = 10, 8
 _TAKEN_WHOLE = frozenset({"gpu_memory_used_ratio", "gpu_memory_used_peak_ratio"})
 """Of a card's memory, which some servers take almost whole when they start."""
-_NAME_LIMIT = 60
 _HOLDERS_SHOWN = 10
-SUBJECT_LIMIT = 160
+_LONGEST_URL = 2000
 
 COLOURS = {"critical": "#b42318", "warning": "#b54708", "info": "#175cd3", "resolved": "#067647"}
 
@@ -41,7 +42,8 @@ class MailView:
     """``facts`` are (name, text) in the order of reading; ``more_holders`` is one sentence or empty.
 
     ``normal`` introduces ``suggestion``, the lines of a YAML text, which may be none. ``mute`` is a shell command or
-    empty; it is one line and must stay as it is.
+    empty; it is one line and must stay as it is. ``picture`` is the address of a
+    picture of the readings, empty where there is none, and ``alt`` says what is to be seen on it.
     """
 
     subject: str
@@ -58,16 +60,22 @@ class MailView:
     normal: str
     suggestion: tuple[str, ...]
     mute: str
+    links: tuple[Link, ...]
+    picture: str
+    alt: str
 
 
-def view_of(notification: Notification) -> MailView:
-    """The strings of the mail about ``notification``, without the facts that an alert of a foreign rule cannot have."""
+def view_of(notification: Notification, picture: str = "") -> MailView:
+    """The strings of the mail about ``notification``, without the facts that an alert of a foreign rule cannot have.
+
+    ``picture`` is the address of its picture, as the mail or a page refers to it.
+    """
     resolved = notification.reason == "resolved"
     badge = badge_of(notification)
     summary = one_line(notification.summary, _TEXT_LIMIT) or one_line(notification.alertname, _TEXT_LIMIT)
     host = one_line(notification.host, _LABEL_LIMIT) or "unknown host"
     return MailView(
-        subject=_subject(badge, summary, host, notification),
+        subject=subject_of(badge, summary, host, notification),
         badge=badge,
         colour=COLOURS["resolved" if resolved else notification.severity],
         summary=summary,
@@ -81,6 +89,9 @@ def view_of(notification: Notification) -> MailView:
         normal=_normal(notification),
         suggestion=tuple(_suggestion(notification)),
         mute=mute_command(notification),
+        links=tuple(_links(notification)),
+        picture=picture,
+        alt=_alt(notification) if picture else "",
     )
 
 
@@ -92,25 +103,26 @@ def badge_of(notification: Notification) -> str:
     return f"{notification.severity.upper()}{more}"
 
 
-def _subject(badge: str, summary: str, host: str, notification: Notification) -> str:
-    marks = f"[SIMULATED] [{badge}]" if notification.simulated else f"[{badge}]"
-    story = summary if host in summary else f"{summary} on {host}"
-    end = _end(notification)
-    return one_line(f"{one_line(f'{marks} {story}', SUBJECT_LIMIT - len(end))}{end}", SUBJECT_LIMIT)
+def _links(notification: Notification) -> Iterator[Link]:
+    for link in notification.links:
+        url = one_line(link.url, _LONGEST_URL).replace(" ", "%20")
+        # Whoever wrote it: nothing else is opened from a mail.
+        if url.startswith(("http://", "https://")) and not url.endswith("…"):
+            yield Link(one_line(link.title, _LABEL_LIMIT), url)
 
 
-def _end(notification: Notification) -> str:
-    """Why it is over, or less than it was: a card that was taken out is not one that answers again."""
-    if notification.graver:
-        return _fell(notification.graver, notification)
-    return f", {NO_LONGER}" if notification.gone else ""
-
-
-def _fell(graver: Graver, notification: Notification) -> str:
-    """The same number lower down, or another thing that was hidden until now."""
-    if graver.severity != notification.severity and graver.metric == notification.metric:
-        return f", no longer {graver.severity}"
-    return f", {one_line(graver.alertname, _NAME_LIMIT)} is over"
+def _alt(notification: Notification) -> str:
+    """The picture in words."""
+    parts = [one_line(notification.metric, _LABEL_LIMIT)]
+    if notification.value is not None:
+        parts.append(f"now {format_value(notification.value, notification.unit)}")
+    if notification.peak is not None:
+        worst = "lowest" if goes_down(notification.comparison, notification.threshold) else "highest"
+        parts.append(f"{worst} {format_value(notification.peak, notification.unit)}")
+    if notification.unit != "bool":
+        limit = format_value(notification.threshold, notification.unit)
+        parts.append(f"limit {notification.comparison} {limit}")
+    return f"Picture of the last readings of {', '.join(parts)}"
 
 
 def _labels(notification: Notification) -> tuple[tuple[str, str], ...]:

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 
 from alerts import deliveries
 from alerts.notify.digest import People
+from alerts.notify.notification import Notification
+from alerts.store_records import dump_notification
 from alerts.transport import Message
 
 _LONGEST_HOLD_SECONDS = 9 * 86_400.0
@@ -31,6 +33,15 @@ WAITING = f"""
 def at(now: float) -> Mapping[str, float]:
     """The values of ``WAITING`` at a moment (Unix seconds)."""
     return {"now": now, "longest": _LONGEST_HOLD_SECONDS}
+
+
+def decide(connection: sqlite3.Connection, notifications: Sequence[Notification]) -> None:
+    """Write down notifications, in this order."""
+    connection.executemany(
+        "INSERT INTO notifications (id, number, root, at, held_until, document)"
+        " VALUES (?, (SELECT coalesce(max(number), 0) + 1 FROM notifications), ?, ?, ?, ?)",
+        [(item.id, item.root, item.at, item.held_until, dump_notification(item)) for item in notifications],
+    )
 
 
 def held(connection: sqlite3.Connection, now: float) -> tuple[int, float | None]:

@@ -6,15 +6,15 @@
 3. What ended within the last seconds is remembered in memory only. It keeps a late copy of a post from opening an
    incident anew, and tells of which graver alert a lesser one is left (``mute``); a restart in those seconds loses that
    and nothing else.
-4. What comes and goes (``flapping``) is told when it has kept its state for a while. That is never posted, so a clock
-   of ours asks for it.
+4. What comes and goes (``flapping``) is told when it has kept its state for a while. That is never posted, so
+   Alertmanager is asked (``reconcile``), or else a clock of ours tells it.
 5. What is not posted any more is asked about (``reconciler``), and what was learned is taken up like a post.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 
 from alerts.decisions import Decisions
@@ -92,7 +92,7 @@ class Posts:
                 self.refuse(str(error))
 
     async def tick(self, now: float) -> None:
-        """Tell of what came and went and has been as it is for long enough, of which nothing is posted.
+        """Tell of what came and went and has been as it is for long enough, where nobody can be asked about that.
 
         Raises:
             StoreUnavailableError: nothing was decided.
@@ -100,14 +100,18 @@ class Posts:
         async with self._turn:
             await self._commit((), now)
 
-    async def take_up(self, find: Callable[[], Sequence[Change]]) -> None:
-        """Decide by what was learned otherwise than by a post; no post changes the states while ``find`` looks at them.
+    async def take_up(
+        self, find: Callable[[], Sequence[Change]], confirmed: Callable[[], Collection[AlertKey]] = tuple[AlertKey]
+    ) -> None:
+        """Decide by what was learned otherwise than by a post; no post changes the states while both look at them.
+
+        ``find`` gives the changes, ``confirmed`` what came and went and is known to be as it was.
 
         Raises:
             StoreUnavailableError: nothing was decided.
         """
         async with self._turn:
-            await self._commit(find(), time.time())
+            await self._commit(find(), time.time(), confirmed())
 
     def refuse(self, trouble: str) -> None:
         """Note that nothing can be taken, and why."""
@@ -139,11 +143,14 @@ class Posts:
         """When Alertmanager was last heard of."""
         return ["no post yet" if self.posted_at is None else f"last post {format_timestamp(self.posted_at)}"]
 
-    async def _commit(self, changes: Sequence[Change], now: float) -> None:
+    async def _commit(
+        self, changes: Sequence[Change], now: float, confirmed: Collection[AlertKey] | None = None
+    ) -> None:
+        known = () if confirmed is None and self._decisions.asks_alertmanager else confirmed
         decisions, told_lately = self._decisions, ended_lately(changes, self._told_lately, now)
         before, rules = decisions.states, decisions.rules
         ladder = partial(judged_elsewhere, lately=told_lately, states=before, rules=rules)
-        await decisions.commit(changes, ladder=ladder, now=now)
+        await decisions.commit(changes, ladder=ladder, now=now, confirmed=known)
         self._told_lately = dict(list(told_lately.items())[-MOST_ALERTS:])
 
     async def _take(self, post: Post, now: float) -> None:

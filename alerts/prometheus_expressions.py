@@ -53,6 +53,11 @@ def expression(rule: Rule) -> str:
     return "\nor\n".join(parts)
 
 
+def reading(rule: Rule, where: Sequence[Matcher]) -> str:
+    """What the rule compares, of the series that satisfy ``where``; under the labels of the alert."""
+    return _reading(rule, where, ())
+
+
 def number_text(value: float) -> str:
     """A number as PromQL reads it back."""
     return repr(value).removesuffix(".0")

@@ -4,7 +4,8 @@ Alertmanager posts what fires again every ``repeat_interval``, and an end once. 
 inhibition, or while Alertmanager is killed, is never posted as resolved, and would fire here for ever. So it is asked:
 
 - about an alert that it has not posted for ``ask_after``, which is longer than ``repeat_interval``;
-- about those that were open when this process started, until they are posted.
+- about those that were open when this process started, until they are posted;
+- about one that came and went (``flapping``), before it is told that it still fires or is over.
 
 ===========================  ============================================================================
 Alertmanager                 what follows
@@ -18,6 +19,7 @@ cannot be asked              nothing
 
 1. In every look of ``settle`` seconds. An alert that has just ended is not in its list any more while the post of its
    end is still to come, by ``group_interval`` or after a 503 of ours; that post brings the RESOLVED mail.
+   One that came and went and is over for us is confirmed to be.
 2. And Alertmanager has itself been up for so long. It keeps alerts in memory only: after a start its list is empty
    until Prometheus has told it everything again.
 """
@@ -75,6 +77,22 @@ def reconciled(
     changes = [change for change in seen if change.key in asked]
     changes += [_gone(key, states[key], rules, now) for key in sorted(gone)]
     return changes, {key: since for key, since in lacked.items() if key not in gone}
+
+
+def confirmed_over(
+    look: Look,
+    calming: Collection[AlertKey],
+    rules: Sequence[Rule],
+    states: Mapping[AlertKey, State],
+    *,
+    now: float,
+    settle: float,
+) -> set[AlertKey]:
+    """Those ``calming`` down that are over for us, and for Alertmanager too."""
+    if now - look.up_since < settle:
+        return set()
+    held = {identify(alert, rules, states)[0] for alert in (*look.active, *look.quiet)}
+    return {key for key in calming if key not in states and key not in held}
 
 
 def _gone(key: AlertKey, state: State, rules: Sequence[Rule], now: float) -> Change:

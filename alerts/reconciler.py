@@ -9,7 +9,7 @@ from alerts.decisions import Decisions
 from alerts.in_force import InForce
 from alerts.judge import Change
 from alerts.posts import Posts
-from alerts.reconcile import SETTLE_SECONDS, Look, overdue, reconciled
+from alerts.reconcile import SETTLE_SECONDS, Look, confirmed_over, overdue, reconciled
 from alerts.scrape import without_userinfo
 from alerts.state import AlertKey
 from alerts.store import StoreUnavailableError
@@ -41,13 +41,15 @@ class Reconciler:
         """Ask once, if there is something to ask; never raises for what Alertmanager or the disk does."""
         settings = self._in_force.settings
         url, ask_after = settings.alertmanager.url, settings.alertmanager.ask_after
-        asked = overdue(self._decisions.states, time.time(), ask_after, self._started_at)
+        asked = self._to_ask(time.time(), ask_after)
         if not asked or url is None:
             self._missing = {}
             return
         try:
             found = await AlertmanagerApi(url, settings.scrape).look({key.alertname for key in asked})
-            await self._posts.take_up(lambda: self._changes(found, asked, ask_after))
+            await self._posts.take_up(
+                lambda: self._changes(found, asked, ask_after), lambda: self._over(found, asked, ask_after)
+            )
         except (AlertmanagerError, StoreUnavailableError) as error:
             self._missing = {}
             self._note(url, str(error))
@@ -60,10 +62,20 @@ class Reconciler:
     def _changes(self, found: Look, asked: Collection[AlertKey], ask_after: float) -> Sequence[Change]:
         """What follows for what was asked about and has not been posted meanwhile."""
         decisions, now = self._decisions, time.time()
-        due = overdue(decisions.states, now, ask_after, self._started_at).intersection(asked)
+        due = self._to_ask(now, ask_after).intersection(asked)
         known, settle = (self._missing, decisions.rules, decisions.states), min(SETTLE_SECONDS, ask_after)
         changes, self._missing = reconciled(found, due, *known, now=now, settle=settle)
         return changes
+
+    def _over(self, found: Look, asked: Collection[AlertKey], ask_after: float) -> Collection[AlertKey]:
+        """What came and went and is over for Alertmanager too."""
+        decisions, now, settle = self._decisions, time.time(), min(SETTLE_SECONDS, ask_after)
+        calming = decisions.calming(now).intersection(asked)
+        return confirmed_over(found, calming, decisions.rules, decisions.states, now=now, settle=settle)
+
+    def _to_ask(self, now: float, ask_after: float) -> set[AlertKey]:
+        decisions = self._decisions
+        return overdue(decisions.states, now, ask_after, self._started_at) | decisions.calming(now)
 
     def _note(self, url: str, trouble: str) -> None:
         named = without_userinfo(url)

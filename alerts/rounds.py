@@ -7,14 +7,16 @@ again, with the same outcome, once the disk takes it.
 import asyncio
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
 
 import httpx
 
 from alerts import scrape
 from alerts.decisions import Decisions
+from alerts.evidence.local import Recorder
 from alerts.history import History
 from alerts.in_force import InForce, Terms
 from alerts.judge import judge
@@ -23,6 +25,9 @@ from alerts.notify.page_facts import IDENTITY_METRICS
 from alerts.series import Sample, Scrape
 from alerts.settings import AlerterSettings
 from alerts.store import StoreUnavailableError
+
+Observe = Callable[[Sequence[Scrape], float, float], None]
+"""Is shown each round that was written: the scrapes, when (Unix seconds), and the longest gap that was watched."""
 
 _log = logging.getLogger(__name__)
 
@@ -36,11 +41,19 @@ _SHARE_OF_A_ROUND = 0.8
 
 
 class Rounds:
-    """Decides by visiting the targets in force every ``interval`` seconds."""
+    """Decides by visiting the targets in force every ``interval`` seconds; ``observe`` sees each round."""
 
-    def __init__(self, decisions: Decisions, in_force: InForce) -> None:
+    def __init__(
+        self,
+        decisions: Decisions,
+        in_force: InForce,
+        *,
+        observe: Observe | None = None,
+        observed: frozenset[str] = frozenset(),
+    ) -> None:
         self.scrapes: list[Scrape] = []
         self.history = History()
+        self.recorder = Recorder()
         self.ended_at: float | None = None
         """Unix seconds of the last round that was written."""
         self.duration = 0.0
@@ -54,6 +67,8 @@ class Rounds:
         """Why nothing can be decided now, one line, empty while all is well."""
         self._decisions = decisions
         self._in_force = in_force
+        self._observe = observe
+        self._observed = observed
         self._identities: dict[tuple[str, str], Mapping[str, tuple[Sample, ...]]] = {}
         """What each target, by job and instance, last said of who it is."""
 
@@ -90,11 +105,14 @@ class Rounds:
         """
         begun, now, terms = time.monotonic(), time.time(), self._in_force.terms
         settings, rules = terms.settings, terms.rules
-        scrapes = await _scrape(client, settings, now, wanted_metrics(rules))
+        scrapes = await _scrape(client, settings, now, wanted_metrics(rules) | self._observed)
         max_gap = _ROUNDS_IN_A_GAP * settings.interval
         self.history.take(rules, scrapes, now, max_gap=max_gap)
-        changes = judge(rules, scrapes, self._decisions.states, now, max_gap=max_gap, history=self.history)
+        states, take = self._decisions.states, partial(self.recorder.take, now=now)
+        changes = judge(rules, scrapes, states, now, max_gap=max_gap, history=self.history, read=take)
         await self._decisions.commit(changes, [self._identified(visit) for visit in scrapes], now=now)
+        if self._observe:
+            self._observe(scrapes, now, max_gap)
         self._note_targets(scrapes)
         self.scrapes, self.ended_at, self.duration = scrapes, now, time.monotonic() - begun
         self._ended = begun

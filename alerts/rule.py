@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from alerts.matchers import Matcher, matches
 from alerts.notify.notification import Comparison, Severity
 from alerts.windows import Window
+from alerts.worst import worst_of
 from gpuwarden.catalog import CATALOG, SCRAPE_ROWS
 from gpuwarden.units import Unit
 
@@ -71,6 +72,10 @@ class Rule:
         if self.comparison in _BELOW:
             return value < limit
         return value == limit if self.comparison in {"equals", "absent"} else value > limit
+
+    def worse(self, reading: float, other: float | None) -> float:
+        """The worse of two readings."""
+        return reading if other is None else worst_of(self.comparison, self.threshold)((reading, other))
 
     @property
     def about(self) -> str:

@@ -32,12 +32,18 @@ def rules_options(function: Function) -> Function:
     return config_option(_FILES(function))
 
 
-def parts_in_force(config: pathlib.Path | None, files: Sequence[str]) -> tuple[Part, ...]:
-    """What the alerter would judge by with the same settings and flags, and what is switched off there."""
+def settings_in_force(config: pathlib.Path | None, files: Sequence[str]) -> AlerterSettings:
+    """The alerter's settings with the same flags."""
     flags = {"rules": [*files] or None}
     with mistakes_to_stderr():
-        loaded = settings.load("alerter", AlerterSettings, config=config, environ=os.environ, flags=flags)
-        return load_parts(SHIPPED, loaded.values.rule_files)
+        return settings.load("alerter", AlerterSettings, config=config, environ=os.environ, flags=flags).values
+
+
+def parts_in_force(config: pathlib.Path | None, files: Sequence[str]) -> tuple[Part, ...]:
+    """What the alerter would judge by with the same settings and flags, and what is switched off there."""
+    found = settings_in_force(config, files)
+    with mistakes_to_stderr():
+        return load_parts(SHIPPED, found.rule_files)
 
 
 @contextmanager

@@ -5,19 +5,20 @@ import contextlib
 import logging
 import signal
 import socket
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 
-from alerts.composer import Composer, Enrich
+from alerts.composer import Composer
 from alerts.decisions import Decisions
 from alerts.delivery import TransportInForce, commands_for
-from alerts.evidence.prometheus import PrometheusEvidence
-from alerts.in_force import Following, InForce, Terms
+from alerts.evidence.setup import EvidenceInForce
+from alerts.in_force import InForce, Terms
 from alerts.intake import WEBHOOK, refuse_open_webhook
-from alerts.notify.notification import Notification
 from alerts.outbox import Outbox
 from alerts.posts import Posts
 from alerts.reconciler import Reconciler
 from alerts.reload import Reload
+from alerts.report.reporter import Reporter
+from alerts.report.tally import WANTED
 from alerts.rounds import Rounds
 from alerts.scrape import without_userinfo
 from alerts.service import Service
@@ -82,25 +83,14 @@ def _service(in_force: InForce, store: Store) -> Service:
         commands_for(in_force.settings.commands_in_force, in_force.settings.state_folder),
         workers=lambda: in_force.settings.delivery.connections,
     )
-    composer = Composer(store, decisions.told, in_force, outbox.wake, None if own else _evidence(in_force))
-    if own:
-        return Service(in_force, store, decisions, Rounds(decisions, in_force), composer, outbox)
-    posts = Posts(decisions)
-    reconciler = Reconciler(in_force, posts, decisions)
-    return Service(in_force, store, decisions, posts, composer, outbox, reconciler=reconciler)
-
-
-def _evidence(in_force: InForce) -> Enrich:
-    def source(url: str | None) -> PrometheusEvidence | None:
-        return PrometheusEvidence(url, lambda: in_force.rules) if url else None
-
-    prometheus = Following(lambda: in_force.settings.prometheus.url, source)
-
-    async def enrich(notifications: Sequence[Notification]) -> Sequence[Notification]:
-        known = prometheus.now
-        return await known.enrich(notifications) if known else notifications
-
-    return enrich
+    reporter = Reporter(store, in_force, outbox.wake)
+    decider = Rounds(decisions, in_force, observe=reporter.observe, observed=WANTED) if own else Posts(decisions)
+    evidence = EvidenceInForce(in_force, decider.recorder if isinstance(decider, Rounds) else None)
+    composer = Composer(store, decisions.told, in_force, outbox.wake, evidence.enrich, evidence.picture_of)
+    beside = [evidence.prepare]
+    if isinstance(decider, Posts):
+        beside.append(Reconciler(in_force, decider, decisions).run)
+    return Service(in_force, store, decisions, decider, composer, outbox, reporter=reporter, beside=beside)
 
 
 async def _main(service: Service, reload: Reload, listening: socket.socket, web: WebFiles, stop: asyncio.Event) -> None:
@@ -112,7 +102,10 @@ async def _main(service: Service, reload: Reload, listening: socket.socket, web:
     def with_own_secret() -> Collection[str]:
         return [WEBHOOK] if service.settings.webhook.secret_file else []
 
-    await serve(application(service), listening, stop, web=web, own_secret=with_own_secret)
+    def asks() -> bool:
+        return web.current.auth is not None or web.current.client_certificates
+
+    await serve(application(service, asks), listening, stop, web=web, own_secret=with_own_secret)
     ended_by_itself = working.done()
     working.cancel()
     with contextlib.suppress(asyncio.CancelledError):

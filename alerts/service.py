@@ -6,7 +6,7 @@ two steps is taken up at the start: decided but not composed, composed but not s
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 from alerts.composer import Composer
 from alerts.decisions import Decisions
@@ -15,14 +15,16 @@ from alerts.in_force import InForce
 from alerts.outbox import Outbox
 from alerts.outbox_control import serve_control
 from alerts.posts import Posts
-from alerts.reconciler import Reconciler
+from alerts.report.reporter import Reporter
 from alerts.rounds import Rounds
 from alerts.settings import AlerterSettings
 from alerts.store import Store, StoreUnavailableError
 
+Loop = Callable[[], Awaitable[None]]
+
 
 class Service:
-    """The alerter without its web side; ``run`` until cancelled."""
+    """The alerter without its web side; ``run`` until cancelled. ``beside`` are loops that only run."""
 
     def __init__(
         self,
@@ -33,7 +35,8 @@ class Service:
         composer: Composer,
         outbox: Outbox,
         *,
-        reconciler: Reconciler | None = None,
+        reporter: Reporter | None = None,
+        beside: Iterable[Loop] = (),
     ) -> None:
         self.in_force = in_force
         self.store = store
@@ -42,19 +45,20 @@ class Service:
         self.composer = composer
         self.outbox = outbox
         self.heartbeat = Heartbeat(in_force, self._why_no_heartbeat)
-        self._reconciler = reconciler
+        self.reporter = reporter
+        self._beside = tuple(beside)
 
     @property
     def settings(self) -> AlerterSettings:
         """The settings in force."""
         return self.in_force.settings
 
-    async def run(self, *beside: Callable[[], Awaitable[None]]) -> None:
-        """Run all loops, and those ``beside`` them."""
-        asking = (self._reconciler.run,) if self._reconciler else ()
+    async def run(self, *further: Loop) -> None:
+        """Run all loops, and ``further`` ones."""
+        reporting = [self.reporter.run] if self.reporter else []
         always = (self.outbox.run, self.composer.run, self.decider.run, self.heartbeat.run, self._control)
         async with asyncio.TaskGroup() as group:
-            for loop in (*always, *asking, *beside):
+            for loop in (*always, *reporting, *self._beside, *further):
                 group.create_task(_until_cancelled(loop))
 
     async def _control(self) -> None:
@@ -80,5 +84,5 @@ class Service:
         )
 
 
-async def _until_cancelled(loop: Callable[[], Awaitable[None]]) -> None:
+async def _until_cancelled(loop: Loop) -> None:
     await loop()

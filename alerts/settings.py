@@ -7,11 +7,15 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from alerts.command_settings import CommandSettings
+from alerts.evidence.links import LinkSettings
 from alerts.heartbeat_settings import HeartbeatSettings
 from alerts.mail_settings import MailSettings
 from alerts.notify.policy import Policy
 from alerts.notify.repeat import EARLY_SECONDS
+from alerts.notify.routes import Route
 from alerts.notify_settings import NotifySettings
+from alerts.report_settings import ReportSettings
+from alerts.route_settings import RouteSettings, unknown_commands
 from alerts.scrape import instance_of
 from alerts.scrape_settings import ScrapeSettings
 from alerts.server_settings import is_loopback
@@ -101,13 +105,17 @@ class AlerterSettings:
     """Shortened waits, a state folder of its own, and never a mail server."""
     prometheus: PrometheusSettings = field(default_factory=PrometheusSettings)
     alertmanager: AlertmanagerSettings = field(default_factory=AlertmanagerSettings)
+    links: LinkSettings = field(default_factory=LinkSettings)
     webhook: WebhookSettings = field(default_factory=WebhookSettings)
     scrape: ScrapeSettings = field(default_factory=ScrapeSettings)
     mail: MailSettings = field(default_factory=MailSettings)
     notify: NotifySettings = field(default_factory=NotifySettings)
+    report: ReportSettings = field(default_factory=ReportSettings)
     heartbeat: HeartbeatSettings = field(default_factory=HeartbeatSettings)
     commands: tuple[CommandSettings, ...] = ()
     """Programs to tell beside mail: a phone push, a chat."""
+    routes: tuple[RouteSettings, ...] = ()
+    """Who is told of which alerts; without one that means an alert, `alerter.mail.to`."""
 
     def problems(self) -> Iterator[tuple[str, str, str]]:
         """What the types cannot say: (key, message, hint)."""
@@ -124,6 +132,7 @@ class AlerterSettings:
         names = [command.name for command in self.commands]
         for name in sorted({name for name in names if names.count(name) > 1}):
             yield "commands", f"two commands are called {name!r}", "a name for each"
+        yield from unknown_commands(self.routes, names)
 
     def _webhook_problems(self, host: str) -> Iterator[tuple[str, str, str]]:
         """With a web-config file, only its content tells; that is looked at when the alerter starts."""
@@ -167,8 +176,12 @@ class AlerterSettings:
 
     @property
     def policy(self) -> Policy:
-        """Who is told what, and how often."""
-        return Policy(notify=self.notify, repeats_early=0.0 if self.judges_itself else EARLY_SECONDS)
+        """Who is told what, and how often; the demo tells nobody but the owner of its Maildir."""
+        return Policy(
+            notify=self.notify,
+            repeats_early=0.0 if self.judges_itself else EARLY_SECONDS,
+            routes=() if self.demo else tuple(map(_route, self.routes)),
+        )
 
     @property
     def heartbeat_in_force(self) -> HeartbeatSettings:
@@ -197,3 +210,7 @@ class AlerterSettings:
         if self.state is not None:
             return pathlib.Path(self.state, "demo") if self.demo else pathlib.Path(self.state)
         return default_state_folder(os.environ, "demo" if self.demo else "alerter")
+
+
+def _route(entry: RouteSettings) -> Route:
+    return Route(where=entry.matchers, recipients=entry.recipients, repeat=entry.repeat, goes_on=entry.continue_)

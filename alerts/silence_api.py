@@ -5,6 +5,7 @@
 ====  ============================================================================================
 200   done, and on the disk
 400   no silence that could be kept, or a filter that is none
+403   a change from elsewhere than this machine, see ``silence_door``
 404   no silence of this id, or silences are kept elsewhere: Alertmanager judges
 413   larger than 64 KiB
 415   not called JSON. Nobody's web page can make a browser post JSON to another site unasked
@@ -27,6 +28,7 @@ from alerts.matcher_text import MatcherError, read_matcher
 from alerts.matchers import Matcher
 from alerts.notify.silence import Silence
 from alerts.silence_document import BadSilenceError, document_of
+from alerts.silence_door import refusal
 from alerts.silence_rows import NoSuchSilenceError, TooManySilencesError
 from alerts.silences import Silences
 from alerts.store import StoreUnavailableError
@@ -44,8 +46,13 @@ class _RefusedError(Exception):
         self.status = status
 
 
-def silence_routes(silences: Silences) -> list[Route]:
-    """The routes over the alerter's own silences."""
+def silence_routes(silences: Silences, asks: Callable[[], bool]) -> list[Route]:
+    """The routes over the alerter's own silences; ``asks`` says whether the page asks clients for a key."""
+
+    def check(request: Request) -> None:
+        why = "" if asks() else refusal(request.client.host if request.client else "", request.headers.get("host", ""))
+        if why:
+            raise _RefusedError(HTTPStatus.FORBIDDEN, why)
 
     async def listed(request: Request) -> Response:
         now, filters = time.time(), _filters(request.query_params.getlist("filter"))
@@ -59,10 +66,12 @@ def silence_routes(silences: Silences) -> list[Route]:
         return JSONResponse(document_of(silence, time.time()))
 
     async def posted(request: Request) -> Response:
+        check(request)
         silence = await silences.add(await _document(request))
         return JSONResponse({"silenceID": silence.id})
 
     async def ended(request: Request) -> Response:
+        check(request)
         await silences.end(request.path_params["identity"])
         return Response(status_code=HTTPStatus.OK)
 

@@ -39,6 +39,8 @@ class State:
     """The last known reading."""
     seen_at: float
     """When that was."""
+    peak: float | None = None
+    """The worst reading since ``active_at``."""
     incident: str = ""
     root: str = ""
     simulated: bool = False

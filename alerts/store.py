@@ -133,11 +133,7 @@ class Store:
                     db.execute("DELETE FROM alert_states WHERE alert = ?", (dump_key(key),))
                 else:
                     db.execute("INSERT OR REPLACE INTO alert_states VALUES (?, ?)", (dump_key(key), dump_state(state)))
-            db.executemany(
-                "INSERT INTO notifications (id, number, root, at, held_until, document)"
-                " VALUES (?, (SELECT coalesce(max(number), 0) + 1 FROM notifications), ?, ?, ?, ?)",
-                [(item.id, item.root, item.at, item.held_until, dump_notification(item)) for item in notifications],
-            )
+            messages.decide(db, notifications)
             flaps.write(db, flapping or {})
 
     def uncomposed(self, now: float = math.inf) -> list[Notification]:

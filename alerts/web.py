@@ -5,7 +5,7 @@ only where Alertmanager judges, the silences (/api/v2/silences) only where it do
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
@@ -38,8 +38,8 @@ class _Families:
         return families(self._health)
 
 
-def application(service: Service) -> Starlette:
-    """The ASGI application over a running service."""
+def application(service: Service, asks: Callable[[], bool] = lambda: False) -> Starlette:
+    """The ASGI application over a running service; ``asks`` says whether clients must show who they are."""
 
     async def metrics(_: Request) -> Response:
         registry: Any = _Families(await _health(service))
@@ -63,15 +63,15 @@ def application(service: Service) -> Starlette:
             Route("/-/ready", ready),
             Route("/status", status),
             listing_route(service),
-            *_silences(service),
+            *_silences(service, asks),
             *_webhook(service),
         ]
     )
 
 
-def _silences(service: Service) -> list[Route]:
+def _silences(service: Service, asks: Callable[[], bool]) -> list[Route]:
     if service.decisions.silences is not None:
-        return silence_routes(service.decisions.silences)
+        return silence_routes(service.decisions.silences, asks)
     url = service.settings.alertmanager.url
     return elsewhere_routes(without_userinfo(url) if url else "")
 
@@ -109,6 +109,11 @@ async def _counts(service: Service) -> Mapping[DeliveryState, int]:
         return {}
 
 
+def _composed(service: Service) -> dict[str, int]:
+    reports = {"report": service.reporter.made} if service.reporter and service.reporter.made else {}
+    return {**{str(kind): number for kind, number in service.composer.composed.items()}, **reports}
+
+
 async def _health(service: Service) -> Health:
     store = service.store
     try:
@@ -122,7 +127,7 @@ async def _health(service: Service) -> Health:
         decided=service.decisions.counted,
         suppressed={str(reason): number for reason, number in service.decisions.suppressed.items()},
         held=service.decisions.held,
-        composed={str(kind): number for kind, number in service.composer.composed.items()},
+        composed=_composed(service),
         figures=figures,
         unreadable=len(store.unreadable),
         attempts=service.outbox.attempts,

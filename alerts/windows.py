@@ -122,7 +122,7 @@ def read_quantile(window: Quantile, buckets: Mapping[float, Samples], count: Sam
         return math.nan
     grown = {bound: _increase(samples, now, length) for bound, samples in buckets.items()}
     known = sorted((bound, height) for bound, height in grown.items() if not math.isnan(height))
-    return _bucket_quantile(window.quantile, known)
+    return bucket_quantile(window.quantile, known)
 
 
 def _increase(samples: Samples, now: float, length: float) -> float:
@@ -166,7 +166,7 @@ def _line_at(samples: Samples, now: float, ahead: float) -> float:
     return slope * ahead + sum_v / count - slope * sum_t / count
 
 
-def _bucket_quantile(share: float, buckets: Sequence[tuple[float, float]]) -> float:
+def bucket_quantile(share: float, buckets: Sequence[tuple[float, float]]) -> float:
     """As bucketQuantile of promql/quantile.go; ``buckets`` are (upper bound, cumulated count), sorted."""
     if len(buckets) < _FEWEST or not math.isinf(buckets[-1][0]):
         return math.nan

@@ -111,10 +111,16 @@ def _entry_rows(section: str, cls: Any) -> Iterator[tuple[str, str, str]]:
     for key, name in settings.keys_of(cls).items():
         entry = next(iter(get_args(hints[name])), None)
         if dataclasses.is_dataclass(entry):
+            kinds = get_type_hints(entry)
             for item in dataclasses.fields(entry):
-                default = "required" if item.default is dataclasses.MISSING else f"`{shown(item.default, None)}`"
                 meaning = docstring(entry if isinstance(entry, type) else type(entry), item.name)
-                yield f"`{section}.{key}[].{item.name.removesuffix('_')}`", default, meaning
+                yield f"`{section}.{key}[].{item.name.removesuffix('_')}`", _default(item, kinds[item.name]), meaning
+
+
+def _default(item: dataclasses.Field[Any], kind: Any) -> str:
+    if item.default_factory is not dataclasses.MISSING:
+        return f"`{shown(item.default_factory(), kind)}`"
+    return "required" if item.default is dataclasses.MISSING else f"`{shown(item.default, kind)}`"
 
 
 PAGES = {

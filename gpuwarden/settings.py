@@ -4,7 +4,8 @@
 2. A scalar or a list of scalars has an environment variable: ``alerter.mail.host`` is GPUWARDEN_ALERTER_MAIL_HOST,
    lists are split at commas. Lists of objects live in the file only.
 3. Every value remembers where it was written, so that a mistake names the file's line, the variable or the flag.
-4. A dataclass may have ``problems()`` which yields (key, message, hint) for what types cannot say.
+4. A dataclass may have ``problems()`` which yields (key, message, hint) for what types cannot say; the key is dotted,
+   ``routes.0.to`` for the first of a list.
 """
 
 import difflib
@@ -151,7 +152,7 @@ def _build(cls: type[T], layers: _Layers, mistakes: list[Mistake]) -> T:
 def _problems(values: Any, path: Path) -> Iterator[tuple[Path, str, str]]:
     if hasattr(values, "problems"):
         for key, message, hint in values.problems():
-            yield (*path, *key.split(".")), message, hint
+            yield (*path, *(int(step) if step.isdecimal() else step for step in key.split("."))), message, hint
     for item in fields(values):
         inner = getattr(values, item.name)
         here = (*path, item.name.removesuffix("_"))

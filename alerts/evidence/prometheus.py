@@ -70,7 +70,7 @@ class PrometheusEvidence:
         troubles: list[str] = []
         turns = asyncio.Semaphore(_AT_ONCE)
 
-        async def ask(client: httpx.AsyncClient, target: Target, names: set[str]) -> None:
+        async def look_up(client: httpx.AsyncClient, target: Target, names: set[str]) -> None:
             try:
                 async with turns:
                     found[target] = self._scrape(target, await self._ask(client, query_of(target, names)))
@@ -85,7 +85,7 @@ class PrometheusEvidence:
                 asyncio.timeout(self._deadline),
                 httpx.AsyncClient(timeout=None, trust_env=False) as client,  # noqa: S113 -- the deadline is for all
             ):
-                await asyncio.gather(*(ask(client, target, names) for target, names in wanted.items()))
+                await asyncio.gather(*(look_up(client, target, names) for target, names in wanted.items()))
         except TimeoutError:
             troubles.append(f"no complete answer within {self._deadline:g} s")
         self._note(troubles[0] if troubles else "")
@@ -95,17 +95,7 @@ class PrometheusEvidence:
         return Scrape(self._named, *target, at=0.0, samples=MappingProxyType(dict(samples)))
 
     async def _ask(self, client: httpx.AsyncClient, query: str) -> Mapping[str, tuple[Sample, ...]]:
-        body = bytearray()
-        async with client.stream("POST", self._url, data={"query": query}, headers=_HEADERS) as response:
-            if response.status_code != HTTPStatus.OK:
-                message = f"answered {response.status_code} {response.reason_phrase}".rstrip()
-                raise EvidenceError(message)
-            async for chunk in response.aiter_raw():
-                body += chunk
-                if len(body) > MOST_BYTES:
-                    message = f"answered with more than {MOST_BYTES // 2**20} MiB"
-                    raise EvidenceError(message)
-        return parse_answer(bytes(body))
+        return parse_answer(await ask(client, self._url, {"query": query}))
 
     def _note(self, trouble: str) -> None:
         if trouble and trouble != self._trouble:
@@ -113,6 +103,25 @@ class PrometheusEvidence:
         elif self._trouble and not trouble:
             _log.info("evidence from Prometheus at %s comes again", self._named)
         self._trouble = trouble
+
+
+async def ask(client: httpx.AsyncClient, url: str, form: Mapping[str, str]) -> bytes:
+    """The body of the answer to one query.
+
+    Raises:
+        EvidenceError: it is not one that could be used; httpx's own errors come as they are.
+    """
+    body = bytearray()
+    async with client.stream("POST", url, data=form, headers=_HEADERS) as response:
+        if response.status_code != HTTPStatus.OK:
+            message = f"answered {response.status_code} {response.reason_phrase}".rstrip()
+            raise EvidenceError(message)
+        async for chunk in response.aiter_raw():
+            body += chunk
+            if len(body) > MOST_BYTES:
+                message = f"answered with more than {MOST_BYTES // 2**20} MiB"
+                raise EvidenceError(message)
+    return bytes(body)
 
 
 def query_of(target: Target, names: Iterable[str]) -> str:

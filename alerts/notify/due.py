@@ -27,6 +27,7 @@ from alerts.rule import Rule
 from alerts.series import Scrape
 from alerts.state import State
 from alerts.suggestion import suggestion
+from alerts.worst import has_peak
 from gpuwarden.units import format_value
 
 
@@ -140,6 +141,7 @@ def _notification(change: Change, rule: Rule, scrape: Scrape | None, verdict: Ve
         reading=reading_words(rule),
         graver=_graver(over),
         gone=change.reason == "series_gone",
+        peak=told_of.peak if told_of and has_peak(rule.comparison) else None,
         suggestion="" if reason == "resolved" else suggestion(rule, change.key.labels, change.value),
         flaps=flapped.times if flapped else 0,
         flaps_since=flapped.began_at if flapped else 0.0,

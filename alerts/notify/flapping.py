@@ -18,7 +18,8 @@ is taken away         nothing; it is forgotten with its rule or target
 1. Nobody posts or reads that an alert is still over, so ``settled`` makes a change of it; the ladder weighs that like
    any other, so a lesser alert that is left may be told as lowered in its place. While it flaps it counts as firing
    there, so that nobody is told of the lesser one at each turn.
-2. While its target does not answer, or its condition is true again and waits for its ``for``, that is not known.
+2. While its target does not answer, or its condition is true again and waits for its ``for``, that is not known. Nor
+   behind Alertmanager, which posts nothing of what is silenced: where it can be asked, it is (``reconcile``).
 3. Where it stands (``mute``). One that is muted, held or unknown waits on.
 
 What is remembered is written in the transaction of the states, so a restart changes nothing; time that passed meanwhile
@@ -52,15 +53,24 @@ class Flapping:
     flaps: Mapping[AlertKey, Flap]
     now: float
 
+    @property
+    def due(self) -> dict[AlertKey, Held]:
+        """The alerts that have kept their state for long enough, as far as is known."""
+        return {key: flap.held for key, flap in self.flaps.items() if flap.held and self._is_due(flap.held)}
+
     def settled(
         self,
         changes: Iterable[Change],
         states: Mapping[AlertKey, State],
         rules: Sequence[Rule],
         scrapes: Iterable[Scrape],
+        confirmed: Collection[AlertKey] | None = None,
     ) -> list[Change]:
-        """Changes of the alerts that have kept their state for long enough and are not among ``changes``."""
-        due = {key: flap.held for key, flap in self.flaps.items() if flap.held and self._is_due(flap.held)}
+        """Changes of the alerts that have kept their state for long enough and are not among ``changes``.
+
+        Only those that are ``confirmed`` to be as they were, where somebody can be asked about that.
+        """
+        due = {key: held for key, held in self.due.items() if confirmed is None or key in confirmed}
         if not due:
             return []
         changed = {change.key for change in changes}
@@ -93,18 +103,26 @@ class Flapping:
 
     def weighed(self, change: Change, verdict: Verdict) -> tuple[Change, Verdict]:
         """What the change tells; an alert that flaps carries its incident on into the next run."""
-        flap = self.flaps.get(change.key)
+        flap, verdict = self.flaps.get(change.key), self._instead(verdict)
         if flap and flap.held:
             return self._held(change, verdict, flap.held)
-        over = self.flaps.get(verdict.over.key) if verdict.over else None
-        if verdict.over and over and over.held and verdict.over.ended_at < self.now:
-            # Behind Alertmanager the lesser alert comes by itself, while the graver one is not called over yet.
-            return change, replace(verdict, tells="first", over=None, beside=over.held.told)
-        runs: tuple[Run, ...] = self._lately(flap.runs) if flap else ()
+        runs = self._runs(change)
         if verdict.tells != "first" or not runs or not 0 < self.settings.count <= len(runs) + 1:
             return change, verdict
         flapped = Flapped(len(runs) + 1, runs[0].fired_at, self.settings.delay, runs[0].root)
         return change, replace(verdict, tells="flapping", beside=None, flapped=flapped)
+
+    def _instead(self, verdict: Verdict) -> Verdict:
+        """The verdict, where it may take the place of the end of a graver alert that flaps."""
+        over = verdict.over
+        flap = self.flaps.get(over.key) if over else None
+        if over is None or flap is None or flap.held is None:
+            return verdict
+        if over.ended_at < self.now:
+            # Behind Alertmanager the lesser alert comes by itself, while the graver one is not called over yet.
+            return replace(verdict, tells="first", over=None, beside=flap.held.told)
+        state = replace(over.state, active_at=flap.held.began_at)
+        return replace(verdict, over=replace(over, state=state, ended_at=flap.held.since))
 
     def _held(self, change: Change, verdict: Verdict, held: Held) -> tuple[Change, Verdict]:
         if _turns(change):
@@ -130,10 +148,9 @@ class Flapping:
                 after = self._after(flap.held, change, verdict)
                 if after != flap.held:
                     noted[change.key] = Flap(held=after) if after else None
-            elif self.settings.count and (run := _run_over(change)) and run.fired_at > self.now - self.settings.within:
-                runs = (*self._lately(flap.runs if flap else ()), run)
-                if flap or len(self.flaps) + len(noted) < MOST_REMEMBERED:
-                    noted[change.key] = Flap(runs=runs[-self.settings.count :])
+            elif _run_over(change) and (flap or len(self.flaps) + len(noted) < MOST_REMEMBERED):
+                runs = self._runs(change) if self.settings.count else ()
+                noted |= {change.key: Flap(runs=runs[-self.settings.count :])} if runs else {}
         return noted
 
     def _begun(self, rule: Rule, state: State, flapped: Flapped) -> Held:
@@ -164,6 +181,11 @@ class Flapping:
             return replace(flap, held=held)
         runs = self._lately(flap.runs)
         return replace(flap, runs=runs) if runs else None
+
+    def _runs(self, change: Change) -> tuple[Run, ...]:
+        """The runs of its alert in the window, with the one that it ends."""
+        flap, run = self.flaps.get(change.key), _run_over(change)
+        return self._lately((*(flap.runs if flap else ()), *((run,) if run else ())))
 
     def _lately(self, runs: Iterable[Run]) -> tuple[Run, ...]:
         """Those of the window."""

@@ -10,11 +10,11 @@ Severity = Literal["critical", "warning", "info"]
 Comparison = Literal["above", "below", "equals", "absent", "within", "older"]
 AGES: frozenset[Comparison] = frozenset({"within", "older"})
 """Comparisons of how long ago a time stamp is."""
-Reason = Literal["first", "repeat", "resolved", "lowered", "flapping"]
+Reason = Literal["first", "repeat", "resolved", "lowered", "flapping", "report"]
 """Why a notification exists; the same word stands in the log, the metric label and the mail header.
 
 Lowered: a graver alert on the same series is over, and this one is left of it. Flapping: it fires and ends so often
-that from now on only a state that lasts is told.
+that from now on only a state that lasts is told. Report: nothing happened, but its time has come.
 """
 
 

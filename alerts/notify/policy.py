@@ -4,20 +4,23 @@
 2. **silence**: what people do not want to hear of is told nobody.
 3. **flapping**: what comes and goes is told as such, then only what lasts.
 4. **repeat**: what still fires is told again after a while.
+5. **routes**: who is told.
 
 Each step takes a change with its verdict and may tell something else, or nothing. A step that keeps an alert quiet also
 takes its ``stands`` away, so that no later step tells it after all. What is not told has a named reason
 (``mute.SUPPRESSED``), unless nothing is new.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from alerts.judge import Change
 from alerts.notify.flap import Flap
 from alerts.notify.flapping import Flapping
 from alerts.notify.mute import Standing, Verdict
 from alerts.notify.repeat import repeated
+from alerts.notify.routes import Route, Routes
 from alerts.notify.silence import Silence, silenced
 from alerts.notify_settings import NotifySettings
 from alerts.rule import Rule
@@ -30,13 +33,19 @@ Ladder = Callable[[Sequence[Change], Sequence[Standing]], Sequence[Verdict]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """What is remembered and in force when something is decided, and what it is decided on; ``now`` in Unix seconds."""
+    """What is remembered and in force when something is decided, and what it is decided on.
+
+    ``recipients`` are told of what no route means; ``now`` is in Unix seconds. Of what came and went, ``confirmed`` is
+    known to be as it was, None where nobody can be asked.
+    """
 
     states: Mapping[AlertKey, State]
     flaps: Mapping[AlertKey, Flap]
     silences: Sequence[Silence] = ()
     rules: Sequence[Rule]
     scrapes: Sequence[Scrape]
+    recipients: tuple[str, ...]
+    confirmed: Collection[AlertKey] | None = None
     now: float
 
 
@@ -49,23 +58,27 @@ class Policy:
 
     notify: NotifySettings = field(default_factory=NotifySettings)
     repeats_early: float = 0.0
+    routes: tuple[Route, ...] = ()
 
     @property
     def shortest_repeat(self) -> float | None:
         """After how many seconds anybody may be told again, None where nobody is."""
-        return min((span for span in self.notify.repeat.by_severity.values() if span > 0), default=None)
+        spans = (*self.notify.repeat.by_severity.values(), *(route.repeat or 0.0 for route in self.routes))
+        return min((span for span in spans if span > 0), default=None)
 
     def decide(self, changes: Sequence[Change], ladder: Ladder, known: Known) -> tuple[list[Change], list[Verdict]]:
         """All changes, those of what has calmed down among them, and what each tells."""
         flapping = Flapping(self.notify.flapping, known.flaps, known.now)
-        calm = flapping.settled(changes, known.states, known.rules, known.scrapes)
+        calm = flapping.settled(changes, known.states, known.rules, known.scrapes, known.confirmed)
         every = [*changes, *calm]
         standing = [*flapping.standing(known.rules, {change.key for change in calm})]
         verdicts = silenced(every, ladder(every, standing), known.silences, known.now)
         found = list(zip(every, verdicts, strict=True))
         found = [flapping.weighed(*pair) for pair in found]
-        found = [repeated(*pair, self._repeat, known.now, early=self.repeats_early) for pair in found]
-        return [change for change, _ in found], [verdict for _, verdict in found]
+        routes = Routes(self.routes, known.recipients)
+        span_of = partial(self._repeat, routes)
+        found = [repeated(*pair, span_of, known.now, early=self.repeats_early) for pair in found]
+        return [change for change, _ in found], [routes.routed(change, verdict) for change, verdict in found]
 
     def noted(
         self, changes: Sequence[Change], verdicts: Sequence[Verdict], known: Known
@@ -73,6 +86,9 @@ class Policy:
         """How what is remembered of flapping differs after what was told; None for what is to be forgotten."""
         return Flapping(self.notify.flapping, known.flaps, known.now).noted(changes, verdicts)
 
-    def _repeat(self, change: Change) -> float:
+    def _repeat(self, routes: Routes, change: Change) -> float:
         """After how many seconds an alert is told again."""
-        return self.notify.repeat.by_severity[change.rule.severity] if change.rule else 0.0
+        if change.rule is None:
+            return 0.0
+        span = routes.repeat(change.key, change.rule)
+        return self.notify.repeat.by_severity[change.rule.severity] if span is None else span

@@ -42,7 +42,7 @@ class Box:
         self.rules = write(tmp_path / "quick.yml", QUICK)
         write(tmp_path / "password", PASSWORD + "\n")
         self.smtp = SmtpServer(tmp_path / "smtp", security="starttls", user="ann@example.com", password=PASSWORD)
-        self.recipients = recipients
+        self.recipients, self.flapping = recipients, 4
 
     def fill(self, ratio):
         self.gpu.memory_used = int(ratio * (self.gpu.memory_total - self.gpu.memory_reserved))
@@ -56,6 +56,7 @@ class Box:
             "GPUWARDEN_ALERTER_MAIL_CA_FILE": str(self.smtp.ca_file),
             "GPUWARDEN_ALERTER_MAIL_FROM": "gpuwarden <gpuwarden@example.com>",
             "GPUWARDEN_ALERTER_MAIL_TO": ",".join(self.recipients),
+            "GPUWARDEN_ALERTER_NOTIFY_FLAPPING_COUNT": str(self.flapping),
         }
 
     def exporter(self):
@@ -125,6 +126,7 @@ def test_kill_9_at_any_moment_after_the_decision_loses_nothing(tmp_path, fake_dr
     """The same, at moments that nobody chose."""
     box = Box(tmp_path, fake_driver, recipients=("ann@example.com",))
     write(box.rules, "rules:\n  - {override: GpuMemoryAlmostFull, for: 0s, keep_firing_for: 0s}\n")
+    box.flapping = 0  # each run is to be told
     with box.smtp, box.exporter() as page:
         for number in range(1, 5):
             box.fill(0.95)
@@ -262,9 +264,12 @@ def test_a_simulated_card_that_fills_and_empties_leaves_one_thread_of_two_marked
         mails = [email.message_from_bytes(file.read_bytes(), policy=email.policy.default) for file in folder.iterdir()]
 
     resolved, firing = sorted(mails, key=lambda mail: "In-Reply-To" not in mail)
-    assert firing["Subject"].startswith("[SIMULATED] [CRITICAL] GPU 0 memory is 96.0 % full")
+    assert firing["Subject"].startswith("[SIMULATED] [CRITICAL] GPU 0 memory is 96.0 %")
     assert "train_resnet.py (pid 4711, user me, container trainer)" in plain(firing)
     assert "SIMULATED" in firing.get_body(("html",)).get_content()
+    (picture,) = [part.get_content() for part in resolved.walk() if part.get_content_type() == "image/png"]
+    assert picture.startswith(b"\x89PNG")
+    assert re.search(r"Peak +9\d\.\d %", plain(resolved))
     assert resolved["Subject"].startswith("[SIMULATED] [RESOLVED]")
     assert resolved["In-Reply-To"] == resolved["References"] == firing["Message-ID"]
 

@@ -22,6 +22,7 @@ from alerts.store import FILE_NAME
 from tests.e2e.running import CLIENT, alerter, exporter, wait_until, write
 from tests.fakes.nvml.gpu import Process
 from tests.fakes.smtp.server import SmtpServer
+from tests.fakes.waited import told_earlier
 
 pytestmark = pytest.mark.prometheus
 GIB = 2**30
@@ -62,8 +63,8 @@ def running(folder, name, *arguments):
 class Stack:
     """Two cards, exporter, Prometheus, Alertmanager, alerter and a mail server, all real but the cards."""
 
-    def __init__(self, tmp_path, fake_driver, quick=QUICK, alertmanagers=("alertmanager",)):
-        self.home = tmp_path
+    def __init__(self, tmp_path, fake_driver, quick=QUICK, alertmanagers=("alertmanager",), *, repeat="1h"):
+        self.home, self.repeat = tmp_path, repeat
         self.driver = fake_driver("rtx-3060", "rtx-3090")
         for number in (0, 1):
             self.fill(number, 0.5)
@@ -119,7 +120,7 @@ class Stack:
             "send_resolved": True,
             "http_config": {"authorization": {"type": "Bearer", "credentials_file": str(self.secret)}},
         }
-        times = {"group_wait": "0s", "group_interval": "1s", "repeat_interval": "1h"}
+        times = {"group_wait": "0s", "group_interval": "1s", "repeat_interval": self.repeat}
         made = yaml.safe_load(alertmanager_config(hook["url"], None, load_rules(SHIPPED, [self.quick])))
         document = {
             "route": {"receiver": "gpuwarden", "group_by": ["..."], **times},
@@ -277,3 +278,47 @@ def test_a_ladder_is_one_mail_for_each_rung_that_a_card_falls(tmp_path, fake_dri
         # Alertmanager posts each alert by itself, in any order.
         assert story[1:3] in ([(grave, "resolved"), (slight, "lowered")], [(slight, "first"), (grave, "resolved")])
         assert [mail["In-Reply-To"] for mail in mails] == [None, *[mails[0]["Message-ID"]] * 3]
+
+
+def test_a_repeat_answers_the_post_after_its_time(tmp_path, fake_driver):
+    """A card that stays full would be one mail, or one with each post of Alertmanager."""
+    with Stack(tmp_path, fake_driver, repeat="3s") as stack:
+        stack.fill(0, 0.95)
+        with stack.alerter() as judge:
+            wait_until(lambda: len(told(stack)) == 2, 40, lambda: f"{judge.output}\n{stack.tail()}")
+            seen = CLIENT.get(f"{judge.url}/status").text
+            wait_until(lambda: CLIENT.get(f"{judge.url}/status").text != seen, 40, "no further post")
+            judge.kill()
+        assert told_earlier(tmp_path / "state", 5 * 3600) == 1
+        with stack.alerter() as again:
+            wait_until(lambda: len(told(stack)) == 4, 40, lambda: f"{again.output}\n{stack.tail()}")
+            stack.fill(0, 0.5)
+            wait_until(lambda: len(told(stack)) == 6, 40, lambda: f"{again.output}\n{stack.tail()}")
+
+        mails = {parsed(mail)["Message-ID"]: parsed(mail) for mail in stack.smtp.mails()}.values()
+        assert [mail["X-Gpuwarden-Reason"] for mail in mails] == ["first", "repeat", "resolved"]
+
+
+def test_what_comes_and_goes_is_told_once_and_again_when_it_lasts_and_nobody_silenced_it(tmp_path, fake_driver):
+    """A silence that somebody makes because of what flaps would be broken by the next mail about it."""
+    with Stack(tmp_path, fake_driver) as stack:
+        flapping = {
+            f"NOTIFY_FLAPPING_{key}": text for key, text in (("COUNT", "2"), ("DELAY", "3s"), ("LONGEST", "3s"))
+        }
+        asked = {"ALERTMANAGER_URL": stack.url("alertmanager"), "ALERTMANAGER_ASK_AFTER": "2s"}
+        with stack.alerter(**flapping, **asked) as judge:
+            for number, ratio in enumerate((0.95, 0.5, 0.95), 1):
+                stack.fill(0, ratio)
+                wait_until(lambda n=number: len(told(stack)) == 2 * n, 40, lambda: f"{judge.output}\n{stack.tail()}")
+            silence = stack.silence("0")
+            wait_until(lambda: stack.alerts("suppressed") == {"0"}, 30, stack.tail)
+            stack.fill(1, 0.97)
+            wait_until(lambda: len(told(stack)) == 8, 40, lambda: f"{judge.output}\n{stack.tail()}")
+            CLIENT.delete(f"{stack.url('alertmanager')}/api/v2/silence/{silence}")
+            wait_until(lambda: len(told(stack)) == 10, 40, lambda: f"{judge.output}\n{stack.tail()}")
+
+        mails = [parsed(mail) for mail in stack.smtp.mails() if mail.recipients == ("ann@example.com",)]
+        story = [mail["X-Gpuwarden-Reason"] for mail in mails]
+        assert story == ["first", "resolved", "flapping", "first", "repeat"]
+        assert "fired 2 times" in mails[-1].get_body(("plain",)).get_content()
+        assert mails[-1]["In-Reply-To"] == mails[0]["Message-ID"]

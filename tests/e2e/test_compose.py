@@ -35,14 +35,18 @@ def test_the_demo_mails_and_follows_the_users_rules(stack):
     """The promise of the first screen: one command, a mail about the full card, thresholds that one file changes."""
     _a_mail_comes_about_the_full_card(stack)
     _every_query_of_the_wall_has_data(stack)
-    silence = stack.amtool("silence", "add", "--duration=1h", "--author=me", "--comment=test", RULE, "gpu=3")
+    made = stack.inside("alerter", "gpuwarden", "silence", "add", "--for", "1h", f"alertname={RULE}", "gpu=3")
+    silence = stack.amtool("silence", "query", "--quiet")
+    assert made.endswith(f"gpuwarden silence end {silence}\n")
     _one_file_changes_rule_and_wall(stack)
     wait_until(lambda: _states(stack, "3") == ["suppressed"], MINUTE, "card 3 does not fire at the new threshold")
     _a_mistake_changes_nothing(stack)
     _its_resolved_mail_comes(stack)
     assert _states(stack, "3") == ["suppressed"]
     assert stack.mails("gpu=3D3") == [], "a mail came in spite of the silence"
-    stack.amtool("silence", "expire", silence)
+    assert "ended 1 silence at http://alertmanager:9093" in stack.inside(
+        "alerter", "gpuwarden", "silence", "end", "--all"
+    )
     wait_until(lambda: stack.mails("gpu=3D3"), MINUTE, "no mail after the silence")
     assert b"above 70.0 %" in stack.mails("gpu=3D3")[0].data
 

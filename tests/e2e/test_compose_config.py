@@ -82,6 +82,15 @@ def test_the_exporter_sees_the_host_and_the_demo_does_not():
     assert "GPUWARDEN_EXPORTER_HOST_ROOT" not in demo["environment"]
 
 
+def test_what_does_not_fit_into_the_environment_reaches_everyone_who_reads_it():
+    """A route or a repeat that stands in the file would have no effect in the stack, or only half of one."""
+    services = config("compose.yaml", environ={"GPUWARDEN_SETTINGS": "/somewhere/mine.yml"})["services"]
+    for name in ("generate", "exporter", "alerter"):
+        (found,) = (one for one in services[name]["volumes"] if one["target"] == "/etc/gpuwarden/gpuwarden.yml")
+        assert found["source"] == "/somewhere/mine.yml"
+        assert found["read_only"]
+
+
 def test_no_engine_may_be_asked_unless_a_user_says_so():
     """Who may ask the engine may do everything on the host."""
     base = config("compose.yaml")["services"]["exporter"]

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.running import CLIENT, alerter, exporter, run, series, wait_until, write
+from tests.e2e.secure import PASSWORD, Secrets
 from tests.fakes.smtp.server import SmtpServer
 
 QUICK = "rules:\n  - {override: GpuMemoryAlmostFull, for: 0s, keep_firing_for: 0s}\n"
@@ -173,6 +174,26 @@ def test_a_misspelt_alert_is_said(tmp_path):
     done = run("silence", "add", "alertname=GpuMemoryAlmostFul", home=tmp_path, environ=environ)
     assert done.returncode == 0
     assert "no rule in force is called 'GpuMemoryAlmostFul' (did you mean 'GpuMemoryAlmostFull'?)" in done.stderr
+
+
+def test_an_alerter_behind_tls_and_a_password_is_reached_with_the_keys_in_the_settings(tmp_path):
+    """Who locks the alerter's page could not silence it any more."""
+    secrets = Secrets(tmp_path)
+    locked = {"GPUWARDEN_ALERTER_WEB_CONFIG": str(secrets.config())}
+    with alerter(tmp_path, "http://127.0.0.1:1", environ=locked) as judge:
+        url = judge.wait_for(r"listening on (https://\S+)").group(1)
+        own = {**locked, "GPUWARDEN_ALERTER_LISTEN": url.removeprefix("https://")}
+        own["GPUWARDEN_ALERTER_STATE"] = str(tmp_path / "state")
+        refused = run("silence", "add", "gpu=1", home=tmp_path, environ=own)
+        assert (refused.returncode, "certificate" in refused.stderr) == (1, True)
+        own["GPUWARDEN_ALERTER_SCRAPE_CA_FILE"] = str(tmp_path / "ca.pem")
+        refused = run("silence", "add", "gpu=1", home=tmp_path, environ=own)
+        assert (refused.returncode, "answered 401" in refused.stderr) == (1, True)
+        assert "alerter.scrape.username and password_file" in refused.stderr
+        own["GPUWARDEN_ALERTER_SCRAPE_USERNAME"] = "alice"
+        own["GPUWARDEN_ALERTER_SCRAPE_PASSWORD_FILE"] = str(write(tmp_path / "password", f"{PASSWORD}\n"))
+        made = run("silence", "add", "gpu=1", home=tmp_path, environ=own)
+        assert (made.returncode, f"at {url}" in made.stdout) == (0, True)
 
 
 @pytest.mark.prometheus

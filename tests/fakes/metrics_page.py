@@ -20,6 +20,9 @@ class MetricsPage:
                 self.end_headers()
                 self.wfile.write(body)
 
+            def do_POST(self) -> None:
+                self.do_GET()
+
             def log_message(self, *_: object) -> None:
                 """Say nothing."""
 

@@ -35,8 +35,8 @@ def rules(*overrides, base=LADDER):
 class OwnJudge:
     """What is told of the cards of one box; ``told`` holds all notifications so far."""
 
-    def __init__(self, folder, found=None, notify=None):
-        self.folder, self.now = folder, NOW
+    def __init__(self, folder, found=None, notify=None, routes=()):
+        self.folder, self.now, self.routes = folder, NOW, routes
         self.rules, self.notify = rules() if found is None else found, notify or NotifySettings()
         self.told = []
         self._start()
@@ -44,7 +44,8 @@ class OwnJudge:
     def _start(self):
         self.store = Store.open(self.folder)
         silences = Silences(self.store)
-        self.decisions = Decisions(self.store, in_force(self.rules, ["me@example.com"], notify=self.notify), silences)
+        terms = in_force(self.rules, ["me@example.com"], notify=self.notify, routes=self.routes)
+        self.decisions = Decisions(self.store, terms, silences)
 
     def restart(self):
         """As after a kill -9: what is not on the disk is gone."""

@@ -1,9 +1,15 @@
 """The notifications behind the golden mails: what people get, in the cases that differ."""
 
+import math
 from dataclasses import replace
+from pathlib import Path
 
+from alerts.compose_mail import compose
+from alerts.drawing import drawing_of
+from alerts.evidence.points import Points, within
+from alerts.evidence.trend import trend_of
 from alerts.mail_settings import MailSettings
-from alerts.notify.notification import Graver, Holder, Notification
+from alerts.notify.notification import Graver, Holder, Link, Notification
 
 SETTINGS = MailSettings(
     host="smtp.example.com",
@@ -166,6 +172,54 @@ HOSTILE = replace(
     ),
 )
 
+
+def _climb(minute):
+    """A card that fills while somebody trains, and is emptied by whoever read the mail."""
+    if minute > 2.5:
+        return 0.412
+    return min(0.982, 0.36 + max(0.0, minute + 24) * 0.0243 + 0.008 * math.sin(2.1 * minute))
+
+
+READINGS = Points(
+    tuple(FIRING.started_at + 30.0 * number for number in range(-120, 40)),
+    tuple(_climb(number / 2) for number in range(-120, 40)),
+    30.0,
+)
+PICTURED = replace(
+    FIRING,
+    id="ijklmnopqrstuvwxyzab",
+    root="ijklmnopqrstuvwxyzab",
+    peak=0.974,
+    trend=trend_of(within(READINGS, 0.0, FIRING.at), "ratio", FIRING.at),
+    links=(
+        Link(
+            "Dashboard in Grafana", "https://grafana.example.com/d/gpuwarden-wall?from=1779996465000&to=1780000365000"
+        ),
+        Link("Status page", "http://gpubox:9400/"),
+    ),
+)
+
+PICTURED_END = replace(
+    RESOLVED, id="jklmnopqrstuvwxyzabc", root=PICTURED.root, peak=0.982, links=PICTURED.links, simulated=True
+)
+
+DOWN = replace(
+    FIRING,
+    id="klmnopqrstuvwxyzabcd",
+    root="klmnopqrstuvwxyzabcd",
+    alertname="TargetDown",
+    metric="up",
+    unit="bool",
+    comparison="equals",
+    threshold=0.0,
+    value=0.0,
+    labels=(("instance", "gpubox:9400"), ("job", "gpuwarden")),
+    summary="Nothing can be read from gpubox:9400",
+    action="While it lasts, no GPU of that machine is watched. Check that the machine runs and can be reached.",
+    holders=(),
+    suggestion="",
+)
+
 EXAMPLES = {
     "firing": FIRING,
     "repeat": REPEAT,
@@ -176,6 +230,19 @@ EXAMPLES = {
     "predicted": PREDICTED,
     "xid": XID,
     "gone": GONE,
+    "down": DOWN,
     "chinese": CHINESE,
     "hostile": HOSTILE,
+    "pictured": PICTURED,
+    "pictured-end": PICTURED_END,
 }
+
+
+DRAWINGS = {name: drawing_of(EXAMPLES[name], READINGS) for name in ("pictured", "pictured-end")}
+"""What stands on the pictures; the PNGs lie beside the mails."""
+
+
+def mail(name):
+    """The final mail of one example."""
+    picture = Path(__file__).parent / "mails" / f"{name}.png"
+    return compose(EXAMPLES[name], SETTINGS, picture=picture.read_bytes() if name in DRAWINGS else None)

@@ -5,12 +5,14 @@ import time
 from pathlib import Path
 
 from alerts.compose_digest import compose_digest
-from alerts.compose_mail import compose
+from alerts.plot import picture
 from alerts.prometheus_rules import rule_file
 from alerts.rules import SHIPPED, load_rules
 from tests.golden.example_cards import PAGES
 from tests.golden.example_digests import AT, DIGESTS
-from tests.golden.example_mails import EXAMPLES, SETTINGS
+from tests.golden.example_mails import DRAWINGS, EXAMPLES, SETTINGS, mail
+from tests.golden.example_reports import REPORTS
+from tests.golden.test_mails import report
 from tests.golden.test_status import page
 
 MAILS = Path(__file__).parent / "mails"
@@ -22,10 +24,14 @@ def main() -> None:
     """Remake every golden mail and status page, in UTC, and the Prometheus rules for shipped rules and overrides."""
     os.environ["TZ"] = "UTC"
     time.tzset()
-    for name, notification in EXAMPLES.items():
-        (MAILS / f"{name}.eml").write_bytes(compose(notification, SETTINGS).data)
+    for name, drawing in DRAWINGS.items():
+        (MAILS / f"{name}.png").write_bytes(picture(drawing))
+    for name in EXAMPLES:
+        (MAILS / f"{name}.eml").write_bytes(mail(name).data)
     for name, group in DIGESTS.items():
         (MAILS / f"{name}.eml").write_bytes(compose_digest(group, SETTINGS, AT).data)
+    for name, facts in REPORTS.items():
+        (MAILS / f"{name}.eml").write_bytes(report(facts).data)
     for name, known in PAGES.items():
         (STATUS / f"{name}.html").write_text(page(known), "utf-8")
     for name, files in {"gpuwarden": [], "overrides": [PROMETHEUS / "overrides.yml"]}.items():

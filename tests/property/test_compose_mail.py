@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from alerts.clean_text import one_line
 from alerts.compose_mail import LONGEST_MESSAGE_ID, compose
-from alerts.notify.notification import Graver, Holder
+from alerts.notify.notification import Graver, Holder, Link
 from tests.golden.example_mails import FIRING, SETTINGS
 
 NASTY = st.text(
@@ -66,17 +66,25 @@ def notifications(draw):
         host=draw(NASTY),
         holders=tuple(draw(st.lists(holders, max_size=12))),
         simulated=draw(st.booleans()),
+        peak=draw(st.none() | st.floats()),
+        trend=draw(NASTY),
+        links=tuple(
+            draw(st.lists(st.builds(Link, NASTY, NASTY | NASTY.map(lambda text: f"https://{text}")), max_size=3))
+        ),
     )
 
 
-@given(notifications())
+PICTURES = st.none() | st.binary(min_size=1, max_size=2000)
+
+
+@given(notifications(), PICTURES)
 @settings(max_examples=120, deadline=None)
-def test_every_mail_is_strictly_valid(notification):
+def test_every_mail_is_strictly_valid(notification, picture):
     """Without it a process name could break a header, add a recipient, or make a server refuse the mail for ever."""
-    message = compose(notification, SETTINGS)
+    message = compose(notification, SETTINGS, picture=picture)
     data = message.data
 
-    assert message == compose(notification, SETTINGS)
+    assert message == compose(notification, SETTINGS, picture=picture)
     assert data.isascii()
     assert b"\0" not in data
     assert not re.search(rb"(?<!\r)\n|\r(?!\n)", data)
@@ -92,24 +100,26 @@ def test_every_mail_is_strictly_valid(notification):
         assert len(line.strip()) <= LONGEST_MESSAGE_ID
 
 
-@given(notifications())
+@given(notifications(), PICTURES)
 @settings(max_examples=60, deadline=None)
-def test_every_mail_is_read_back_whole(notification):
+def test_every_mail_is_read_back_whole(notification, picture):
     """Without it a mail program could show half a mail, or a second one hidden in the first."""
-    message = compose(notification, SETTINGS)
+    message = compose(notification, SETTINGS, picture=picture)
     mail = email.message_from_bytes(message.data, policy=email.policy.strict)
 
-    assert [part.get_content_type() for part in mail.walk()] == [
-        "multipart/alternative",
-        "text/plain",
-        "text/html",
-    ]
+    shown = ["multipart/related", "text/html", "image/png"] if picture else ["text/html"]
+    assert [part.get_content_type() for part in mail.walk()] == ["multipart/alternative", "text/plain", *shown]
+    assert picture is None or [*mail.walk()][-1].get_content() == picture
     assert [address.addr_spec for address in mail["To"].addresses] == ["ann@example.com", "bob@example.com"]
     assert str(make_header(decode_header(read_raw(message.data, "Subject")))) == message.subject
+    assert len(message.subject) <= 60
     html = mail.get_body(("html",)).get_content()
     assert set(re.findall(r"<([a-z0-9]+)", html)) <= {
-        *("html", "head", "meta", "title", "body", "table", "tr", "td", "th", "div", "b", "br", "pre"),
+        *("html", "head", "meta", "title", "body", "table", "tr", "td", "th", "div", "b", "br", "pre", "span"),
+        *(["img"] if picture else []),
+        *(["a"] if notification.links else []),
     }
+    assert all(found.startswith(("http://", "https://")) for found in re.findall(r'href="([^"]*)"', html))
 
 
 @given(NASTY, st.integers(min_value=2, max_value=300))

@@ -123,8 +123,15 @@ class Burst(RuleBasedStateMachine):
 
     def teardown(self):
         """In the end everything is told once to everybody, by name and in order."""
-        if not hasattr(self, "store"):
-            return
+        if hasattr(self, "store"):
+            try:
+                self.check()
+            finally:
+                self.store.close()
+                self.folder.cleanup()
+
+    def check(self):
+        """Let all that waits go, and look at it."""
         for _ in range(200):
             again_at = self.compose_all()
             if again_at is None:
@@ -146,8 +153,6 @@ class Burst(RuleBasedStateMachine):
             assert one.host in text
             first = letters[teller[one.incident]]
             assert all(first[person] <= number for person, number in letters[teller[one.id]].items())
-        self.store.close()
-        self.folder.cleanup()
 
     @staticmethod
     def rows(db, query):

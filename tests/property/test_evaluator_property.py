@@ -1,7 +1,5 @@
 """Laws of the evaluator over any series of readings, any rule and any clock."""
 
-import dataclasses
-import json
 import math
 
 from hypothesis import example, given
@@ -9,7 +7,7 @@ from hypothesis import strategies as st
 
 from alerts.evaluator import step
 from alerts.rule import Rule
-from alerts.state import State
+from alerts.store_records import dump_state, load_state
 
 INTERVAL = 5.0
 MAX_GAP = 2 * INTERVAL
@@ -105,9 +103,7 @@ def test_a_restart_between_any_two_rounds_changes_nothing(rule, readings, steps)
     """After a restart an alert is told again, or its clock starts anew."""
 
     def restart(state):
-        if state is None:
-            return None
-        return State(**json.loads(json.dumps(dataclasses.asdict(state))))
+        return state and load_state(dump_state(state))
 
     times = clock(steps)
     assert run(rule, readings, times, restart) == run(rule, readings, times)

@@ -44,7 +44,14 @@ class Memory:
         samples = MappingProxyType({"up": (Sample(label_set(OWN), float(not down)),), "gpu_memory_used_ratio": row})
         scrape = Scrape("", OWN["job"], OWN["instance"], self.now, "refused" if down else None, samples)
         changes = judge(self.rules, [scrape], self.states, self.now, max_gap=2 * TICK)
-        known = Known(states=self.states, flaps=self.flaps, rules=self.rules, scrapes=[scrape], now=self.now)
+        known = Known(
+            states=self.states,
+            flaps=self.flaps,
+            rules=self.rules,
+            scrapes=[scrape],
+            recipients=("a",),
+            now=self.now,
+        )
         changes, verdicts = POLICY.decide(changes, judged_here, known)
         told, changes = notifications(changes, [scrape], ["a"], lambda: next(self._ids), verdicts=verdicts)
         self.flaps |= POLICY.noted(changes, verdicts, known)

@@ -18,7 +18,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -52,10 +52,14 @@ _SECONDS_BETWEEN_LOOKS = 0.05
 
 
 class Roads:
-    """Both roads, for the time of a ``with`` block; ``home`` is an empty folder."""
+    """Both roads, for the time of a ``with`` block; ``home`` is an empty folder.
 
-    def __init__(self, home: Path, driver: FakeDriver, pace: Pace) -> None:
+    ``more`` are further settings of every alerter, as ``MAIL_TO``.
+    """
+
+    def __init__(self, home: Path, driver: FakeDriver, pace: Pace, more: Mapping[str, str] | None = None) -> None:
         self.home, self.pace, self.driver = home, pace, driver
+        self.more = more or {}
         self.start = time.time()
         self.smtp = {road: SmtpServer(home / f"smtp-{road}") for road in ROADS}
         self.ports = {service: free_port() for service in _SERVICES}
@@ -123,6 +127,7 @@ class Roads:
             "MAIL_SECURITY": "none",
             "MAIL_FROM": "gpuwarden <gpuwarden@example.com>",
             "MAIL_TO": ",".join(RECIPIENTS),
+            **self.more,
         }
         return {f"GPUWARDEN_ALERTER_{key}": value for key, value in settings.items()}
 

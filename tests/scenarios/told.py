@@ -23,6 +23,8 @@ from tests.fakes.smtp.stages import Recorded, recorded
 _HEADERS = ("X-Gpuwarden-Severity", "X-Gpuwarden-Simulated", "Importance", "From", "To")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \S+")
 _BEGAN = re.compile(r"^(?:Since|From) +(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) \S+", re.MULTILINE)
+_SAMPLED = re.compile(r"^(?:Peak|Lowest|Trend) .*\n", re.MULTILINE)
+"""What depends on the moments at which each road reads."""
 _LASTED = re.compile(r"^(Lasted +).+$|\([^()]+ before this mail\)", re.MULTILINE)
 
 
@@ -109,7 +111,7 @@ def _told(message: EmailMessage, alert: str, number: int, answers: int | None, *
         subject=str(message["Subject"]),
         headers=tuple((name, str(message[name])) for name in _HEADERS if message[name] is not None),
         answers=answers,
-        text=_MOMENT.sub("(a moment)", _LASTED.sub(r"\1(a while)", text)),
+        text=_MOMENT.sub("(a moment)", _LASTED.sub(r"\1(a while)", _SAMPLED.sub("", text))),
         came=came - start,
         began=_local(began[1]) - start if began else 0.0,
     )

@@ -5,7 +5,10 @@ from dataclasses import replace
 import pytest
 
 from alerts.compose_mail import LONGEST_MESSAGE_ID, compose
-from tests.golden.example_mails import CHINESE, FIRING, HOSTILE, RESOLVED, SETTINGS
+from alerts.notify.notification import Link
+from tests.golden.example_mails import CHINESE, FIRING, HOSTILE, PICTURED, RESOLVED, SETTINGS
+
+PNG = b"\x89PNG and so on" * 100
 
 
 def parsed(notification, settings=SETTINGS, **kwargs):
@@ -143,3 +146,54 @@ def test_a_value_of_nothing_is_said():
 def test_many_holders_are_summed():
     """Without it a card with a thousand processes would make an endless mail, or one that hides most of them."""
     assert all("and 4 more, holding 4.0 GiB" in body for body in bodies(HOSTILE))
+
+
+def test_the_picture_is_part_of_the_html_and_the_text_is_whole_without_it():
+    """A reader of text would miss a number, or mail programs would show the picture as an attachment."""
+    mail = parsed(PICTURED, picture=PNG)
+    assert [part.get_content_type() for part in mail.walk()] == [
+        "multipart/alternative",
+        "text/plain",
+        "multipart/related",
+        "text/html",
+        "image/png",
+    ]
+    related, image = [part for part in mail.walk() if part.get_content_type() in {"multipart/related", "image/png"}]
+    assert related.get_param("type") == "text/html"
+    assert image.get_content() == PNG
+    assert image.get_content_disposition() == "inline"
+    html = mail.get_body(("html",)).get_content()
+    assert f'src="cid:{image["Content-ID"].strip("<>")}"' in html
+    assert len(image["Content-ID"]) <= 78
+    assert 'alt="Picture of the last readings of gpu_memory_used_ratio, now 96.1 %, highest 97.4 %, limit above' in html
+
+
+def test_without_a_picture_the_mail_is_as_it_was():
+    """A mail without a picture would show a broken one."""
+    for mail in (parsed(PICTURED), parsed(PICTURED, picture=b"")):
+        assert [part.get_content_type() for part in mail.walk()][1:] == ["text/plain", "text/html"]
+        assert "<img" not in mail.get_body(("html",)).get_content()
+
+
+def test_peak_and_trend_are_facts():
+    """People could not tell a card that fills from one that stays, nor how bad it was once it is over."""
+    for body in bodies(PICTURED):
+        for words in ("97.4 %", "rising 23.1 percentage points in 10 min"):
+            assert words in body
+    for body in bodies(replace(RESOLVED, peak=0.982)):
+        assert "98.2 %" in body
+    text, _ = bodies(replace(FIRING, comparison="below", peak=0.01))
+    assert "Lowest     1.0 %" in text
+    assert all("Peak" not in body for body in bodies(replace(FIRING, peak=FIRING.value)))
+
+
+def test_links_lead_on_and_nowhere_else():
+    """A label could make the mail open something else than a page."""
+    bad = (Link("x", "javascript:alert(1)"), Link("y", 'https://a/"><script>'), Link("z", "https://b/" + "c" * 5000))
+    text, html = bodies(replace(FIRING, links=bad))
+    assert "javascript" not in text + html
+    assert "<script" not in html
+    assert "ccc" not in html
+    text, html = bodies(PICTURED)
+    assert "Status page: http://gpubox:9400/" in text
+    assert 'href="http://gpubox:9400/"' in html

@@ -2,9 +2,11 @@ import json
 import math
 from dataclasses import replace
 
+from alerts.compose_digest import compose_digest
 from alerts.compose_mail import compose
-from alerts.compose_payload import compose_payload, with_payload
+from alerts.compose_payload import compose_payload, digest_payload, with_digest_payload, with_payload
 from alerts.compose_plain import compose_plain
+from tests.golden.example_digests import AT, BURST, NIGHT
 from tests.golden.example_mails import FIRING, RESOLVED, SETTINGS
 
 TOLD = replace(FIRING, recipients=("ann@example.com", "command:push"))
@@ -55,3 +57,29 @@ def test_only_commands_get_a_payload():
     assert with_payload(message, FIRING) is message
     told = replace(RESOLVED, recipients=("command:push",))
     assert json.loads(with_payload(compose(told, SETTINGS), told).payload)["reason"] == "resolved"
+
+
+def test_the_payload_of_a_digest_names_each_alert():
+    """Without it a phone would hear of one card while the inbox names nine."""
+    payload = json.loads(digest_payload(compose_digest(BURST, SETTINGS, AT), BURST, AT))
+    assert payload["subject"] == payload["summary"] == "[2 CRITICAL, 7 WARNING] 9 alerts on 4 hosts"
+    assert (payload["reason"], payload["severity"], payload["host"], payload["value"]) == (
+        "digest",
+        "critical",
+        "",
+        None,
+    )
+    assert payload_of(TOLD).keys() < payload.keys()
+    assert [one["summary"] for one in payload["alerts"]][:2] == [BURST[0].summary, BURST[1].summary]
+    assert len(payload["alerts"]) == 9
+    assert (
+        json.loads(digest_payload(compose_digest(NIGHT, SETTINGS, AT), NIGHT, AT))["alerts"][-1]["reason"] == "resolved"
+    )
+
+
+def test_only_commands_need_the_payload_of_a_digest():
+    """Without it the state would hold each digest twice."""
+    message = compose_digest(BURST, SETTINGS, AT)
+    assert with_digest_payload(message, BURST, AT) == message
+    told = (replace(BURST[0], recipients=TOLD.recipients), *BURST[1:])
+    assert with_digest_payload(message, told, AT).payload

@@ -175,7 +175,7 @@ def test_a_card_that_was_taken_out_does_not_look_like_one_that_is_back():
     """Somebody reads RESOLVED on a phone and starts the next job on a card that is in a drawer."""
     _, changes = told(RULES["GpuLost"], [page(gpu_up=[(CARD, 0.0)])])
     (forgotten,), _ = told(RULES["GpuLost"], [page()], states_of(changes))
-    assert view_of(forgotten).subject.endswith("GPU 0 does not answer any more on 127.0.0.1:9400, no longer reported")
+    assert view_of(forgotten).subject.endswith("GPU 0 does not answer… on 127.0.0.1:9400, gone")
     (back,), _ = told(RULES["GpuLost"], [page(gpu_up=[(CARD, 1.0)])], states_of(changes))
     assert "reported" not in view_of(back).subject
 

@@ -135,6 +135,8 @@ def test_a_lesser_alert_waits_for_the_end_of_a_graver_one_that_flaps(tmp_path):
         assert box.go_on(0.85, seconds=HOUR - MINUTE) == []
         assert box.read(0.85, after=MINUTE) == [("lowered", "Warning")]
         assert (box.told[-1].incident, box.told[-1].root) == (box.told[-2].id, box.told[0].id)
+        graver = box.told[-1].graver
+        assert (graver.started_at, graver.ended_at) == (box.told[0].at, box.now - HOUR)
         assert box.decisions.flaps == {}
         assert box.read(EMPTY) == [("resolved", "Warning")]
 
@@ -223,11 +225,11 @@ def test_the_mail_says_how_often_and_what_follows(tmp_path):
         view = view_of(box.told[-1])
         assert view.subject.startswith("[CRITICAL, flapping] GPU 0 memory is 95.0 % full")
         assert dict(view.facts)["Flapping"] == (
-            "fired 4 times in 15 min 0 s; from now on only a state that lasts 10 min is told"
+            "fired 4 times in 15 min; from now on only a state that lasts 10 min is told"
         )
         box.go_on(FULL, seconds=10 * MINUTE)
         again = dict(view_of(box.told[-1]).facts)["Flapping"]
-        assert again == "fired 4 times in 15 min 0 s; firing without a break for 10 min 0 s now, so it flaps no more"
+        assert again == "fired 4 times in 15 min; firing without a break for 10 min now, so it flaps no more"
 
 
 class Posted:
@@ -279,6 +281,16 @@ def test_behind_alertmanager_what_flaps_is_told_when_it_has_calmed_down(tmp_path
     assert road.tick(HOUR) == []
     road.now += MINUTE
     road.told(road.posts.receive(payload(posted(start=road.now, **labels))))
+    road.store.close()
+
+
+def test_a_run_whose_end_was_never_posted_counts_too(tmp_path, monkeypatch):
+    """An alert that ends between two posts each time would flap without end, and never be called so."""
+    road, found = Posted(tmp_path, monkeypatch), []
+    for _ in range(6):
+        road.now += 3 * MINUTE
+        found += [item.reason for item in road.told(road.posts.receive(payload(posted(start=road.now))))]
+    assert found == ["first", "first", "first", "flapping"]
     road.store.close()
 
 

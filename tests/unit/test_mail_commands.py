@@ -5,8 +5,9 @@ import mailbox
 import pytest
 from click.testing import CliRunner
 
+from alerts.mail_preview import run_mail_preview
 from alerts.mail_settings import MailSettings
-from alerts.mail_trial import run_mail_preview, run_mail_test
+from alerts.mail_trial import run_mail_test
 from gpuwarden.cli import main
 from tests.fakes.smtp.server import SmtpServer
 
@@ -89,16 +90,30 @@ def test_preview_shows_each_kind(tmp_path):
     assert run_mail_preview(MailSettings(), tmp_path / "out", lambda _: None) == 0
     said = {
         "firing": "What to do",
-        "lowered": "no longer critical",
+        "lowered": "was critical",
         "predicted": "predicted in 30 min",
         "resolved": "Lasted",
         "digest": "7 alerts on 2 hosts",
         "overnight": "Held back by the quiet hours until",
+        "report": "gpuwarden is alive and watched 2 cards on 1 host",
     }
     for name, words in said.items():
-        assert words in (tmp_path / "out" / f"{name}.html").read_text(encoding="utf-8")
+        page = (tmp_path / "out" / f"{name}.html").read_text(encoding="utf-8")
+        assert words in page
+        pictured = name not in {"digest", "overnight", "report"}
+        assert ('src="data:image/png;base64,' in page) == pictured
         mail = email.message_from_bytes((tmp_path / "out" / f"{name}.eml").read_bytes())
         assert mail["X-Gpuwarden-Simulated"] == "yes"
+        assert ("image/png" in [part.get_content_type() for part in mail.walk()]) == pictured
+
+
+def test_preview_without_pictures_says_why(tmp_path):
+    """Somebody without matplotlib would see no mail at all, or wonder where the picture is."""
+    (tmp_path / "fonts").write_text("in the way")
+    lines = []
+    assert run_mail_preview(MailSettings(), tmp_path / "out", lines.append, tmp_path / "fonts") == 0
+    assert lines[0].startswith("no picture: ")
+    assert "<img" not in (tmp_path / "out" / "firing.html").read_text(encoding="utf-8")
 
 
 def test_preview_into_a_bad_place_fails_plainly(tmp_path):

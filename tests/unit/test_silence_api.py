@@ -23,11 +23,12 @@ def asked(*matchers, hours=1.0, **keys):
 
 
 @asynccontextmanager
-async def door(folder, **options):
+async def door(folder, *, asks=False, comes_from="127.0.0.1", base_url="http://localhost:9401"):
     """The routes over a real store, and that store."""
-    with Store.open(folder / "state", **options) as store:
-        transport = httpx.ASGITransport(Starlette(routes=silence_routes(Silences(store))))
-        async with httpx.AsyncClient(transport=transport, base_url="http://alerter") as client:
+    with Store.open(folder / "state") as store:
+        routes = silence_routes(Silences(store), lambda: asks)
+        transport = httpx.ASGITransport(Starlette(routes=routes), client=(comes_from, 1))
+        async with httpx.AsyncClient(transport=transport, base_url=base_url) as client:
             yield client, store
 
 
@@ -123,3 +124,33 @@ def test_where_alertmanager_judges_the_answer_says_whom_to_ask():
                 assert answer.json().endswith("ask it at http://am:9093")
 
     asyncio.run(story())
+
+
+@pytest.mark.parametrize(
+    ("comes_from", "base_url", "taken"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:9401", True),
+        ("127.0.0.1", "http://localhost", True),
+        ("::1", "http://[::1]:9401", True),
+        ("::ffff:127.0.0.1", "http://127.0.0.1:9401", True),
+        ("192.0.2.7", "http://127.0.0.1:9401", False),
+        ("::ffff:192.0.2.7", "http://localhost:9401", False),
+        ("", "http://localhost:9401", False),
+        ("127.0.0.1", "http://evil.example:9401", False),
+        ("127.0.0.1", "http://127.0.0.1.evil.example:9401", False),
+    ],
+)
+def test_a_page_that_asks_for_nothing_is_changed_from_this_machine_only(tmp_path, comes_from, base_url, taken):
+    """Anyone on the network, or any web page in a browser here, could switch the alerts off."""
+
+    async def story(where, *, asks):
+        async with door(where, asks=asks, comes_from=comes_from, base_url=base_url) as (client, _):
+            made = await client.post("/api/v2/silences", json=asked())
+            if made.status_code == 403:
+                assert (await client.delete("/api/v2/silence/x")).status_code == 403
+                assert made.json().startswith("silences are taken")
+            assert (await client.get("/api/v2/silences")).status_code == 200
+            return made.status_code
+
+    assert asyncio.run(story(tmp_path / "open", asks=False)) == (200 if taken else 403)
+    assert asyncio.run(story(tmp_path / "locked", asks=True)) == 200

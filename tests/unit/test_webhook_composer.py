@@ -283,3 +283,19 @@ def test_evidence_is_asked_for_once_and_reaches_each_mail(store):
     assert asked == [4]
     for identity, mail in sent(store).items():
         assert f"host-{identity}" in mail.get_body(("plain",)).get_content()
+
+
+def test_the_end_of_one_of_many_answers_their_mail(store):
+    """In the inbox the all-clear would stand by itself, far from the mail that told of the alert."""
+    here = composer_at(store, Clock(FIRING.at))
+    crowd = alerts(12)
+    store.commit_round({}, crowd)
+    asyncio.run(here.compose_all())
+    store.commit_round({}, [replace(RESOLVED, id="e" * 20, incident=crowd[7].id, root=crowd[7].id)])
+    asyncio.run(here.compose_all())
+    mails = []
+    while delivery := store.claim(1e12):
+        store.accepted(delivery, Reply(250, "ok"), 1.0)
+        mails.append(message_from_bytes(delivery.letter.data, policy=policy.default))
+    assert [mail["X-Gpuwarden-Reason"] for mail in mails] == ["digest", "digest", "resolved", "resolved"]
+    assert mails[2]["In-Reply-To"] == mails[2]["References"] == mails[0]["Message-ID"]
