@@ -114,6 +114,22 @@ def test_the_picture_goes_into_the_final_bytes(store):
     assert [part.get_payload(decode=True) for part in mail.walk() if part["Content-ID"]] == [b"the picture"]
 
 
+def test_a_picture_that_fails_is_no_picture(store, caplog):
+    """A fault in what draws would end the alerter, again at each start, and nobody would hear of anything."""
+    store.commit_round({}, [FIRING])
+
+    async def picture_of(_):
+        raise RuntimeError
+
+    async def story():
+        async with Running(store, picture_of=picture_of) as here:
+            await until(lambda: here.woken)
+
+    asyncio.run(story())
+    assert list(sent(store)) == [FIRING.id]
+    assert "goes out without a picture" in caplog.text
+
+
 BROKEN = replace(FIRING, id="z" * 20, incident="z" * 20, root="z" * 20, at=1e18, simulated=True)
 """No mail can bear its date."""
 
