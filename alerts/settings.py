@@ -132,7 +132,7 @@ class AlerterSettings:
         names = [command.name for command in self.commands]
         for name in sorted({name for name in names if names.count(name) > 1}):
             yield "commands", f"two commands are called {name!r}", "a name for each"
-        yield from unknown_commands(self.routes, names)
+        yield from unknown_commands(self.routes, self.report.to, names)
 
     def _webhook_problems(self, host: str) -> Iterator[tuple[str, str, str]]:
         """With a web-config file, only its content tells; that is looked at when the alerter starts."""

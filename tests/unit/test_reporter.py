@@ -191,6 +191,7 @@ def test_old_sheets_are_dropped(store):
         ("{every: month}", "report.every: 'month' is not one of day, week"),
         ("{every: day, at: 8}", "report.at: must be a time of day"),
         ("{every: day, to: [nobody]}", "report.to: 'nobody' is not a mail address"),
+        ("{every: day, to: [command:push]}", "report.to: 'push' is not the name of a command"),
         ("{every: day, price_per_kwh: -1}", "report.price_per_kwh: is not a price"),
         ("{every: day, time_zone: Mars}", "report.time_zone: 'Mars' is not a time zone"),
     ],
