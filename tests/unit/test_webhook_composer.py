@@ -332,3 +332,22 @@ def test_the_end_of_one_of_many_answers_their_mail(store):
         mails.append(message_from_bytes(delivery.letter.data, policy=policy.default))
     assert [mail["X-Gpuwarden-Reason"] for mail in mails] == ["digest", "digest", "resolved", "resolved"]
     assert mails[2]["In-Reply-To"] == mails[2]["References"] == mails[0]["Message-ID"]
+
+
+def test_a_fall_that_is_told_to_more_people_does_not_overtake_the_alert(store):
+    """People read that a card is less full before they read that it is full, in a thread that does not begin."""
+    here = composer_at(store, Clock(FIRING.at))
+    for alert in alerts(5):
+        store.commit_round({}, [alert])
+        asyncio.run(here.compose_all())
+    first = replace(FIRING, id="f" * 20, incident="f" * 20, root="f" * 20)
+    other = replace(FIRING, id="g" * 20, incident="g" * 20, root="g" * 20)
+    store.commit_round({}, [first, other])
+    assert asyncio.run(here.compose_all()) == FIRING.at + 30
+    more = (*FIRING.recipients, "more@example.com")
+    store.commit_round({}, [replace(first, id="l" * 20, reason="lowered", recipients=more)])
+    assert asyncio.run(here.compose_all()) == FIRING.at + 30
+    mails = [*sent(store).values()]
+    assert [mail["X-Gpuwarden-Reason"] for mail in mails[-2:]] == ["first", "lowered"]
+    assert [item.id for item in store.uncomposed()] == [other.id]
+    assert store.message_id(first.id) is not None
