@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-from tests.perf.workload_child import run
+from tests.torch.child import run
 from tests.perf.workload_table import table
 
 SIZES = ("gpt2-small", "gpt2-medium", "gpt2-large", "gpt2-xl")
