@@ -62,7 +62,8 @@ def ground(spec: Spec) -> Ground:
         if not torch.cuda.is_available():
             message = f"torch {torch.__version__} (CUDA {torch.version.cuda}) sees no usable card"
             raise Refused(NO_CUDA, message)
-        if (device.index or 0) >= torch.cuda.device_count():
+        device = torch.device("cuda", device.index or 0)
+        if device.index >= torch.cuda.device_count():
             message = f"torch sees {torch.cuda.device_count()} cards, and no {spec.device}"
             raise Refused(NO_CUDA, message)
         torch.cuda.set_device(device)

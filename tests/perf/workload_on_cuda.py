@@ -12,8 +12,8 @@ import sys
 import time
 from pathlib import Path
 
-from tests.torch.child import run
 from tests.perf.workload_table import table
+from tests.torch.child import run
 
 SIZES = ("gpt2-small", "gpt2-medium", "gpt2-large", "gpt2-xl")
 _SETTLED_BYTES = 8 * 2**20
