@@ -82,10 +82,13 @@ def _whole_answer(writer: Writer, spec: Spec, ground: Ground) -> dict[str, objec
     for tokens in writer.tokens(spec.new_tokens):
         at.append(time.perf_counter())
         text.append(tokens)
+        if spec.budget_seconds and at[-1] - at[0] >= spec.budget_seconds:
+            break
     gaps = [later - earlier for earlier, later in itertools.pairwise(at[1:])]
     return {
         "answer_first_token_seconds": at[1] - at[0],
         "answer_seconds": at[-1] - at[0],
+        "answer_complete": len(text) == spec.new_tokens,
         "tokens": len(text),
         "batch": spec.batch,
         "checksum": hashlib.sha256(repr(text).encode()).hexdigest()[:16],

@@ -29,6 +29,7 @@ def test_a_gpt_writes_an_answer():
     assert (found["outcome"], found["exit_status"]) == ("ok", 0)
     assert found["events"] == ["progress", "started", *["progress"] * 3, "barrier", "result"]
     assert found["started"]["device"] == "cpu"
+    assert figures["answer_complete"] is True
     assert figures["tokens"] == 40
     assert figures["kv_cache_bytes"] == 2 * 2 * 64 * 48 * 4
     assert 0 < figures["per_token_seconds"] < figures["answer_seconds"]
@@ -54,55 +55,6 @@ def test_a_cnn_is_trained_for_some_steps_of_an_epoch():
     assert figures["epoch_seconds"] == pytest.approx(figures["step_seconds"] * 25_000)
     assert figures["data"] == "random"
     assert figures["gradients_bytes"] == figures["optimizer_bytes"] == 4 * 11_173_962
-
-
-def test_the_whole_epoch_of_a_folder_is_trained(tmp_path):
-    """A user's own images would be ignored, or an epoch's end with its smaller batch would be an error."""
-    images = b"".join(bytes([number % 10]) + bytes([number * 40]) * 3072 for number in range(5))
-    (tmp_path / "data_batch_1.bin").write_bytes(images)
-    figures = run({**TRAINING, "data": str(tmp_path), "full": True})["figures"]
-
-    assert figures["steps"] == 3
-    assert figures["epoch_images"] == 5
-    assert figures["epoch_extrapolated"] is False
-    assert figures["epoch_seconds"] == pytest.approx(figures["step_seconds"] * 3)
-    assert figures["data"] == "cifar10"
-
-
-@pytest.mark.parametrize("checkpointing", [False, True])
-def test_a_gpt_is_trained(checkpointing):
-    """What checkpointing costs and saves would have no figure."""
-    found = run({**GPT, "run": "train", "sequence": 16, "checkpointing": checkpointing, "steps": 20})
-    figures = found["figures"]
-
-    assert found["outcome"] == "ok"
-    assert figures["loss_last"] < figures["loss_first"]
-    assert figures["tokens_per_second"] > 0
-    assert figures["optimizer_bytes"] > 2 * figures["gradients_bytes"]
-
-
-@pytest.mark.parametrize("base", [GPT, INFERENCE], ids=["gpt", "cnn"])
-def test_the_same_model_in_int8(base):
-    """What quantization saves would have no figure."""
-    found = run({**base, "precision": "int8_dynamic"})
-
-    assert found["outcome"] == "ok", found["detail"]
-    assert found["figures"]["weights_bytes"] < found["figures"]["weights_before_bytes"]
-
-
-def test_the_same_seed_writes_the_same_text():
-    """Two runs of one spec could not be compared."""
-    # With the few weights' usual scale, every text is the same token over and over; a prompt alone does differ.
-    same = [run({**GPT, "prompt": 1000, "new_tokens": 1, "seed": seed})["figures"]["checksum"] for seed in (1, 1, 2)]
-
-    assert same[0] == same[1] != same[2]
-
-
-def test_the_same_seed_trains_the_same_model():
-    """Two runs of one spec could not be compared."""
-    losses = [run({**TRAINING, "seed": seed})["figures"]["loss_last"] for seed in (1, 1, 2)]
-
-    assert losses[0] == losses[1] != losses[2]
 
 
 def test_gpt2_small_for_real():
