@@ -11,10 +11,12 @@ standard error. What was printed before us may lack its line end; ours begins on
 """
 
 import json
+import math
 import os
 import select
 import sys
 import time
+import typing
 from collections.abc import Callable
 
 MARKER = "gpuwarden_workload"
@@ -35,10 +37,10 @@ class Lines:
         write(b"\n")
 
     def tell(self, event: str, **values: object) -> None:
-        """Write one line; a value that is no JSON is written as text rather than lost with the run."""
+        """Write one line. A value that is no JSON does not cost the line: it is written as text, NaN as null."""
         seconds = round(self._clock() - self._began, 3)
         line = {MARKER: VERSION, "event": event, "at_seconds": seconds, **values}
-        self._write(json.dumps(line, default=str).encode() + b"\n")
+        self._write(json.dumps(_without_nan(line), default=str).encode() + b"\n")
 
     def phase(self, name: str, **values: object) -> None:
         """Say that a phase begins."""
@@ -49,6 +51,15 @@ class Lines:
         self.tell("barrier", pid=os.getpid(), hold_seconds=hold_seconds, **values)
         if hold_seconds:
             self._wait(hold_seconds)
+
+
+def _without_nan(value: object) -> object:
+    """The loss of a training that diverged, say, is no number; JSON has no word for it and readers choke on one."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {key: _without_nan(each) for key, each in typing.cast("dict[str, object]", value).items()}
+    return value
 
 
 def on_standard_output() -> Lines:

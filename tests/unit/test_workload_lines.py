@@ -63,6 +63,14 @@ def test_a_value_that_is_no_json_does_not_lose_the_line(written):
     assert json.loads(sink.strip())["figures"] == {"path": "there"}
 
 
+def test_a_loss_that_is_no_number_is_null(written):
+    """A training that diverged would make the whole result unreadable."""
+    lines, sink, _ = written
+    lines.tell("result", figures={"first": float("nan"), "last": float("inf"), "steps": 3})
+
+    assert json.loads(sink.strip())["figures"] == {"first": None, "last": None, "steps": 3}
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_the_workload_needs_nothing_but_torch(path):
     """It would not start in a user's own Python, where gpuwarden is not installed."""
