@@ -62,7 +62,23 @@ def _specs() -> dict[str, dict]:
         "resnet18 cifar whole epoch, batch 128, fp32": {**cifar, "batch": 128, "full": True},
         "gpt2-small amp 32+992": {**gpt, "model": "gpt2-small", "precision": "amp"},
         "resnet18 inference, batch 1, fp32": {"run": "infer", "model": "resnet18"},
+        "gpt2-small fp16 32+992, attention plain": {
+            **gpt,
+            "model": "gpt2-small",
+            "precision": "fp16",
+            "attention": "plain",
+        },
         "out of memory": {**gpt, "model": "gpt2-xl", "batch": 100_000, "precision": "fp16"},
+        **{
+            f"gpt2-small {kind} 32+992 on the CPU, cut after 6 s": {
+                **gpt,
+                "model": "gpt2-small",
+                "device": "cpu",
+                "precision": kind,
+                "budget_seconds": 6.0,
+            }
+            for kind in ("fp32", "int8_dynamic")
+        },
     }
 
 

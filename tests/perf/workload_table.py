@@ -71,6 +71,7 @@ _COLUMNS = {
         "first 64": _ms("per_token_at_the_beginning_seconds"),
         "last 64": _ms("per_token_at_the_end_seconds"),
         "whole answer": _seconds("answer_seconds"),
+        "tokens": _number("tokens"),
     },
     "train": {
         "step cold": _ms("step_cold_seconds"),
@@ -95,6 +96,7 @@ _MEMORY = {
     "KV cache": _mib("kv_cache_bytes"),
     "gradients": _mib("gradients_bytes"),
     "optimizer": _mib("optimizer_bytes"),
+    "parameters": _number("parameters"),
     "allocated peak": _mib("torch_allocated_peak_bytes"),
     "reserved peak": _mib("torch_reserved_peak_bytes"),
     "process (NVML)": lambda run: f"{run['barrier']['process_bytes'] / MIB:.0f} MiB",
