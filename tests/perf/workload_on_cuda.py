@@ -84,7 +84,7 @@ def _specs() -> dict[str, dict]:
 
 def _tiny(spec: dict) -> dict:
     """The same kind of run, small enough for two CPU cores."""
-    small = {"iterations": 3, "warmup_seconds": 0.0, "steps": 1, "device": "cpu", "precision": "fp32"}
+    small = {"iterations": 3, "warmup_seconds": 0.0, "steps": 1, "device": "cpu", "precision": "fp32", "threads": 1}
     if spec["model"].startswith("gpt2") and spec.get("batch", 1) < 100_000:
         return {**spec, **small, "model": "gpt2-tiny", "batch": 1}
     if spec["model"].startswith("gpt2"):
