@@ -117,7 +117,7 @@ def _read(facts: Path) -> Mail:
     (recipient,) = json.loads(facts.read_text())["recipients"]
     text = f"{message['Subject']}\n{message.get_body(('plain',)).get_content()}"
     numbers = frozenset(map(int, re.findall(r"Incident (\d+) burns", text)))
-    over = message["X-Gpuwarden-Reason"] == "resolved"
+    over = message["Subject"].startswith("[RESOLVED]")  # what began and ended before a mail could tell of it, too
     digest = hashlib.sha256(data).hexdigest()
     return Mail(message["Message-ID"], recipient, over, numbers, digest, facts.stat().st_mtime)
 

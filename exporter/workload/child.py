@@ -1,0 +1,37 @@
+"""One run from its spec to its result: a short-lived process, because only its end gives a CUDA context's memory back.
+
+The spec is the only argument, or the first line of standard input. The exit status is 0 whenever a result was written,
+out of memory and refused included; a child that ends otherwise has crashed.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+from . import lifetime
+from .lines import Lines, on_standard_output, read_spec_line
+from .spec import NO_TORCH, Refused, Spec, parse
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run once."""
+    lifetime.die_with_parent()
+    lines = on_standard_output()
+    try:
+        spec = parse(arguments[0] if arguments else read_spec_line())
+    except Refused as refused:
+        lines.tell("result", outcome="refused", reason=refused.reason, detail=str(refused))
+        return 0
+    if lifetime.orphaned(spec.parent):
+        return 1
+    lines.tell("result", spec=dataclasses.asdict(spec), **_result(spec, lines))
+    return 0
+
+
+def _result(spec: Spec, lines: Lines) -> dict[str, object]:
+    lines.phase("import")
+    try:
+        from . import runs  # noqa: PLC0415 - torch is loaded only for a spec that makes sense
+    # A torch that does not fit its libraries fails in the loader.
+    except (ImportError, OSError) as error:
+        return {"outcome": "refused", "reason": NO_TORCH, "detail": str(error)[:500]}
+    return runs.run(spec, lines)

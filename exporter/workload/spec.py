@@ -1,0 +1,181 @@
+"""What one run is asked to do: a JSON object, checked before torch is loaded.
+
+A spec that makes no sense is refused here with a named reason, so that no second of a card goes into it. What only
+torch can tell (is there a card, can this torch quantize) is refused later, by devices.py.
+"""
+
+import dataclasses
+import json
+import re
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+RUNS = ("generate", "infer", "train")
+GPT2_SIZES = ("gpt2-tiny", "gpt2-small", "gpt2-medium", "gpt2-large", "gpt2-xl")
+RESNETS = ("resnet18", "resnet34", "resnet50")
+PRECISIONS = ("fp32", "tf32", "fp16", "amp", "int8_dynamic")
+ON_CUDA_ONLY = ("tf32", "fp16", "amp")
+ATTENTIONS = ("sdpa", "plain", "chunked")
+OPTIMIZERS = ("sgd", "adamw")
+STEMS = ("cifar", "imagenet")
+MOST_POSITIONS = 1024
+CIFAR_SIDE = 32
+
+BAD_SPEC, NO_TORCH, WRONG_CUDA, NO_CUDA, NO_INT8, NO_DATA = (
+    "bad_spec",
+    "no_torch",
+    "wrong_cuda",
+    "no_cuda",
+    "no_int8",
+    "no_data",
+)
+"""Why a run is refused."""
+
+
+class Refused(Exception):  # noqa: N818 - it is an outcome, and bears the outcome's name
+    """This run is not tried; ``reason`` is a word for a label, the message says what to change."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Spec:
+    """One run. Sizes that belong to another kind of model or run are not looked at."""
+
+    run: str
+    model: str
+    device: str = "cpu"
+    precision: str = "fp32"
+    batch: int = 1
+    seed: int = 1
+    threads: int = 0
+    """0: as many as torch takes by itself."""
+
+    prompt: int = 32
+    new_tokens: int = 992
+    attention: str = "sdpa"
+    attention_chunk: int = 128
+    sequence: int = 512
+
+    stem: str = "imagenet"
+    image_size: int = 0
+    """0: what belongs to the stem, 32 or 224."""
+
+    optimizer: str = ""
+    """Empty: sgd for a CNN, adamw for a GPT."""
+    checkpointing: bool = False
+    steps: int = 30
+    full: bool = False
+    """The whole epoch instead of ``steps`` steps that are extrapolated."""
+    data: str = ""
+    """A folder with CIFAR-10's files; without one the images are random and the loader is not measured."""
+
+    iterations: int = 64
+    warmup_iterations: int = 3
+    warmup_seconds: float = 0.3
+    budget_seconds: float = 0.0
+    """After this long in a phase no further iteration, token or step is begun; 0: no limit."""
+
+    hold_seconds: float = 0.0
+    """How long the tensors are kept at the barrier for the parent to read the memory, unless it says "go on" before."""
+    parent: int = 0
+    """The parent's process id; a child that has another parent by now does not begin."""
+
+    @property
+    def gpt(self) -> bool:
+        """Whether the model is a GPT."""
+        return self.model in GPT2_SIZES
+
+    @property
+    def side(self) -> int:
+        """Pixels on each side of an image."""
+        return self.image_size or (CIFAR_SIDE if self.stem == "cifar" else 224)
+
+
+def parse(text: str) -> Spec:
+    """Read a spec.
+
+    Raises:
+        Refused: with the first thing that is wrong.
+    """
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        message = f"the spec is no JSON: {error}"
+        raise Refused(BAD_SPEC, message) from error
+    _refuse_if(not isinstance(document, dict), "the spec is no JSON object")
+    spec = _build(typing.cast("dict[str, object]", document))
+    _check_words(spec)
+    _check_sizes(spec)
+    _check_sense(spec)
+    return spec
+
+
+def _refuse_if(wrong: object, message: str, reason: str = BAD_SPEC) -> None:
+    if wrong:
+        raise Refused(reason, message)
+
+
+def _build(document: Mapping[str, object]) -> Spec:
+    types_of = typing.get_type_hints(Spec)
+    for key, value in document.items():
+        _refuse_if(key not in types_of, f"unknown key {key!r}")
+        wanted: type = types_of[key]
+        number_for_float = wanted is float and type(value) is int
+        fits = type(value) is wanted or number_for_float
+        _refuse_if(not fits, f"{key} must be {wanted.__name__}, not {type(value).__name__}")
+    missing = [key for key in ("run", "model") if key not in document]
+    _refuse_if(missing, f"missing: {', '.join(missing)}")
+    return Spec(**typing.cast("dict[str, typing.Any]", document))
+
+
+_WORDS = types.MappingProxyType(
+    {
+        "run": RUNS,
+        "model": GPT2_SIZES + RESNETS,
+        "precision": PRECISIONS,
+        "attention": ATTENTIONS,
+        "stem": STEMS,
+        "optimizer": ("", *OPTIMIZERS),
+    }
+)
+_AT_LEAST_ONE = ("batch", "prompt", "new_tokens", "attention_chunk", "sequence", "steps", "iterations")
+
+
+def _check_words(spec: Spec) -> None:
+    for key, allowed in _WORDS.items():
+        _refuse_if(getattr(spec, key) not in allowed, f"{key} must be one of {', '.join(filter(None, allowed))}")
+    known = spec.device == "cpu" or re.fullmatch(r"cuda(:[0-9]{1,3})?", spec.device)
+    _refuse_if(not known, "device must be cpu, cuda or cuda:N")
+
+
+def _check_sizes(spec: Spec) -> None:
+    for key in _AT_LEAST_ONE:
+        _refuse_if(getattr(spec, key) < 1, f"{key} must be at least 1")
+    for key, value in dataclasses.asdict(spec).items():
+        amiss = isinstance(value, int | float) and not 0 <= value < float("inf")
+        _refuse_if(amiss, f"{key} must be a number that is not negative")
+    positions = spec.prompt + spec.new_tokens if spec.run == "generate" else spec.sequence
+    _refuse_if(
+        spec.gpt and positions > MOST_POSITIONS,
+        f"GPT-2 has {MOST_POSITIONS} positions, and {positions} are asked for",
+    )
+
+
+def _check_sense(spec: Spec) -> None:
+    _refuse_if(spec.run == ("infer" if spec.gpt else "generate"), f"{spec.model} cannot {spec.run}")
+    on_cpu = spec.device == "cpu"
+    _refuse_if(spec.precision in ON_CUDA_ONLY and on_cpu, f"{spec.precision} is measured on CUDA only", NO_CUDA)
+    quantized = spec.precision == "int8_dynamic"
+    _refuse_if(quantized and not on_cpu, "dynamic quantization exists on the CPU only", NO_INT8)
+    halved = spec.precision == "fp16" or quantized
+    _refuse_if(spec.run == "train" and halved, f"no training in {spec.precision}; mixed precision is amp")
+    of_cifar = spec.run == "train" and not spec.gpt and spec.stem == "cifar" and spec.side == CIFAR_SIDE
+    _refuse_if(
+        (spec.full or spec.data) and not of_cifar,
+        "full and data belong to the training of a CNN with the CIFAR stem on 32 x 32 images",
+    )

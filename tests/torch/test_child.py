@@ -1,0 +1,148 @@
+"""The torch workload as a child process, started by path: what it tells its parent, and how it ends."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import psutil
+import pytest
+
+from tests.polling import wait_until
+from tests.torch.child import WORKLOAD, heard, run
+
+pytestmark = pytest.mark.torch
+
+SHORT = {"iterations": 3, "warmup_iterations": 1, "warmup_seconds": 0.0, "steps": 2, "threads": 1}
+GPT = {"run": "generate", "model": "gpt2-tiny", "prompt": 8, "new_tokens": 40, **SHORT}
+INFERENCE = {"run": "infer", "model": "resnet18", "stem": "cifar", "batch": 2, **SHORT}
+TRAINING = {"run": "train", "model": "resnet18", "stem": "cifar", "batch": 2, **SHORT}
+HELD = {**GPT, "hold_seconds": 60.0}
+
+
+def test_a_gpt_writes_an_answer():
+    """The first token and the others would have no figure."""
+    found = run(GPT)
+    figures = found["figures"]
+
+    assert (found["outcome"], found["exit_status"]) == ("ok", 0)
+    assert found["events"] == ["progress", "started", *["progress"] * 3, "barrier", "result"]
+    assert found["started"]["device"] == "cpu"
+    assert figures["answer_complete"] is True
+    assert figures["tokens"] == 40
+    assert figures["kv_cache_bytes"] == 2 * 2 * 64 * 48 * 4
+    assert 0 < figures["per_token_seconds"] < figures["answer_seconds"]
+    assert figures["first_token_p50_seconds"] > 0
+
+
+def test_a_cnn_answers_batches():
+    """The classification of a batch would have no figure."""
+    figures = run(INFERENCE)["figures"]
+
+    assert figures["parameters"] == 11_173_962
+    assert figures["images_per_second"] > 0
+    assert len(figures["classes"]) == 2
+
+
+def test_a_cnn_is_trained_for_some_steps_of_an_epoch():
+    """An epoch that nobody ran would be published as one that was."""
+    figures = run(TRAINING)["figures"]
+
+    assert figures["steps"] == 2
+    assert figures["epoch_images"] == 50_000
+    assert figures["epoch_extrapolated"] is True
+    assert figures["epoch_seconds"] == pytest.approx(figures["step_seconds"] * 25_000)
+    assert figures["data"] == "random"
+    assert figures["gradients_bytes"] == figures["optimizer_bytes"] == 4 * 11_173_962
+
+
+def test_gpt2_small_for_real():
+    """A user would be told of a model of another size than the one that is named."""
+    found = run({**GPT, "model": "gpt2-small", "prompt": 32, "new_tokens": 4})
+    figures = found["figures"]
+
+    assert figures["parameters"] == 124_439_808
+    assert figures["weights_bytes"] == 4 * 124_439_808
+    assert figures["kv_cache_bytes"] == 36 * 2 * 36_864
+    assert figures["process_resident_peak_bytes"] > figures["weights_bytes"]
+
+
+def test_the_memory_can_be_read_at_the_barrier():
+    """The memory as the system sees it would be read when the tensors are gone, or never."""
+    found = run(INFERENCE, lambda pid: {"resident": psutil.Process(pid).memory_info().rss})
+
+    assert found["outcome"] == "ok"
+    assert found["barrier"]["resident"] > found["figures"]["weights_bytes"]
+
+
+def test_out_of_memory_is_a_result():
+    """A model that does not fit would look like a broken probe."""
+    found = run({**INFERENCE, "batch": 10**12})
+
+    assert (found["outcome"], found["reason"], found["exit_status"]) == ("oom", "out_of_memory", 0)
+    assert found["events"][-1] == "result"
+
+
+@pytest.mark.parametrize(
+    ("spec", "reason"),
+    [
+        ({**GPT, "device": "cuda:99"}, "no_cuda"),
+        ({**GPT, "model": "gpt3"}, "bad_spec"),
+        ({**TRAINING, "data": "/nowhere"}, "no_data"),
+    ],
+    ids=["no such card", "no such model", "no such folder"],
+)
+def test_what_cannot_be_done_is_refused_by_name(spec, reason):
+    """The reason of a missing figure would be somewhere in a traceback."""
+    found = run(spec)
+
+    assert (found["outcome"], found["reason"], found["exit_status"]) == ("refused", reason, 0)
+    assert found["detail"]
+
+
+def test_the_spec_may_be_the_argument():
+    """A person could not try a run without a program that writes to its input."""
+    done = subprocess.run(
+        [sys.executable, str(WORKLOAD), json.dumps(GPT)], stdin=subprocess.DEVNULL, capture_output=True, check=True
+    )
+
+    assert heard(done.stdout.splitlines()[-1])["outcome"] == "ok"
+    assert all(heard(line) for line in done.stdout.splitlines() if line)
+
+
+def test_a_killed_child_is_a_crash():
+    """A child that the kernel's memory killer took would be waited for, or counted as done."""
+    found = run(HELD, lambda pid: os.kill(pid, signal.SIGKILL) or {"killed": True})
+
+    assert found["barrier"] == {"killed": True}
+    assert (found["outcome"], found["exit_status"]) == ("crashed", -signal.SIGKILL)
+
+
+def test_a_child_of_another_parent_does_not_begin():
+    """A child whose parent died while it started would hold the card for nobody."""
+    found = run({**GPT, "parent": 1})
+
+    assert (found["outcome"], found["exit_status"], found["events"]) == ("crashed", 1, [])
+
+
+BETWEEN = """\
+import subprocess, sys
+with subprocess.Popen(sys.argv[1:], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+    for line in child.stdout:
+        print(line.decode(), end="", flush=True)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux kills a child with its parent")
+def test_no_child_outlives_its_parent():
+    """Each exporter that is killed during a probe would leave a process that holds the card's memory."""
+    command = [sys.executable, "-c", BETWEEN, sys.executable, str(WORKLOAD), json.dumps(HELD)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as between:
+        barrier = next(said for said in map(heard, between.stdout) if said and said["event"] == "barrier")
+        child = psutil.Process(barrier["pid"])
+        between.kill()
+
+    wait_until(
+        lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, 20, "the child outlived its parent"
+    )

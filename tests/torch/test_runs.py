@@ -1,0 +1,80 @@
+"""The torch workload's runs, in this process: what they find and what they leave out."""
+
+import pytest
+
+pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore")]
+
+SHORT = {"iterations": 3, "warmup_iterations": 1, "warmup_seconds": 0.0, "steps": 2}
+GPT = {"run": "generate", "model": "gpt2-tiny", "prompt": 8, "new_tokens": 40, **SHORT}
+INFERENCE = {"run": "infer", "model": "resnet18", "stem": "cifar", "batch": 2, **SHORT}
+TRAINING = {"run": "train", "model": "resnet18", "stem": "cifar", "batch": 2, **SHORT}
+
+
+@pytest.fixture
+def done(torch):
+    """Does what a spec asks; the outcome and the figures."""
+    from exporter.workload.lines import Lines
+    from exporter.workload.runs import run
+    from exporter.workload.spec import Spec
+
+    before = torch.backends.cudnn.conv.fp32_precision
+    yield lambda asked: run(Spec(**asked), Lines(bytearray().extend, lambda _: None))
+    torch.backends.cudnn.conv.fp32_precision = torch.backends.cudnn.rnn.fp32_precision = before
+
+
+def test_a_spent_budget_cuts_the_answer_and_says_so(done):
+    """A slow machine's probe would run into its time-out and have no figure at all."""
+    figures = done({**GPT, "new_tokens": 1000, "budget_seconds": 0.001})["figures"]
+
+    assert figures["answer_complete"] is False
+    assert 1 <= figures["tokens"] < 1000
+
+
+def test_the_whole_epoch_of_a_folder_is_trained(tmp_path, done):
+    """A user's own images would be ignored, or an epoch's end with its smaller batch would be an error."""
+    images = b"".join(bytes([number % 10]) + bytes([number * 40]) * 3072 for number in range(5))
+    (tmp_path / "data_batch_1.bin").write_bytes(images)
+    figures = done({**TRAINING, "data": str(tmp_path), "full": True})["figures"]
+
+    assert figures["steps"] == 3
+    assert figures["epoch_images"] == 5
+    assert figures["epoch_extrapolated"] is False
+    assert figures["epoch_seconds"] == pytest.approx(figures["step_seconds"] * 3)
+    assert figures["data"] == "cifar10"
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_a_gpt_is_trained(checkpointing, done):
+    """What checkpointing costs and saves would have no figure."""
+    found = done({**GPT, "run": "train", "sequence": 16, "checkpointing": checkpointing, "steps": 20})
+    figures = found["figures"]
+
+    assert found["outcome"] == "ok"
+    assert figures["loss_last"] < figures["loss_first"]
+    assert figures["tokens_per_second"] > 0
+    assert figures["optimizer_bytes"] > 2 * figures["gradients_bytes"]
+
+
+@pytest.mark.parametrize("base", [GPT, INFERENCE], ids=["gpt", "cnn"])
+def test_the_same_model_in_int8(base, done):
+    """What quantization saves would have no figure."""
+    found = done({**base, "precision": "int8_dynamic"})
+
+    assert found["outcome"] == "ok", found.get("detail")
+    assert found["figures"]["weights_bytes"] < found["figures"]["weights_before_bytes"]
+
+
+def test_the_same_seed_writes_the_same_text(done):
+    """Two runs of one spec could not be compared."""
+    # With the few weights' usual scale, every text is the same token over and over; a prompt alone does differ.
+    same = [done({**GPT, "prompt": 1000, "new_tokens": 1, "seed": seed})["figures"]["checksum"] for seed in (1, 1, 2)]
+
+    assert same[0] == same[1] != same[2]
+
+
+def test_the_same_seed_trains_the_same_model(done):
+    """Two runs of one spec could not be compared."""
+    training = {**GPT, "run": "train", "sequence": 16}
+    losses = [done({**training, "seed": seed})["figures"]["loss_last"] for seed in (1, 1, 2)]
+
+    assert losses[0] == losses[1] != losses[2]

@@ -1,0 +1,92 @@
+"""What the torch workload is asked to do, checked before torch is loaded."""
+
+import json
+
+import pytest
+
+from exporter.workload.spec import Refused, Spec, parse
+
+GPT = {"run": "generate", "model": "gpt2-small"}
+CNN = {"run": "infer", "model": "resnet18"}
+TRAINING = {"run": "train", "model": "resnet18", "stem": "cifar"}
+
+
+def test_what_is_not_said_is_the_whole_answer_of_gpt2():
+    """A probe with no settings would measure something that nobody has a figure of."""
+    spec = parse(json.dumps(GPT))
+
+    assert spec == Spec(run="generate", model="gpt2-small")
+    assert (spec.prompt, spec.new_tokens, spec.iterations) == (32, 992, 64)
+
+
+@pytest.mark.parametrize(
+    ("document", "side"),
+    [(CNN, 224), ({**CNN, "stem": "cifar"}, 32), ({**CNN, "image_size": 96}, 96)],
+    ids=str,
+)
+def test_an_image_is_of_the_size_that_belongs_to_the_stem(document, side):
+    """A CIFAR epoch would be measured on images fifty times as large."""
+    assert parse(json.dumps(document)).side == side
+
+
+def test_a_whole_number_is_a_number_of_seconds():
+    """A spec that says 60 where 60.0 is meant would be refused."""
+    assert parse(json.dumps({**GPT, "budget_seconds": 60})).budget_seconds == 60
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("", "no JSON"),
+        ("[]", "no JSON object"),
+        ("{}", "missing: run, model"),
+        ({"run": "generate"}, "missing: model"),
+        ({**GPT, "colour": "red"}, "unknown key 'colour'"),
+        ({**GPT, "batch": "8"}, "batch must be int, not str"),
+        ({**GPT, "batch": True}, "batch must be int, not bool"),
+        ({**GPT, "batch": None}, "batch must be int, not NoneType"),
+        ({**GPT, "checkpointing": 1}, "checkpointing must be bool, not int"),
+        ({**GPT, "batch": 0}, "batch must be at least 1"),
+        ({**GPT, "seed": -1}, "seed must be a number that is not negative"),
+        ('{"run": "generate", "model": "gpt2-small", "budget_seconds": NaN}', "budget_seconds must be a number"),
+        ('{"run": "generate", "model": "gpt2-small", "hold_seconds": Infinity}', "hold_seconds must be a number"),
+        ({**GPT, "model": "gpt3"}, "model must be one of gpt2-tiny, gpt2-small"),
+        ({**GPT, "run": "play"}, "run must be one of generate, infer, train"),
+        ({**GPT, "precision": "fp8"}, "precision must be one of"),
+        ({**GPT, "device": "tpu"}, "device must be cpu, cuda or cuda:N"),
+        ({**GPT, "device": "cuda:x"}, "device must be cpu, cuda or cuda:N"),
+        ({**GPT, "prompt": 33}, "GPT-2 has 1024 positions, and 1025 are asked for"),
+        ({"run": "train", "model": "gpt2-small", "sequence": 1025}, "GPT-2 has 1024 positions"),
+        ({**GPT, "run": "infer"}, "gpt2-small cannot infer"),
+        ({**CNN, "run": "generate"}, "resnet18 cannot generate"),
+        ({**TRAINING, "device": "cuda", "precision": "fp16"}, "no training in fp16; mixed precision is amp"),
+        ({**TRAINING, "precision": "int8_dynamic"}, "no training in int8_dynamic"),
+        ({**TRAINING, "stem": "imagenet", "full": True}, "full and data belong to"),
+        ({**TRAINING, "image_size": 64, "data": "there"}, "full and data belong to"),
+    ],
+    ids=str,
+)
+def test_a_spec_that_makes_no_sense_is_refused_by_what_is_wrong(text, complaint):
+    """A minute of a card would go into a figure of something else, or into a traceback."""
+    with pytest.raises(Refused, match=complaint) as caught:
+        parse(text if isinstance(text, str) else json.dumps(text))
+
+    assert caught.value.reason == "bad_spec"
+
+
+@pytest.mark.parametrize(
+    ("document", "reason"),
+    [
+        ({**GPT, "precision": "fp16"}, "no_cuda"),
+        ({**GPT, "precision": "tf32"}, "no_cuda"),
+        ({**GPT, "precision": "amp"}, "no_cuda"),
+        ({**GPT, "precision": "int8_dynamic", "device": "cuda"}, "no_int8"),
+    ],
+    ids=str,
+)
+def test_arithmetic_that_a_device_does_not_have_is_refused_by_name(document, reason):
+    """A figure would be published under the name of an arithmetic that was not used."""
+    with pytest.raises(Refused) as caught:
+        parse(json.dumps(document))
+
+    assert caught.value.reason == reason
