@@ -15,7 +15,7 @@ from alerts.artist import Artist, NoPictureError
 from alerts.drawing import Drawing, drawing_of
 from alerts.evidence.points import Evidence, Points, ended_with, peak_of
 from alerts.evidence.trend import trend_of
-from alerts.notify.notification import Link, Notification
+from alerts.notify.notification import RANKS, Link, Notification
 
 BATCH_SECONDS = 8.0
 """The first picture takes one second of a processor; where training keeps all of them busy, four."""
@@ -25,7 +25,6 @@ MOST_PICTURES = 20
 PREPARATION_SECONDS = 180.0
 """For what is done once on a machine: reading all its fonts."""
 
-_GRAVITY = {"critical": 0, "warning": 1, "info": 2}
 _log = logging.getLogger(__name__)
 
 Enrich = Callable[[Sequence[Notification]], Awaitable[Sequence[Notification]]]
@@ -171,7 +170,7 @@ class EvidenceStage:
 
 def gravest(notifications: Sequence[Notification]) -> list[Notification]:
     """Those that may have a picture, where there are too many for all."""
-    return sorted(notifications, key=lambda item: _GRAVITY[item.severity])[:MOST_PICTURES]
+    return sorted(notifications, key=lambda item: RANKS[item.severity])[:MOST_PICTURES]
 
 
 def with_evidence_of(notification: Notification, evidence: Evidence) -> Notification:

@@ -22,12 +22,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from alerts.mail_settings import bare_address
-from alerts.notify.notification import Notification, Severity
+from alerts.notify.notification import RANKS, Notification
 
 MOST_INCIDENTS = 200
 """Named in one mail."""
-
-RANKS: Mapping[Severity, int] = {"critical": 0, "warning": 1, "info": 2}
 
 Group = tuple[Notification, ...]
 People = frozenset[str]
