@@ -124,9 +124,12 @@ class EvidenceStage:
                 title="", times=(0.0, 1.0, 2.0), values=(0.0, 1.0, 0.0), step=1.0, unit="count", threshold=1.0,
                 below=False, severity="info", start=0.0, end=2.0, fired_from=1.0, fired_to=2.0, simulated=False,
             )  # fmt: skip
-            async with self._sources.artist() as artist:
-                if not artist.is_prepared:
-                    await self._noted(artist.draw(drawing, PREPARATION_SECONDS))
+            try:
+                async with self._sources.artist() as artist:
+                    if not artist.is_prepared:
+                        await self._noted(artist.draw(drawing, PREPARATION_SECONDS))
+            except Exception:  # noqa: BLE001 -- it runs beside the loops that decide and mail, and would end them
+                _log.exception("a fault of ours: mails may go out without pictures")
 
     async def _known(self, notifications: Sequence[Notification]) -> Sequence[Notification]:
         return await self._sources.enrich(notifications) if self._sources.enrich else notifications
