@@ -200,6 +200,11 @@ class AlerterSettings:
         return (*self.delivery.recipients, *told)
 
     @property
+    def reported_to(self) -> tuple[str, ...]:
+        """Who gets the reports; those of the demo stay in its Maildir."""
+        return self.recipients if self.demo else self.report.to or self.recipients
+
+    @property
     def all_simulated(self) -> bool:
         """Whether every mail is marked: a page says itself whether it is simulated, a post does not."""
         return self.demo and self.judge == "alertmanager"
