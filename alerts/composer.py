@@ -90,6 +90,12 @@ class Composer:
                 self.trouble = str(error)
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
+            except Exception as error:  # noqa: BLE001 -- it must not end the outbox too, at each start again
+                if self.trouble != (words := f"a fault of ours: {type(error).__name__}"):
+                    _log.exception("a fault of ours: no mail can be composed")
+                self.trouble = words
+                await asyncio.sleep(RETRY_SECONDS)
+                continue
             self.trouble = ""
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._seconds_until(again_at)):

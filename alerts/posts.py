@@ -90,6 +90,8 @@ class Posts:
                 await self.tick(time.time())
             except StoreUnavailableError as error:
                 self.refuse(str(error))
+            except Exception:  # noqa: BLE001 -- what nobody thought of must not end the loops of all
+                _log.exception("a fault of ours: what came and went is told later")
 
     async def tick(self, now: float) -> None:
         """Tell of what came and went and has been as it is for long enough, where nobody can be asked about that.

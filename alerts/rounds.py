@@ -90,6 +90,10 @@ class Rounds:
                 if self.trouble != str(error):
                     _log.error("nothing can be decided: %s", error)
                 self.trouble = str(error)
+            except Exception as error:  # noqa: BLE001 -- it must not end the outbox too, and may pass with its reading
+                if self.trouble != (words := f"a fault of ours: {type(error).__name__}"):
+                    _log.exception("a fault of ours: nothing can be decided")
+                self.trouble = words
             else:
                 self.trouble = ""
             due = int((time.monotonic() - begun) / interval) + 1

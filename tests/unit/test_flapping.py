@@ -18,6 +18,7 @@ from alerts.store import Store
 from tests.fakes.alertmanager_posts import payload, posted
 from tests.fakes.own_judge import NOW, OwnJudge, rules
 from tests.in_force import in_force
+from tests.unit.outbox_post import until
 
 MINUTE, HOUR = 60.0, 3600.0
 OFF = NotifySettings(flapping=FlappingSettings(count=0))
@@ -335,3 +336,24 @@ def test_behind_alertmanager_a_lesser_alert_is_told_in_the_thread_of_one_that_fl
     (over,) = road.tick(HOUR)
     assert (over.reason, over.alertname) == ("resolved", "GpuMemoryAlmostFull")
     road.store.close()
+
+
+def test_a_fault_of_ours_does_not_end_the_clock_of_what_calms_down(tmp_path, monkeypatch, caplog):
+    """All loops would end with it: the webhook would answer nobody, and no mail that waits would go out."""
+    monkeypatch.setattr("alerts.posts._TICK_SECONDS", 0.01)
+    turns = []
+
+    async def tick(_):
+        turns.append(1)
+        raise ZeroDivisionError
+
+    async def story(store):
+        posts = Posts(Decisions(store, in_force(judge="alertmanager")))
+        monkeypatch.setattr(posts, "tick", tick)
+        running = asyncio.create_task(posts.run())
+        await until(lambda: len(turns) == 2)
+        running.cancel()
+
+    with Store.open(tmp_path) as store:
+        asyncio.run(story(store))
+    assert "a fault of ours" in caplog.text

@@ -13,6 +13,7 @@ from alerts.settings import AlerterSettings
 from alerts.store import Store
 from alerts.windows import Over
 from tests.in_force import in_force
+from tests.unit.outbox_post import until
 
 (TARGET_DOWN,) = (rule for rule in load_rules(SHIPPED, []) if rule.alert == "TargetDown")
 PAGE = b'gpuwarden_exporter_simulated 1\nhost_info{hostname="box"} 1\n'
@@ -68,6 +69,23 @@ def test_a_round_ends_by_the_settings_with_which_it_began(store):
 
     asyncio.run(story())
     assert [found.recipients for found in store.uncomposed()] == [("old@example.com",)]
+
+
+def test_a_fault_of_ours_ends_no_loop_and_is_seen(store, monkeypatch, caplog):
+    """A page that makes us stumble would end the outbox too, and no mail that waits would go out."""
+    terms = in_force([TARGET_DOWN], ["me@example.com"], targets=("http://127.0.0.1:1/metrics",), interval=0.1)
+    rounds = Rounds(Decisions(store, terms), terms)
+
+    async def story():
+        running = asyncio.create_task(rounds.run())
+        with monkeypatch.context() as broken:
+            broken.setattr("alerts.rounds.judge", lambda *_, **__: 1 / 0)
+            await until(lambda: rounds.unhealthy() == "a fault of ours: ZeroDivisionError")
+        await until(lambda: rounds.ended_at and not rounds.unhealthy())
+        running.cancel()
+
+    asyncio.run(story())
+    assert caplog.text.count("a fault of ours: nothing can be decided") == 1
 
 
 BODY = b"m 1\n"

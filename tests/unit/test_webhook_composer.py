@@ -83,6 +83,24 @@ def test_a_disk_that_took_the_decision_but_not_the_mail_is_tried_again(store, mo
     assert store.uncomposed() == []
 
 
+def test_a_fault_of_ours_ends_no_loop_and_is_seen(store, monkeypatch):
+    """The alerter would end, and again at each start, and not even what lies in the outbox would go out."""
+    monkeypatch.setattr(composer, "RETRY_SECONDS", 0.01)
+    store.commit_round({}, [FIRING])
+
+    async def story():
+        with monkeypatch.context() as broken:
+            broken.setattr(composer, "plan", lambda *_: 1 / 0)
+            async with Running(store) as here:
+                await until(lambda: here.composer.trouble == "a fault of ours: ZeroDivisionError")
+                broken.undo()
+                await until(lambda: here.woken)
+                await until(lambda: here.composer.trouble == "")
+
+    asyncio.run(story())
+    assert list(sent(store)) == [FIRING.id]
+
+
 def test_evidence_goes_into_the_mail(store):
     """What Prometheus knows would not reach the reader."""
     store.commit_round({}, [FIRING])
