@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
@@ -28,11 +29,12 @@ class AlertmanagerError(GpuwardenError, OSError):
 
 
 class AlertmanagerApi:
-    """The Alertmanager at ``url``; ``access`` says how to get in."""
+    """The Alertmanager at ``url``; ``access`` says how to get in, ``trust`` whom to trust where it was read already."""
 
-    def __init__(self, url: str, access: ScrapeSettings) -> None:
+    def __init__(self, url: str, access: ScrapeSettings, trust: ssl.SSLContext | bool | None = None) -> None:  # noqa: FBT001 -- as httpx takes it
         self._url = url.rstrip("/")
         self._access = access
+        self._trust = trust
 
     async def look(self, alertnames: Iterable[str]) -> Look:
         """What it holds of these alerts.
@@ -41,7 +43,7 @@ class AlertmanagerApi:
             AlertmanagerError
         """
         try:
-            async with asyncio.timeout(DEADLINE_SECONDS), self._access.client() as client:
+            async with asyncio.timeout(DEADLINE_SECONDS), self._access.client(self._trust) as client:
                 status = await self._get(client, "status", None)
                 found = [await self._get(client, "alerts", name) for name in sorted(alertnames)]
                 return await asyncio.to_thread(read_look, status, found, time.time())

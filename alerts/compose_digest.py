@@ -14,7 +14,8 @@ from alerts.mail_body import alternatives
 from alerts.mail_headers import address_header, text_header, token_header
 from alerts.mail_settings import MailSettings, split_address
 from alerts.mail_subject import SUBJECT_LIMIT
-from alerts.notify.digest import RANKS, Group
+from alerts.notify.digest import Group
+from alerts.notify.notification import RANKS
 from alerts.transport import Message
 
 DIGEST = "digest"

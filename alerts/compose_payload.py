@@ -13,8 +13,8 @@ from typing import Any
 
 from alerts.channels import COMMAND_PREFIX
 from alerts.compose_digest import DIGEST
-from alerts.notify.digest import RANKS, Group, pieces_of
-from alerts.notify.notification import AGES, Notification
+from alerts.notify.digest import Group, pieces_of
+from alerts.notify.notification import AGES, RANKS, Notification
 from alerts.transport import Message
 from gpuwarden.units import format_value
 

@@ -46,7 +46,7 @@ Enrich = Callable[[Sequence[Notification]], Awaitable[Sequence[Notification]]]
 Kind = Literal["single", "digest"]
 
 PictureOf = Callable[[Notification], Awaitable[bytes | None]]
-"""The PNG for a mail; it is quick and never raises."""
+"""The PNG for a mail; it is quick. When it raises, there is none."""
 
 
 class Composer:
@@ -170,7 +170,7 @@ class Composer:
 
     async def _compose(self, notification: Notification) -> bool:
         """Make and keep the mail, a plain one if need be; whether there is one now."""
-        picture = await self._picture_of(notification) if self._picture_of else None
+        picture = await self._picture(notification)
         for write in (partial(compose, picture=picture), compose_plain):
             try:
                 root = await self._store.call(self._store.message_id, notification.root)
@@ -186,6 +186,13 @@ class Composer:
                 self.composed["single"] += 1
                 return True
         return False
+
+    async def _picture(self, notification: Notification) -> bytes | None:
+        try:
+            return await self._picture_of(notification) if self._picture_of else None
+        except Exception:  # noqa: BLE001 -- a mail without a picture beats none
+            _log.exception("a fault of ours: notification %s goes out without a picture", notification.id)
+            return None
 
     async def _marked(self, notification: Notification) -> Notification:
         if notification.simulated or notification.id == notification.root:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 
 from alerts.clean_text import one_line
-from alerts.in_force import InForce
+from alerts.in_force import InForce, Terms
 from alerts.judge import Change
 from alerts.notify.due import notifications, random_id
 from alerts.notify.flap import Flap
@@ -69,17 +69,20 @@ class Decisions:
         *,
         now: float,
         confirmed: Collection[AlertKey] | None = None,
+        terms: Terms | None = None,
     ) -> None:
         """Write down what was decided at ``now`` (Unix seconds).
 
         ``scrapes`` are what it was decided on; ``ladder`` says what each change tells where ``policy`` begins. Of what
-        came and went, ``confirmed`` is known to be as it was; None where nobody can be asked.
+        came and went, ``confirmed`` is known to be as it was; None where nobody can be asked. ``terms`` are those that
+        it was decided by, where others may be in force by now.
 
         Raises:
             StoreUnavailableError: nothing was decided.
         """
-        settings = self._in_force.settings
-        policy, known = settings.policy, self._known(scrapes, now, confirmed)
+        terms = terms or self._in_force.terms
+        settings, known = terms.settings, self._known(terms, scrapes, now, confirmed)
+        policy = settings.policy
         changes, verdicts = policy.decide(changes, ladder, known)
         told, changes = notifications(
             changes,
@@ -106,14 +109,16 @@ class Decisions:
         """The alerts that came and went and have been as they are for long enough, as far as is known here."""
         return set(Flapping(self._in_force.settings.notify.flapping, self.flaps, now).due)
 
-    def _known(self, scrapes: Sequence[Scrape], now: float, confirmed: Collection[AlertKey] | None) -> Known:
+    def _known(
+        self, terms: Terms, scrapes: Sequence[Scrape], now: float, confirmed: Collection[AlertKey] | None
+    ) -> Known:
         return Known(
             states=self.states,
             flaps=self.flaps,
             silences=self.silences.all if self.silences else (),
-            rules=self.rules,
+            rules=terms.rules,
             scrapes=scrapes,
-            recipients=self._in_force.settings.recipients,
+            recipients=terms.settings.recipients,
             confirmed=confirmed,
             now=now,
         )

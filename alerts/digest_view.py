@@ -12,8 +12,8 @@ from alerts.clean_text import one_line
 from alerts.mail_facts import facts_of
 from alerts.mail_subject import SUBJECT_LIMIT
 from alerts.mail_view import COLOURS, view_of
-from alerts.notify.digest import RANKS, Group, pieces_of
-from alerts.notify.notification import Notification
+from alerts.notify.digest import Group, pieces_of
+from alerts.notify.notification import RANKS, Notification
 from gpuwarden.units import format_timestamp, format_value
 
 _LABEL_LIMIT, _STORY_LIMIT = 200, 400

@@ -5,7 +5,9 @@
    is silence after the end of a mail: the first may have it, and the second would make it two.
 2. A first server that failed rests, 15 seconds doubling to 15 minutes, so that not every letter waits for it and no
    account is locked. After a rest one letter tries it, while the others go on through the second.
-3. The second cannot give a letter up: what it refuses for good, the first may take when it is back.
+3. The second cannot give a letter up: what it refuses for good, the first may take when it is back. Such a letter is
+   deferred, and holds up no other: the way through the second is open. Only where neither server can be used, what the
+   first said counts.
 """
 
 import logging
@@ -15,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from alerts.retries import wait_after
-from alerts.transport import Letter, Outcome, Reply, SendError, Transport
+from alerts.transport import CONFIGURATION, Letter, Outcome, Reply, SendError, Transport
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +85,7 @@ class FallbackTransport:
         try:
             reply = await self._second.send(letter)
         except SendError as error:
-            reason = "ambiguous" if error.reason == "ambiguous" else complaint.reason
+            reason = _of_both(complaint.reason, error.reason)
             detail = f"{complaint}; the fallback server {self._name}: {error}"
             raise SendError(detail, reason=reason, reply=error.reply) from error
         return replace(reply, text=f"{reply.text} (by the fallback server {self._name})")
@@ -103,3 +105,10 @@ class FallbackTransport:
         if self._complaint is not None:
             logger.warning("the first mail server can be used again")
         self._failures, self._complaint = 0, None
+
+
+def _of_both(first: Outcome, second: Outcome) -> Outcome:
+    """What it means for a letter that the first server cannot be used and the second did not take it."""
+    if second in UNUSABLE | CONFIGURATION:
+        return first
+    return "ambiguous" if second == "ambiguous" else "deferred"

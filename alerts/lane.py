@@ -18,6 +18,7 @@ from typing import TypeVar
 
 from alerts.attempts import Attempts
 from alerts.channels import Channel
+from alerts.clean_text import one_line
 from alerts.deliveries import Delivery
 from alerts.retries import LONGEST_WAIT_SECONDS, judge, wait_after
 from alerts.store import Store, StoreUnavailableError
@@ -28,6 +29,7 @@ logger = logging.getLogger(__name__)
 R = TypeVar("R")
 
 _IDLE_SECONDS = 60.0
+_LONGEST_WORDS = 1500
 _STORE_RETRY_SECONDS = 5.0
 
 
@@ -143,8 +145,8 @@ class Lane:
         further = None if self._stopping or cautious or now < self._paused_until else self.channel
         return await self._persist(partial(self._store.accepted, delivery, reply, now, further))
 
-    async def _failed(self, delivery: Delivery, reason: Outcome, words: str) -> None:
-        now = self._clock()
+    async def _failed(self, delivery: Delivery, reason: Outcome, said: str) -> None:
+        now, words = self._clock(), one_line(said, _LONGEST_WORDS)
         verdict = judge(reason, delivery.attempts, delivery.queued_at, now, self._chance())
         self._attempts.outcomes[verdict.outcome] += 1
         if reason in CONFIGURATION:

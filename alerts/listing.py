@@ -22,6 +22,7 @@ from starlette.routing import Route
 from alerts.alert_labels import in_alert
 from alerts.clean_text import one_line
 from alerts.notify.due import texts
+from alerts.notify.notification import RANKS
 from alerts.notify.page_facts import LONGEST_LABEL
 from alerts.posted_identity import find_rule
 from alerts.rounds import Rounds
@@ -33,7 +34,6 @@ MOST_LISTED = 1000
 
 _MOST_LABELS = 40
 _LONGEST_TEXT = 1000
-_RANKS = {"critical": 0, "warning": 1, "info": 2}
 
 
 def listing_route(service: Service) -> Route:
@@ -97,7 +97,8 @@ def _as_posted(labels: dict[str, str], rule: Rule | None) -> dict[str, str]:
 
 
 def _rank(key: AlertKey, rule: Rule | None) -> int:
-    return _RANKS.get(rule.severity if rule else dict(key.labels).get("severity", ""), len(_RANKS))
+    word = rule.severity if rule else dict(key.labels).get("severity", "")
+    return next((rank for severity, rank in RANKS.items() if severity == word), len(RANKS))
 
 
 def _number(value: float) -> str:

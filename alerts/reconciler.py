@@ -39,14 +39,15 @@ class Reconciler:
 
     async def look(self) -> None:
         """Ask once, if there is something to ask; never raises for what Alertmanager or the disk does."""
-        settings = self._in_force.settings
+        terms = self._in_force.terms
+        settings = terms.settings
         url, ask_after = settings.alertmanager.url, settings.alertmanager.ask_after
         asked = self._to_ask(time.time(), ask_after)
         if not asked or url is None:
             self._missing = {}
             return
         try:
-            found = await AlertmanagerApi(url, settings.scrape).look({key.alertname for key in asked})
+            found = await AlertmanagerApi(url, settings.scrape, terms.trust).look({key.alertname for key in asked})
             await self._posts.take_up(
                 lambda: self._changes(found, asked, ask_after), lambda: self._over(found, asked, ask_after)
             )

@@ -110,7 +110,7 @@ class Rounds:
         self.history.take(rules, scrapes, now, max_gap=max_gap)
         states, take = self._decisions.states, partial(self.recorder.take, now=now)
         changes = judge(rules, scrapes, states, now, max_gap=max_gap, history=self.history, read=take)
-        await self._decisions.commit(changes, [self._identified(visit) for visit in scrapes], now=now)
+        await self._decisions.commit(changes, [self._identified(visit) for visit in scrapes], now=now, terms=terms)
         if self._observe:
             self._observe(scrapes, now, max_gap)
         self._note_targets(scrapes)

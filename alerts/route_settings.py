@@ -65,10 +65,13 @@ class RouteSettings:
             yield "repeat", *found
 
 
-def unknown_commands(routes: Sequence[RouteSettings], known: Collection[str]) -> Iterator[tuple[str, str, str]]:
-    """Mistakes of the routes that name a command which there is not: (key, message, hint)."""
-    for number, route in enumerate(routes):
-        for name in route.commands:
-            if name not in known:
-                hint = nearest(name, known) or "define it under alerter.commands"
-                yield f"routes.{number}.commands", f"{name!r} is not the name of a command", hint
+def unknown_commands(
+    routes: Sequence[RouteSettings], reported_to: Sequence[str], known: Collection[str]
+) -> Iterator[tuple[str, str, str]]:
+    """Mistakes of the routes and of ``report.to`` that name a command which there is not: (key, message, hint)."""
+    named = [(f"routes.{number}.commands", name) for number, route in enumerate(routes) for name in route.commands]
+    reports = [to.removeprefix(COMMAND_PREFIX) for to in reported_to if to.startswith(COMMAND_PREFIX)]
+    for key, name in (*named, *(("report.to", name) for name in reports)):
+        if name not in known:
+            hint = nearest(name, known) or "define it under alerter.commands"
+            yield key, f"{name!r} is not the name of a command", hint

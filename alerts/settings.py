@@ -132,7 +132,7 @@ class AlerterSettings:
         names = [command.name for command in self.commands]
         for name in sorted({name for name in names if names.count(name) > 1}):
             yield "commands", f"two commands are called {name!r}", "a name for each"
-        yield from unknown_commands(self.routes, names)
+        yield from unknown_commands(self.routes, self.report.to, names)
 
     def _webhook_problems(self, host: str) -> Iterator[tuple[str, str, str]]:
         """With a web-config file, only its content tells; that is looked at when the alerter starts."""
@@ -198,6 +198,11 @@ class AlerterSettings:
         """Who is told of what nothing else decides on: addresses, and ``command:NAME``."""
         told = [command.recipient for command in self.commands_in_force if command.default]
         return (*self.delivery.recipients, *told)
+
+    @property
+    def reported_to(self) -> tuple[str, ...]:
+        """Who gets the reports; those of the demo stay in its Maildir."""
+        return self.recipients if self.demo else self.report.to or self.recipients
 
     @property
     def all_simulated(self) -> bool:

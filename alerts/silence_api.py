@@ -84,11 +84,12 @@ def silence_routes(silences: Silences, asks: Callable[[], bool]) -> list[Route]:
     ]
 
 
-def elsewhere_routes(place: str) -> list[Route]:
-    """The same paths where Alertmanager judges; ``place`` is its URL without a login, or empty."""
-    words = f"Alertmanager judges, and keeps the silences: ask it{f' at {place}' if place else ''}"
+def elsewhere_routes(place: Callable[[], str]) -> list[Route]:
+    """The same paths where Alertmanager judges; ``place`` gives its URL without a login, or an empty text."""
 
     async def refused(_: Request) -> Response:
+        where = place()
+        words = f"Alertmanager judges, and keeps the silences: ask it{f' at {where}' if where else ''}"
         return JSONResponse(words, HTTPStatus.NOT_FOUND)
 
     return [Route(path, refused, methods=_METHODS) for path in ("/api/v2/silences", "/api/v2/silence/{identity}")]

@@ -72,8 +72,12 @@ def application(service: Service, asks: Callable[[], bool] = lambda: False) -> S
 def _silences(service: Service, asks: Callable[[], bool]) -> list[Route]:
     if service.decisions.silences is not None:
         return silence_routes(service.decisions.silences, asks)
-    url = service.settings.alertmanager.url
-    return elsewhere_routes(without_userinfo(url) if url else "")
+
+    def place() -> str:
+        url = service.settings.alertmanager.url
+        return without_userinfo(url) if url else ""
+
+    return elsewhere_routes(place)
 
 
 def _webhook(service: Service) -> list[Route]:

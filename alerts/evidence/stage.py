@@ -15,7 +15,7 @@ from alerts.artist import Artist, NoPictureError
 from alerts.drawing import Drawing, drawing_of
 from alerts.evidence.points import Evidence, Points, ended_with, peak_of
 from alerts.evidence.trend import trend_of
-from alerts.notify.notification import Link, Notification
+from alerts.notify.notification import RANKS, Link, Notification
 
 BATCH_SECONDS = 8.0
 """The first picture takes one second of a processor; where training keeps all of them busy, four."""
@@ -25,7 +25,6 @@ MOST_PICTURES = 20
 PREPARATION_SECONDS = 180.0
 """For what is done once on a machine: reading all its fonts."""
 
-_GRAVITY = {"critical": 0, "warning": 1, "info": 2}
 _log = logging.getLogger(__name__)
 
 Enrich = Callable[[Sequence[Notification]], Awaitable[Sequence[Notification]]]
@@ -125,9 +124,12 @@ class EvidenceStage:
                 title="", times=(0.0, 1.0, 2.0), values=(0.0, 1.0, 0.0), step=1.0, unit="count", threshold=1.0,
                 below=False, severity="info", start=0.0, end=2.0, fired_from=1.0, fired_to=2.0, simulated=False,
             )  # fmt: skip
-            async with self._sources.artist() as artist:
-                if not artist.is_prepared:
-                    await self._noted(artist.draw(drawing, PREPARATION_SECONDS))
+            try:
+                async with self._sources.artist() as artist:
+                    if not artist.is_prepared:
+                        await self._noted(artist.draw(drawing, PREPARATION_SECONDS))
+            except Exception:  # noqa: BLE001 -- it runs beside the loops that decide and mail, and would end them
+                _log.exception("a fault of ours: mails may go out without pictures")
 
     async def _known(self, notifications: Sequence[Notification]) -> Sequence[Notification]:
         return await self._sources.enrich(notifications) if self._sources.enrich else notifications
@@ -171,7 +173,7 @@ class EvidenceStage:
 
 def gravest(notifications: Sequence[Notification]) -> list[Notification]:
     """Those that may have a picture, where there are too many for all."""
-    return sorted(notifications, key=lambda item: _GRAVITY[item.severity])[:MOST_PICTURES]
+    return sorted(notifications, key=lambda item: RANKS[item.severity])[:MOST_PICTURES]
 
 
 def with_evidence_of(notification: Notification, evidence: Evidence) -> Notification:

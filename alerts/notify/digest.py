@@ -9,7 +9,9 @@ steps changes nothing but the time.
    a digest: at once where the last mail was ``wait`` seconds ago or something has waited for so long, else then. So a
    burst costs one mail each ``wait`` seconds, and nothing waits for longer than that.
 4. What was held by quiet hours goes in one digest when they end, whatever the numbers.
-5. A digest names each of its incidents, the gravest ones in the first mail where ``MOST_INCIDENTS`` are not enough.
+5. No mail overtakes an earlier one of its thread that goes to other people: what a rung is lowered to may be told to
+   more of them. The earlier one goes before it then, in a digest with others for which that holds.
+6. A digest names each of its incidents, the gravest ones in the first mail where ``MOST_INCIDENTS`` are not enough.
 
 A group of one notification is a mail of its own; one of several is a digest, the gravest incident first and the news
 of each in the order of decision.
@@ -20,12 +22,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from alerts.mail_settings import bare_address
-from alerts.notify.notification import Notification, Severity
+from alerts.notify.notification import RANKS, Notification
 
 MOST_INCIDENTS = 200
 """Named in one mail."""
-
-RANKS: Mapping[Severity, int] = {"critical": 0, "warning": 1, "info": 2}
 
 Group = tuple[Notification, ...]
 People = frozenset[str]
@@ -64,7 +64,9 @@ def plan(waiting: Sequence[Notification], lately: Mapping[People, Sequence[float
         found[people_of(notification)].append(notification)
     plans = [_plan(_pieces(mine), lately.get(people, ()), pace, now) for people, mine in found.items()]
     groups = tuple(group for one in plans for group in one.groups)
-    return Plan(groups, min((one.again_at for one in plans if one.again_at is not None), default=None))
+    overtaken = tuple(group for mine in _overtaken(waiting, groups).values() for group in _digests(_pieces(mine)))
+    again_at = min((one.again_at for one in plans if one.again_at is not None), default=None)
+    return Plan((*overtaken, *groups), again_at)
 
 
 def gravest(group: Group) -> tuple[int, int]:
@@ -75,6 +77,17 @@ def gravest(group: Group) -> tuple[int, int]:
 def pieces_of(notifications: Sequence[Notification]) -> list[Group]:
     """The incidents of a digest, the gravest first; each with its notifications in order."""
     return sorted(_pieces(notifications), key=gravest)
+
+
+def _overtaken(waiting: Sequence[Notification], going: Sequence[Group]) -> dict[People, list[Notification]]:
+    """What is to wait, by people, though something later of its thread goes."""
+    goes = {one.id for group in going for one in group}
+    last = {one.root: number for number, one in enumerate(waiting) if one.id in goes}
+    found: dict[People, list[Notification]] = defaultdict(list)
+    for number, one in enumerate(waiting):
+        if one.id not in goes and number < last.get(one.root, 0):
+            found[people_of(one)].append(one)
+    return found
 
 
 def _plan(pieces: list[Group], lately: Sequence[float], pace: Pace, now: float) -> Plan:

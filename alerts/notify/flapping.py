@@ -80,7 +80,9 @@ class Flapping:
             labels = dict(key.labels)
             visit = visits.get((labels.get("job", ""), labels.get("instance", "")))
             if key not in changed and not (visit and visit.error):
-                found.append(self._calm(key, held, states.get(key), rule_of(key, held, rules), visit))
+                # Where targets were visited and not its own, that was taken away, and its rule means nothing any more.
+                rule = None if visits and visit is None else rule_of(key, held, rules)
+                found.append(self._calm(key, held, states.get(key), rule, visit))
         return found
 
     def _calm(self, key: AlertKey, held: Held, state: State | None, rule: Rule | None, visit: Scrape | None) -> Change:

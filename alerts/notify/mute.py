@@ -50,7 +50,7 @@ from dataclasses import dataclass
 from typing import Generic, Literal, Protocol, TypeVar
 
 from alerts.judge import Change
-from alerts.notify.notification import Reason, Severity
+from alerts.notify.notification import RANKS, Reason
 from alerts.rule import Rule
 from alerts.rule_checks import shared_labels
 from alerts.series import LabelSet
@@ -68,8 +68,6 @@ SUPPRESSED: Mapping[Suppressed, str] = {
     "flapping": "it comes and goes, so only what lasts is told",
 }
 """Why an alert that fired or ended is not told; the word stands in the log and in the metric label."""
-
-_RANKS: Mapping[Severity, int] = {"critical": 0, "warning": 1, "info": 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +238,7 @@ def _past(change: Change) -> Past:
 
 
 def _rank(alert: "_Alert") -> tuple[int, AlertKey]:
-    return _RANKS[alert.rule.severity] if alert.rule else len(_RANKS), alert.key
+    return RANKS[alert.rule.severity] if alert.rule else len(RANKS), alert.key
 
 
 def _picked(labels: LabelSet, names: Iterable[str]) -> tuple[str, ...]:

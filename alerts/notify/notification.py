@@ -1,5 +1,6 @@
 """What people are told: a decision with everything that its mail needs, frozen when it was made."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -7,6 +8,8 @@ from alerts.series import LabelSet
 from gpuwarden.units import Unit
 
 Severity = Literal["critical", "warning", "info"]
+RANKS: Mapping[Severity, int] = {"critical": 0, "warning": 1, "info": 2}
+"""By which the gravest sorts first."""
 Comparison = Literal["above", "below", "equals", "absent", "within", "older"]
 AGES: frozenset[Comparison] = frozenset({"within", "older"})
 """Comparisons of how long ago a time stamp is."""

@@ -3,6 +3,7 @@
 1. They begin at ``begin`` on each of ``days`` and last until the clock next shows ``end``, over midnight where that is
    the earlier one; the same time twice is a whole day. Stretches that touch are one.
 2. What is decided within them, the end of an alert too, is held until they end, unless its severity is let through.
+   A lowered one ends a graver alert: whoever was woken by that one hears of its end at once.
    Held is a fact of the notification, decided once: a change of the settings concerns what comes later.
 3. They hold back, they never drop: ``digest`` tells all of it together.
 """
@@ -34,7 +35,8 @@ class QuietHours:
 
 def held(notification: Notification, hours: QuietHours | None) -> Notification:
     """The notification with the moment until which it is held, where it is."""
-    if hours is None or notification.severity in hours.let_through:
+    graver = {notification.graver.severity} if notification.graver else set[Severity]()
+    if hours is None or hours.let_through & {notification.severity, *graver}:
         return notification
     end = quiet_until(hours, notification.at)
     return notification if end is None else replace(notification, held_until=end)

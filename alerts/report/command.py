@@ -36,7 +36,7 @@ def run_mail_report(settings: AlerterSettings, over: float, echo: Callable[[str]
     if not send:
         echo(report_text(view).rstrip("\n"))
         return 0
-    recipients = tuple(one for one in settings.report.to or settings.recipients if split_address(one))
+    recipients = tuple(one for one in settings.reported_to if split_address(one))
     report = report_notification(facts, view, random_id(), recipients)
     message = compose_report(report, view, settings.delivery)
     ways = {"": transport_for(settings.delivery, settings.state_folder)}

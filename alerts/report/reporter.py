@@ -132,7 +132,7 @@ class Reporter:
         settings = self._in_force.settings
         facts = await self._facts(period, settings.prometheus.url)
         view = report_view(facts, settings.report.tariff)
-        recipients = settings.report.to or settings.recipients
+        recipients = settings.reported_to
         report = report_notification(facts, view, random_id(), recipients)
         message = with_payload(compose_report(report, view, settings.delivery), report)
         addresses = [bare_address(recipient) for recipient in recipients]

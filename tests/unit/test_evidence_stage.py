@@ -215,6 +215,13 @@ def test_what_takes_long_once_is_done_at_the_start():
     asyncio.run(EvidenceStage(Sources()).prepare())
 
 
+def test_a_fault_in_what_is_done_at_the_start_ends_nothing(caplog):
+    """A folder of fonts that cannot be read would end the alerter at each start, and nobody would get a mail."""
+    drawer = Drawer(error=PermissionError("fonts"))
+    asyncio.run(EvidenceStage(Sources(artist=lambda: drawer)).prepare())
+    assert "mails may go out without pictures" in caplog.text
+
+
 def test_an_alert_without_readings_has_links():
     """The mail about a dead machine would point nowhere."""
 

@@ -105,10 +105,17 @@ def test_two_letters_that_fail_together_are_one_failure():
 
 
 @pytest.mark.parametrize(
-    ("second", "reason"), [("refused", "login_refused"), ("timeout", "login_refused"), ("ambiguous", "ambiguous")]
+    ("second", "reason"),
+    [
+        ("refused", "deferred"),
+        ("deferred", "deferred"),
+        ("ambiguous", "ambiguous"),
+        ("timeout", "login_refused"),
+        ("sender_refused", "login_refused"),
+    ],
 )
-def test_the_second_cannot_give_a_mail_up(second, reason):
-    """Without it a fallback that relays for nobody would turn alerts into dead letters."""
+def test_the_second_cannot_give_a_mail_up_and_one_it_does_not_take_stops_no_other(second, reason):
+    """A fallback that relays for nobody makes dead letters, or one wrong address there stops everybody's mails."""
     with pytest.raises(SendError) as caught:
         Pair("login_refused", second).send()
     assert caught.value.reason == reason

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import time
+from types import MappingProxyType
 
 import pytest
 
@@ -12,6 +13,7 @@ from alerts.notify.flapping import MOST_REMEMBERED
 from alerts.notify_settings import FlappingSettings, NotifySettings
 from alerts.posts import Posts
 from alerts.rules import SHIPPED, load_rules
+from alerts.series import Scrape
 from alerts.store import Store
 from tests.fakes.alertmanager_posts import payload, posted
 from tests.fakes.own_judge import NOW, OwnJudge, rules
@@ -196,6 +198,19 @@ def test_a_rule_that_is_taken_away_takes_its_flapping_along(tmp_path):
         box.rules = rules("{override: Critical, enabled: false}", "{override: Warning, above: 0.99}")
         box.restart()
         assert box.go_on(EMPTY, seconds=2 * HOUR) == []
+        assert box.decisions.flaps == {}
+
+
+def test_a_target_that_is_taken_away_takes_its_flapping_along(tmp_path):
+    """Whoever takes a box out of the settings is told hours later that its card is well, which nobody has seen."""
+    with OwnJudge(tmp_path) as box:
+        flapping(box)
+        flap(box, 1)
+        box.now += 2 * HOUR
+        other = Scrape("", "gpuwarden", "other:9400", box.now, None, MappingProxyType({}))
+        asyncio.run(box.decisions.commit([], [other], now=box.now))
+        assert {item.reason for item in box.store.uncomposed()} == {"first", "resolved", "flapping"}
+        assert [item.reason for item in box.store.uncomposed()].count("resolved") == 3
         assert box.decisions.flaps == {}
 
 

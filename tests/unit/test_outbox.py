@@ -1,4 +1,5 @@
 import asyncio
+import logging
 
 import pytest
 
@@ -46,6 +47,22 @@ def test_our_own_settings_cost_no_mail(reason):
 def test_a_refusal_is_final():
     """Without it a server would be asked for days about an address that does not exist."""
     assert judge("refused", 1, NOW, NOW, 0.5).state == "dead"
+
+
+def test_whatever_an_error_says_its_mail_is_tried_again(store, monkeypatch):
+    """An error whose words no database takes leaves its mail as being sent until the next start."""
+    monkeypatch.setattr(logging.getLogger("alerts.lane"), "disabled", True)  # pytest cannot hand such words on either
+    add(store, "ann@example.com")
+    post = Post({"ann@example.com": RuntimeError("half a character \ud83d\r\nand another line")})
+
+    async def scenario():
+        async with running(store, post) as outbox:
+            await until(lambda: outbox.attempts.outcomes["failed"] == 1)
+            await until(lambda: store.counts()["sending"] == 0)
+
+    asyncio.run(scenario())
+    (row,) = store.queue()
+    assert (row.state, row.reply) == ("queued", "RuntimeError: half a character \ufffd and another line")
 
 
 def test_one_bad_recipient_costs_only_their_own_mail(store):

@@ -5,6 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from alerts.notify.notification import Graver
 from alerts.notify.quiet import QuietHours, held, quiet_until
 from alerts.settings import AlerterSettings
 from gpuwarden import settings
@@ -82,6 +83,15 @@ def test_severities_that_are_let_through_are_told_at_once():
         assert held(warning, NIGHT) == replace(warning, held_until=berlin("2026-06-11 07:00"))
     assert held(replace(warning, at=night + 8 * 3600), NIGHT).held_until == 0
     assert held(warning, None) == warning
+
+
+def test_the_end_of_an_alert_that_is_let_through_is_told_as_lowered_at_once():
+    """Whoever got up at night for a full card would look at it until breakfast, though it has room again."""
+    night = berlin("2026-06-11 02:10")
+    lowered = replace(FIRING, at=night, severity="warning", reason="lowered")
+    for severity, until in (("critical", 0.0), ("warning", berlin("2026-06-11 07:00"))):
+        found = held(replace(lowered, graver=Graver("Critical", severity, night - 600, night)), NIGHT)
+        assert found.held_until == until
 
 
 def load(tmp_path, text):

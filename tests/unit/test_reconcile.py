@@ -3,12 +3,14 @@
 import asyncio
 import json
 import logging
+from dataclasses import replace
 
 import pytest
 
 from alerts import alertmanager_api
 from alerts.alertmanager_api import AlertmanagerApi, AlertmanagerError, read_look
 from alerts.decisions import Decisions
+from alerts.in_force import Terms
 from alerts.notify.mute import judged_elsewhere
 from alerts.posts import Posts
 from alerts.reconcile import Look, overdue, reconciled
@@ -254,6 +256,25 @@ def test_while_alertmanager_cannot_be_asked_nothing_changes_and_one_line_says_so
         asyncio.run(story(store))
     assert caplog.text.count("cannot be asked about what it does not post") == 1
     assert caplog.text.count("can be asked again") == 1
+
+
+def test_alertmanager_is_asked_by_the_certificates_that_are_in_force(tmp_path):
+    """Certificates that are being exchanged take part in one look and not in the next, before anybody said reload."""
+
+    async def story(store):
+        terms = terms_of(RULES)
+        posts = Posts(decisions := Decisions(store, terms))
+        await posts.receive(payload(posted(start=NOW)))
+        async with Server({"status": ok(STATUS), "alerts": ok(held())}) as server:
+            settings = terms_of(RULES, server.url).settings
+            gone = ScrapeSettings(ca_file=str(tmp_path / "being-exchanged.pem"))
+            terms.take(Terms(replace(settings, scrape=gone), RULES, trust=True))
+            reconciler = Reconciler(terms, posts, decisions)
+            await reconciler.look()
+            assert (len(server.asked), reconciler.trouble) == (2, "")
+
+    with Store.open(tmp_path) as store:
+        asyncio.run(story(store))
 
 
 def test_it_is_closed_on_the_disk_too_and_the_log_says_why(tmp_path, caplog):

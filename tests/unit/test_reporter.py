@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from alerts.command_settings import CommandSettings
 from alerts.compose_mail import compose
 from alerts.report.reporter import Reporter
 from alerts.report_settings import ReportSettings
@@ -85,6 +86,15 @@ def test_a_command_can_get_reports(store):
     told = json.loads(letters["command:push"].payload)
     assert (told["reason"], told["subject"]) == ("report", "[REPORT] no alerts")
     assert "gpuwarden is alive" in told["text"]
+
+
+def test_a_report_of_the_demo_goes_to_nobody_else():
+    """A phone would be told of simulated cards, or its command wait for three days, since the demo runs none."""
+    report = ReportSettings(every="day", to=("boss@example.com", "command:push"))
+    commands = (CommandSettings("push", ("/bin/true",)),)
+    assert AlerterSettings(report=report, commands=commands).reported_to == report.to
+    demo = AlerterSettings(report=report, commands=commands, demo=True)
+    assert demo.reported_to == demo.recipients == ("gpuwarden <gpuwarden@localhost>",)
 
 
 def test_the_first_start_sends_none(store):
@@ -191,6 +201,7 @@ def test_old_sheets_are_dropped(store):
         ("{every: month}", "report.every: 'month' is not one of day, week"),
         ("{every: day, at: 8}", "report.at: must be a time of day"),
         ("{every: day, to: [nobody]}", "report.to: 'nobody' is not a mail address"),
+        ("{every: day, to: [command:push]}", "report.to: 'push' is not the name of a command"),
         ("{every: day, price_per_kwh: -1}", "report.price_per_kwh: is not a price"),
         ("{every: day, time_zone: Mars}", "report.time_zone: 'Mars' is not a time zone"),
     ],

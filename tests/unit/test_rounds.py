@@ -5,8 +5,11 @@ import httpx
 import pytest
 
 from alerts.decisions import Decisions
+from alerts.in_force import Terms
+from alerts.mail_settings import MailSettings
 from alerts.rounds import Rounds
 from alerts.rules import SHIPPED, load_rules
+from alerts.settings import AlerterSettings
 from alerts.store import Store
 from alerts.windows import Over
 from tests.in_force import in_force
@@ -47,6 +50,24 @@ def test_a_target_that_does_not_answer_is_still_simulated_and_has_its_name(store
     asyncio.run(story())
     (first,) = store.uncomposed()
     assert (first.alertname, first.simulated, first.host) == ("TargetDown", True, "box")
+
+
+def test_a_round_ends_by_the_settings_with_which_it_began(store):
+    """A reload while a page is read mails the people of the new settings about a rule that they do not have."""
+    terms = in_force([replace(TARGET_DOWN, for_=0.0)], ["old@example.com"])
+    rounds = Rounds(Decisions(store, terms), terms)
+
+    def answer(_):
+        terms.take(Terms(AlerterSettings(mail=MailSettings(to=("new@example.com",)))))
+        reason = "refused"
+        raise httpx.ConnectError(reason)
+
+    async def story():
+        async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
+            await rounds.run_once(client)
+
+    asyncio.run(story())
+    assert [found.recipients for found in store.uncomposed()] == [("old@example.com",)]
 
 
 BODY = b"m 1\n"

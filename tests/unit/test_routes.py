@@ -189,6 +189,6 @@ def test_a_route_runs_a_command_of_the_settings(tmp_path):
 def test_a_command_is_known_by_its_name():
     """A command that is there is refused, or one that is not is asked to push in vain."""
     found = [RouteSettings(to=(ANN,)), RouteSettings(commands=("push", "pusch"))]
-    assert list(unknown_commands(found, ["push", "chat"])) == [
+    assert list(unknown_commands(found, [], ["push", "chat"])) == [
         ("routes.1.commands", "'pusch' is not the name of a command", "did you mean 'push'?")
     ]

@@ -116,12 +116,15 @@ def test_where_alertmanager_judges_the_answer_says_whom_to_ask():
     """A silence that was put into the alerter would silence nothing, and nobody would know why."""
 
     async def story():
-        transport = httpx.ASGITransport(Starlette(routes=elsewhere_routes("http://am:9093")))
+        places = ["http://am:9093"]
+        transport = httpx.ASGITransport(Starlette(routes=elsewhere_routes(lambda: places[-1])))
         async with httpx.AsyncClient(transport=transport, base_url="http://alerter") as client:
             for method, path in (("GET", "silences"), ("POST", "silences"), ("DELETE", "silence/x")):
                 answer = await client.request(method, f"/api/v2/{path}")
                 assert answer.status_code == 404
                 assert answer.json().endswith("ask it at http://am:9093")
+            places.append("http://new:9093")  # a reload
+            assert (await client.get("/api/v2/silences")).json().endswith("ask it at http://new:9093")
 
     asyncio.run(story())
 

@@ -114,6 +114,22 @@ def test_the_picture_goes_into_the_final_bytes(store):
     assert [part.get_payload(decode=True) for part in mail.walk() if part["Content-ID"]] == [b"the picture"]
 
 
+def test_a_picture_that_fails_is_no_picture(store, caplog):
+    """A fault in what draws would end the alerter, again at each start, and nobody would hear of anything."""
+    store.commit_round({}, [FIRING])
+
+    async def picture_of(_):
+        raise RuntimeError
+
+    async def story():
+        async with Running(store, picture_of=picture_of) as here:
+            await until(lambda: here.woken)
+
+    asyncio.run(story())
+    assert list(sent(store)) == [FIRING.id]
+    assert "goes out without a picture" in caplog.text
+
+
 BROKEN = replace(FIRING, id="z" * 20, incident="z" * 20, root="z" * 20, at=1e18, simulated=True)
 """No mail can bear its date."""
 
@@ -316,3 +332,22 @@ def test_the_end_of_one_of_many_answers_their_mail(store):
         mails.append(message_from_bytes(delivery.letter.data, policy=policy.default))
     assert [mail["X-Gpuwarden-Reason"] for mail in mails] == ["digest", "digest", "resolved", "resolved"]
     assert mails[2]["In-Reply-To"] == mails[2]["References"] == mails[0]["Message-ID"]
+
+
+def test_a_fall_that_is_told_to_more_people_does_not_overtake_the_alert(store):
+    """People read that a card is less full before they read that it is full, in a thread that does not begin."""
+    here = composer_at(store, Clock(FIRING.at))
+    for alert in alerts(5):
+        store.commit_round({}, [alert])
+        asyncio.run(here.compose_all())
+    first = replace(FIRING, id="f" * 20, incident="f" * 20, root="f" * 20)
+    other = replace(FIRING, id="g" * 20, incident="g" * 20, root="g" * 20)
+    store.commit_round({}, [first, other])
+    assert asyncio.run(here.compose_all()) == FIRING.at + 30
+    more = (*FIRING.recipients, "more@example.com")
+    store.commit_round({}, [replace(first, id="l" * 20, reason="lowered", recipients=more)])
+    assert asyncio.run(here.compose_all()) == FIRING.at + 30
+    mails = [*sent(store).values()]
+    assert [mail["X-Gpuwarden-Reason"] for mail in mails[-2:]] == ["first", "lowered"]
+    assert [item.id for item in store.uncomposed()] == [other.id]
+    assert store.message_id(first.id) is not None
