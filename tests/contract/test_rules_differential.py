@@ -60,7 +60,7 @@ MUTATIONS = {
     "alerts.windows._CLOSE": [-1.0],
     "alerts.windows._increase": [lambda samples, *_: samples.values[-1] - samples.values[0]],
     "alerts.windows._line_at": [lambda samples, *_: samples.values[-1]],
-    "alerts.windows._bucket_quantile": [lambda _, buckets: buckets[-1][0]],
+    "alerts.windows.bucket_quantile": [lambda _, buckets: buckets[-1][0]],
 }
 """What a wrong judge would do in one place."""
 
