@@ -80,6 +80,9 @@ class Posts:
             except (StoreUnavailableError, TooManyAlertsError) as error:
                 self.refuse(str(error))
                 raise
+            except Exception as error:  # the sender is answered with 500 and tries again
+                self.refuse(f"a fault of ours: {type(error).__name__}")
+                raise
             self.trouble = ""
 
     async def run(self) -> None:

@@ -230,6 +230,22 @@ def test_too_many_alerts_are_not_taken_now(tmp_path, monkeypatch):
     asyncio.run(story())
 
 
+def test_a_post_that_makes_us_stumble_is_seen(tmp_path, monkeypatch):
+    """The heartbeat would say that all is well, while Alertmanager tries to tell of a full card again and again."""
+
+    async def story():
+        async with door(tmp_path) as here:
+            with monkeypatch.context() as broken:
+                broken.setattr(posts, "judge_post", lambda *_: 1 / 0)
+                with pytest.raises(ZeroDivisionError):  # uvicorn answers 500
+                    await here.post(payload(posted()))
+            assert here.posts.undecided == "the last post was not taken: a fault of ours: ZeroDivisionError"
+            assert (await here.post(payload(posted()))).status_code == 200
+            assert here.posts.unhealthy() == ""
+
+    asyncio.run(story())
+
+
 def test_a_body_that_never_ends_is_not_waited_for(tmp_path, monkeypatch):
     """A few stuck connections would keep every alert out."""
     monkeypatch.setattr(intake, "_BODY_SECONDS", 0.05)
