@@ -8,9 +8,7 @@ come after the chunk are not looked at; the fused kernels never write the scores
 import math
 
 import torch
-from torch import nn
-
-Tensor = torch.Tensor
+from torch import Tensor, nn
 
 
 def attend(queries: Tensor, keys: Tensor, values: Tensor, *, kind: str, chunk: int) -> Tensor:

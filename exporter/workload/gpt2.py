@@ -7,12 +7,10 @@ No dropout: what is measured is the arithmetic. The last layer shares its weight
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from .attention import attend
-
-Tensor = torch.Tensor
 
 
 @dataclass(frozen=True)

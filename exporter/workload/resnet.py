@@ -4,10 +4,7 @@ The stem decides what an epoch over 32 x 32 images means: CIFAR's brings fifteen
 """
 # pyright: basic, reportMissingImports=false
 
-import torch
-from torch import nn
-
-Tensor = torch.Tensor
+from torch import Tensor, nn
 
 DEPTHS = {"resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3), "resnet50": (3, 4, 6, 3)}
 _WIDTHS = (64, 128, 256, 512)

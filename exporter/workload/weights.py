@@ -48,7 +48,8 @@ def _give_values(module: nn.Module) -> None:
         nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
     elif isinstance(module, nn.Linear | nn.Embedding):
         module.weight.normal_(0.0, 0.02)
-        if isinstance(bias := getattr(module, "bias", None), torch.Tensor):
+        bias = getattr(module, "bias", None)
+        if bias is not None:
             bias.zero_()
     elif isinstance(module, nn.LayerNorm | nn.BatchNorm2d):
         module.reset_parameters()
