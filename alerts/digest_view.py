@@ -13,6 +13,7 @@ from alerts.mail_facts import facts_of
 from alerts.mail_subject import SUBJECT_LIMIT
 from alerts.mail_view import COLOURS, view_of
 from alerts.notify.digest import RANKS, Group, pieces_of
+from alerts.notify.mute_command import mute_command
 from alerts.notify.notification import Notification
 from gpuwarden.units import format_timestamp, format_value
 
@@ -24,7 +25,7 @@ _PARTLY_SIMULATED = "SIMULATED: what is marked so are demonstration readings, no
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DigestRow:
-    """One incident; ``rule`` names its rule, its series and why it was told."""
+    """One incident; ``rule`` names its rule, its series and why it was told, ``mute`` is a shell command or empty."""
 
     badge: str
     colour: str
@@ -33,6 +34,7 @@ class DigestRow:
     when: str
     reading: str
     rule: str
+    mute: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +126,7 @@ def _row(piece: Group) -> DigestRow:
         when=_when(last),
         reading=one_line(", ".join(_reading(piece)), _STORY_LIMIT),
         rule=one_line(f"{told.alertname} ({reasons}) {labels}", _LABEL_LIMIT),
+        mute=mute_command(last),
     )
 
 

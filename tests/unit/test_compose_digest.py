@@ -33,6 +33,15 @@ def test_both_bodies_name_each_incident(group):
         assert body.count("since ") + body.count("fired ") == len(digest_view(group).rows)
 
 
+def test_what_fires_can_be_silenced_from_a_digest_too():
+    """Just when much happens at once, nobody could quieten the one card that they know of."""
+    firing = [one for one in BURST if one.reason != "resolved"]
+    for body in bodies(BURST):
+        assert body.count("gpuwarden silence add --for 4h alertname=") == len(firing)
+    for body in bodies(BRIEF):
+        assert "gpuwarden silence add" not in body
+
+
 def test_what_came_and_went_says_when_and_how_bad_it_was():
     """Nobody would learn in the morning that the night's alert ended by itself after a quarter of an hour."""
     for body in bodies(NIGHT):
