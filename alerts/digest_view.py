@@ -88,7 +88,8 @@ def _title(rows: Sequence[DigestRow]) -> str:
 def _subject(pieces: Sequence[Group], rows: Sequence[DigestRow], count: Counter[str], *, simulated: bool) -> str:
     if len(pieces) == 1:
         single = view_of(replace(_told(pieces[0]), reason=pieces[0][-1].reason)).subject
-        return f"{single}, over after {_lasted(pieces[0][-1])}" if _word(pieces[0]) == "RESOLVED" else single
+        end = f", over after {_lasted(pieces[0][-1])}" if _word(pieces[0]) == "RESOLVED" else ""
+        return f"{single}{end}" if len(single) + len(end) <= SUBJECT_LIMIT else single
     mark, title = "[SIMULATED] " if simulated else "", _title(rows)
     badges = [f"{number} {word}" for word, number in _ordered(count)]
     while len(badges) > 1 and len(f"{mark}[{', '.join(badges)}] {title}") > SUBJECT_LIMIT:

@@ -50,6 +50,8 @@ def test_what_came_and_went_says_when_and_how_bad_it_was():
         assert "peak 98.7 %" in body
         assert "(first, resolved)" in body
     assert parsed(BRIEF)["Subject"].startswith("[RESOLVED] GPU 2 memory is 96.1 % full")
+    elsewhere = [replace(one, host="203.0.113.117:9400") for one in BRIEF]
+    assert parsed(tuple(elsewhere))["Subject"] == "[RESOLVED] GPU 2 memory is 96.1 % full on 203.0.113.117:9400"
 
 
 def test_the_subject_counts_the_gravest_first_within_its_width():
