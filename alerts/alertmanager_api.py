@@ -4,11 +4,11 @@ import asyncio
 import json
 import time
 from collections.abc import Iterable, Mapping
-from http import HTTPStatus
 from typing import Any, cast
 
 import httpx
 
+from alerts.bounded_answer import body_of
 from alerts.clean_text import one_line
 from alerts.matcher_text import write_matcher
 from alerts.reconcile import Look
@@ -55,17 +55,8 @@ class AlertmanagerApi:
 
     async def _get(self, client: httpx.AsyncClient, what: str, alertname: str | None) -> bytes:
         filters = {} if alertname is None else {"filter": write_matcher("alertname", "=", alertname)}
-        body = bytearray()
         async with client.stream("GET", f"{self._url}/api/v2/{what}", params=filters, headers=_HEADERS) as response:
-            if response.status_code != HTTPStatus.OK:
-                message = f"answered {response.status_code} {response.reason_phrase}".rstrip()
-                raise AlertmanagerError(message)
-            async for chunk in response.aiter_raw():
-                body += chunk
-                if len(body) > MOST_BYTES:
-                    message = f"answered with more than {MOST_BYTES // 2**20} MiB"
-                    raise AlertmanagerError(message)
-        return bytes(body)
+            return await body_of(response, MOST_BYTES, AlertmanagerError)
 
 
 def read_look(status: bytes, lists: Iterable[bytes], now: float) -> Look:

@@ -142,6 +142,8 @@ async def _gone(child: asyncio.subprocess.Process) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_LAST_SECONDS):
             await child.wait()
+            if child.stdout:
+                await child.stdout.read()  # to its end: only then is the pipe closed
 
 
 def _environment(ours: Mapping[str, str], folder: Path) -> dict[str, str]:

@@ -15,13 +15,13 @@ import re
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from http import HTTPStatus
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
+from alerts.bounded_answer import body_of
 from alerts.series import JOB, LabelSet, Sample, Scrape, label_set
 from gpuwarden.errors import GpuwardenError
 
@@ -132,22 +132,13 @@ def _url(target: str) -> httpx.URL:
 async def _read(
     client: httpx.AsyncClient, target: str, wanted: frozenset[str]
 ) -> Mapping[str, Iterable[tuple[dict[str, str], float]]]:
-    body = bytearray()
     async with client.stream("GET", target, headers=_HEADERS, follow_redirects=False) as response:
-        if response.status_code != HTTPStatus.OK:
-            message = f"answered {response.status_code} {response.reason_phrase}".rstrip()
-            raise ScrapeError(message)
-        if response.headers.get("content-encoding", "identity") != "identity":
-            message = "answered with an encoding that was not asked for"
-            raise ScrapeError(message)
-        async for chunk in response.aiter_raw():
-            body += chunk
-            if len(body) > MOST_BYTES:
-                message = f"answered with more than {MOST_BYTES // 2**20} MiB"
-                raise ScrapeError(message)
-    if len(body) > _INLINE_BYTES:
-        return await asyncio.to_thread(parse, bytes(body), wanted)
-    return parse(bytes(body), wanted)
+        encoded = response.headers.get("content-encoding", "identity") != "identity"
+        body = await body_of(response, MOST_BYTES, ScrapeError)
+    if encoded:
+        message = "answered with an encoding that was not asked for"
+        raise ScrapeError(message)
+    return await asyncio.to_thread(parse, body, wanted) if len(body) > _INLINE_BYTES else parse(body, wanted)
 
 
 def _wanted_lines(body: bytes, wanted: frozenset[str]) -> list[str]:

@@ -11,12 +11,12 @@ import json
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any, cast
 
 import httpx
 
+from alerts.bounded_answer import body_of
 from alerts.notify.evidence import with_evidence
 from alerts.notify.notification import Notification
 from alerts.notify.page_facts import EVIDENCE_METRICS, IDENTITY_METRICS
@@ -111,17 +111,8 @@ async def ask(client: httpx.AsyncClient, url: str, form: Mapping[str, str]) -> b
     Raises:
         EvidenceError: it is not one that could be used; httpx's own errors come as they are.
     """
-    body = bytearray()
     async with client.stream("POST", url, data=form, headers=_HEADERS) as response:
-        if response.status_code != HTTPStatus.OK:
-            message = f"answered {response.status_code} {response.reason_phrase}".rstrip()
-            raise EvidenceError(message)
-        async for chunk in response.aiter_raw():
-            body += chunk
-            if len(body) > MOST_BYTES:
-                message = f"answered with more than {MOST_BYTES // 2**20} MiB"
-                raise EvidenceError(message)
-    return bytes(body)
+        return await body_of(response, MOST_BYTES, EvidenceError)
 
 
 def query_of(target: Target, names: Iterable[str]) -> str:

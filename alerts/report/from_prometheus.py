@@ -8,12 +8,11 @@ import asyncio
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from http import HTTPStatus
 
 import httpx
 
 from alerts.clean_text import one_line
-from alerts.evidence.prometheus import MOST_BYTES, EvidenceError, parse_answer
+from alerts.evidence.prometheus import EvidenceError, ask, parse_answer
 from alerts.notify.page_facts import LONGEST_LABEL
 from alerts.report.facts import CardFacts, ModelFacts, Readings
 from alerts.report.from_tallies import model_facts
@@ -25,7 +24,6 @@ from gpuwarden.units import format_timestamp
 DEADLINE_SECONDS = 20.0
 _AT_ONCE = 3
 _LATE_SECONDS = 900.0
-_HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity"}
 
 Answers = Mapping[str, Sequence[Sample]]
 """By the names of ``queries``; what did not come is not in it."""
@@ -55,7 +53,7 @@ async def ask_prometheus(url: str, period: Period, deadline: float = DEADLINE_SE
     troubles: list[str] = []
     turns = asyncio.Semaphore(_AT_ONCE)
 
-    async def ask(client: httpx.AsyncClient, name: str, query: str) -> None:
+    async def look_up(client: httpx.AsyncClient, name: str, query: str) -> None:
         try:
             async with turns:
                 found[name] = await _ask(client, url, query, period.end)
@@ -67,25 +65,15 @@ async def ask_prometheus(url: str, period: Period, deadline: float = DEADLINE_SE
             asyncio.timeout(deadline),
             httpx.AsyncClient(timeout=None, trust_env=False) as client,  # noqa: S113 -- the deadline is for all
         ):
-            await asyncio.gather(*(ask(client, name, query) for name, query in queries(period).items()))
+            await asyncio.gather(*(look_up(client, name, query) for name, query in queries(period).items()))
     except TimeoutError:
         troubles.append(f"no complete answer within {deadline:g} s")
     return readings_of(found, period, troubles)
 
 
 async def _ask(client: httpx.AsyncClient, url: str, query: str, at: float) -> Sequence[Sample]:
-    body = bytearray()
-    form = {"query": query, "time": f"{at:.3f}"}
-    async with client.stream("POST", f"{url.rstrip('/')}/api/v1/query", data=form, headers=_HEADERS) as response:
-        if response.status_code != HTTPStatus.OK:
-            message = f"answered {response.status_code} {response.reason_phrase}".rstrip()
-            raise EvidenceError(message)
-        async for chunk in response.aiter_raw():
-            body += chunk
-            if len(body) > MOST_BYTES:
-                message = f"answered with more than {MOST_BYTES // 2**20} MiB"
-                raise EvidenceError(message)
-    return [sample for samples in parse_answer(bytes(body)).values() for sample in samples]
+    body = await ask(client, f"{url.rstrip('/')}/api/v1/query", {"query": query, "time": f"{at:.3f}"})
+    return [sample for samples in parse_answer(body).values() for sample in samples]
 
 
 def readings_of(answers: Answers, period: Period, troubles: Sequence[str] = ()) -> Readings:

@@ -93,6 +93,7 @@ def test_each_misbehaviour_has_its_outcome_and_loses_nothing(tmp_path, store, ca
         data = {mail.data for mail in server.mails()}
         logins = server.attempts_to_log_in
 
+    cut_short = store.recover()  # as the next start does with what was being tried when this one ended
     ends = {"accepted": "accepted", "refused": "dead", "waits": "queued"}[case.ends]
     assert states(store) == {person: ends if person in case.concerns else "accepted" for person in PEOPLE}
     assert told == {(person,) for person, state in states(store).items() if state == "accepted"}
@@ -100,7 +101,8 @@ def test_each_misbehaviour_has_its_outcome_and_loses_nothing(tmp_path, store, ca
     if case.ends == "waits":
         assert (told, logins) == (set(), 0)
     if case.ends != "accepted":
-        assert {row.outcome for row in store.queue() if row.outcome} == {case.outcome}
+        outcomes = {row.outcome for row in store.queue() if row.outcome}
+        assert outcomes - ({"ambiguous"} if cut_short else set()) == {case.outcome}
 
 
 @pytest.mark.parametrize("case", [case for case in MISBEHAVIOURS if case.outcome in UNUSABLE], ids=str)

@@ -43,7 +43,7 @@ class Box:
         self.rules = write(tmp_path / "quick.yml", QUICK)
         write(tmp_path / "password", PASSWORD + "\n")
         self.smtp = SmtpServer(tmp_path / "smtp", security="starttls", user="ann@example.com", password=PASSWORD)
-        self.recipients, self.flapping = recipients, 4
+        self.recipients = recipients
 
     def fill(self, ratio):
         self.gpu.memory_used = int(ratio * (self.gpu.memory_total - self.gpu.memory_reserved))
@@ -57,7 +57,6 @@ class Box:
             "GPUWARDEN_ALERTER_MAIL_CA_FILE": str(self.smtp.ca_file),
             "GPUWARDEN_ALERTER_MAIL_FROM": "gpuwarden <gpuwarden@example.com>",
             "GPUWARDEN_ALERTER_MAIL_TO": ",".join(self.recipients),
-            "GPUWARDEN_ALERTER_NOTIFY_FLAPPING_COUNT": str(self.flapping),
         }
 
     def exporter(self):
@@ -127,7 +126,6 @@ def test_kill_9_at_any_moment_after_the_decision_loses_nothing(tmp_path, fake_dr
     """The same, at moments that nobody chose."""
     box = Box(tmp_path, fake_driver, recipients=("ann@example.com",))
     write(box.rules, "rules:\n  - {override: GpuMemoryAlmostFull, for: 0s, keep_firing_for: 0s}\n")
-    box.flapping = 0  # each run is to be told
     with box.smtp, box.exporter() as page:
         for number in range(1, 5):
             box.fill(0.95)

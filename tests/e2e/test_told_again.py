@@ -11,7 +11,7 @@ AT_ONCE = "rules:\n  - {override: GpuMemoryAlmostFull, for: 0s, keep_firing_for:
 SETTINGS = """\
 alerter:
   notify:
-    flapping: {count: 3, within: 10m, delay: 2s, longest: 2s}
+    flapping: {within: 10m, delay: 2s, longest: 2s}
   routes:
     - where: {severity: critical, alertname: GpuMemoryAlmostFull}
       to: [night@example.com]
@@ -19,7 +19,7 @@ alerter:
 
 
 def start(box, page):
-    settings = {key: text for key, text in box.settings().items() if "FLAPPING" not in key}
+    settings = {**box.settings(), "GPUWARDEN_ALERTER_NOTIFY_FLAPPING_COUNT": "3"}
     arguments = ("--rules", str(box.rules), "--config", str(box.home / "gpuwarden.yml"))
     return alerter(box.home, page.url, *arguments, environ=settings)
 
