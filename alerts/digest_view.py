@@ -18,7 +18,7 @@ from alerts.notify.notification import Notification
 from gpuwarden.units import format_timestamp, format_value
 
 _LABEL_LIMIT, _STORY_LIMIT = 200, 400
-_TOLD_IN_A_ROW = frozenset({"Value", "Value now", "Threshold", "Missing", "Published", "Over"})
+_TOLD_IN_A_ROW = frozenset({"Value", "Value now", "Threshold", "Missing", "Published", "Over", "Flapping"})
 SIMULATED = "SIMULATED: these are demonstration readings, no real card is concerned."
 _PARTLY_SIMULATED = "SIMULATED: what is marked so are demonstration readings, no real card is concerned."
 
@@ -145,7 +145,8 @@ def _lasted(last: Notification) -> str:
 def _reading(piece: Group) -> Iterator[str]:
     """What was read, in the words of the facts, and the worst of it where that is known."""
     last = piece[-1]
-    yield from (f"{name.lower()} {text}" for name, text in facts_of(last) if name in _TOLD_IN_A_ROW)
+    facts = [(name, text) for name, text in facts_of(last) if name in _TOLD_IN_A_ROW]
+    yield from (f"{'it flaps:' if name == 'Flapping' else name.lower()} {text}" for name, text in facts)
     peak = next((one.peak for one in reversed(piece) if one.peak is not None), None)
     fired_at = piece[0].value if len(piece) > 1 and piece[0].value is not None else None
     if peak is not None:

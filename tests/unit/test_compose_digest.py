@@ -42,6 +42,13 @@ def test_what_fires_can_be_silenced_from_a_digest_too():
         assert "gpuwarden silence add" not in body
 
 
+def test_an_alert_that_flaps_is_said_to_flap_in_a_digest_too():
+    """What it did next would go untold without a word why, since its only mail about that was a digest."""
+    flapping = replace(FIRING, reason="flapping", flaps=4, flaps_since=FIRING.at - 38 * 60.0, lasting=600.0)
+    for body in bodies((flapping, *BURST[1:])):
+        assert "fired 4 times in 38 min; from now on only a state that lasts 10 min is told" in body
+
+
 def test_what_came_and_went_says_when_and_how_bad_it_was():
     """Nobody would learn in the morning that the night's alert ended by itself after a quarter of an hour."""
     for body in bodies(NIGHT):
