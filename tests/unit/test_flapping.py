@@ -52,7 +52,7 @@ def test_the_log_says_that_it_was_told_as_flapping(tmp_path, caplog):
     caplog.set_level(logging.INFO)
     with OwnJudge(tmp_path) as box:
         flapping(box)
-    assert [line for line in caplog.messages if line.endswith("; told as flapping")] == caplog.messages[-1:]
+    assert sum(line.endswith("; told as flapping") for line in caplog.messages) == 1
 
 
 def test_three_runs_in_an_hour_or_four_in_more_do_not_flap(tmp_path):
