@@ -95,7 +95,9 @@ def drop(ids: Sequence[int], *, dead: bool, yes: bool, **place: Any) -> None:
     """Drop mails: nobody will get them."""
     chosen = _chosen(ids, dead=dead)
     if not yes:
-        what = "everything that was given up" if chosen is None else f"{len(chosen)} mails"
+        what = "everything that was given up"
+        if chosen is not None:
+            what = f"{len(chosen)} mail{'' if len(chosen) == 1 else 's'}"
         if not sys.stdin.isatty():
             message = "dropping asks at a terminal; without one, say --yes"
             raise click.UsageError(message)

@@ -171,7 +171,7 @@ class Composer:
             return False
         self.composed["digest"] += 1
         incidents = len({one.incident for one in group})
-        _log.info("digest %s tells of %d alerts (%d notifications)", message.message_id, incidents, len(group))
+        _log.info("digest %s tells of %d alert(s) (%d notifications)", message.message_id, incidents, len(group))
         return True
 
     async def _compose(self, notification: Notification) -> bool:

@@ -158,4 +158,6 @@ def _log_change(change: Change, verdict: Verdict) -> None:
     )
     name, word = one_line(change.key.alertname, _LONGEST_WORD), change.transition or verdict.tells or "dropped"
     told = f"; {verdict.suppressed}: {SUPPRESSED[verdict.suppressed]}" if verdict.suppressed else ""
+    if change.transition and verdict.tells == "flapping":
+        told = "; told as flapping"
     _log.info("%s %s (%s): %s, value %s%s", name, word, change.reason, labels, change.value, told)

@@ -13,18 +13,19 @@ from alerts.mail_facts import facts_of
 from alerts.mail_subject import SUBJECT_LIMIT
 from alerts.mail_view import COLOURS, view_of
 from alerts.notify.digest import Group, pieces_of
+from alerts.notify.mute_command import mute_command
 from alerts.notify.notification import RANKS, Notification
 from gpuwarden.units import format_timestamp, format_value
 
 _LABEL_LIMIT, _STORY_LIMIT = 200, 400
-_TOLD_IN_A_ROW = frozenset({"Value", "Value now", "Threshold", "Missing", "Published", "Over"})
+_TOLD_IN_A_ROW = frozenset({"Value", "Value now", "Threshold", "Missing", "Published", "Over", "Flapping"})
 SIMULATED = "SIMULATED: these are demonstration readings, no real card is concerned."
 _PARTLY_SIMULATED = "SIMULATED: what is marked so are demonstration readings, no real card is concerned."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DigestRow:
-    """One incident; ``rule`` names its rule, its series and why it was told."""
+    """One incident; ``rule`` names its rule, its series and why it was told, ``mute`` is a shell command or empty."""
 
     badge: str
     colour: str
@@ -33,6 +34,7 @@ class DigestRow:
     when: str
     reading: str
     rule: str
+    mute: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +88,8 @@ def _title(rows: Sequence[DigestRow]) -> str:
 def _subject(pieces: Sequence[Group], rows: Sequence[DigestRow], count: Counter[str], *, simulated: bool) -> str:
     if len(pieces) == 1:
         single = view_of(replace(_told(pieces[0]), reason=pieces[0][-1].reason)).subject
-        return f"{single}, over after {_lasted(pieces[0][-1])}" if _word(pieces[0]) == "RESOLVED" else single
+        end = f", over after {_lasted(pieces[0][-1])}" if _word(pieces[0]) == "RESOLVED" else ""
+        return f"{single}{end}" if len(single) + len(end) <= SUBJECT_LIMIT else single
     mark, title = "[SIMULATED] " if simulated else "", _title(rows)
     badges = [f"{number} {word}" for word, number in _ordered(count)]
     while len(badges) > 1 and len(f"{mark}[{', '.join(badges)}] {title}") > SUBJECT_LIMIT:
@@ -124,6 +127,7 @@ def _row(piece: Group) -> DigestRow:
         when=_when(last),
         reading=one_line(", ".join(_reading(piece)), _STORY_LIMIT),
         rule=one_line(f"{told.alertname} ({reasons}) {labels}", _LABEL_LIMIT),
+        mute=mute_command(last),
     )
 
 
@@ -141,7 +145,8 @@ def _lasted(last: Notification) -> str:
 def _reading(piece: Group) -> Iterator[str]:
     """What was read, in the words of the facts, and the worst of it where that is known."""
     last = piece[-1]
-    yield from (f"{name.lower()} {text}" for name, text in facts_of(last) if name in _TOLD_IN_A_ROW)
+    facts = [(name, text) for name, text in facts_of(last) if name in _TOLD_IN_A_ROW]
+    yield from (f"{'it flaps:' if name == 'Flapping' else name.lower()} {text}" for name, text in facts)
     peak = next((one.peak for one in reversed(piece) if one.peak is not None), None)
     fired_at = piece[0].value if len(piece) > 1 and piece[0].value is not None else None
     if peak is not None:

@@ -35,7 +35,7 @@ def firing_example(settings: MailSettings, now: float) -> Notification:
         value=0.961,
         summary="GPU 2 memory is 96.1 % full",
         action="Stop or shrink one of the processes above before the next allocation fails.",
-        host="example",
+        host="demo",
         recipients=settings.recipients,
         holders=(
             Holder("4711", "python3 train.py", 9.5 * 2**30, "ann"),
@@ -129,8 +129,9 @@ def burst_of(firing: Notification) -> Group:
             _named(hot, f"examplehot{number:2>10}"),
             labels=(("gpu", str(number)), *firing.labels[1:]),
             value=86.0 + number,
+            peak=86.0 + number,
             summary=f"GPU {number} is at {86 + number} °C",
-            host=("example", "example-2")[number % 2],
+            host=("demo", "demo-2")[number % 2],
         )
         for number in range(6)
     ]
@@ -141,7 +142,13 @@ def night_of(firing: Notification, resolved: Notification) -> Group:
     """What quiet hours held: an alert that came and went, and one that goes on."""
     until = resolved.at + 600.0
     goes_on = replace(
-        _named(firing, "examplenight22222222"), alertname="GpuMemoryHigh", summary="GPU 2 memory is high", value=0.84
+        _named(firing, "examplenight22222222"),
+        alertname="GpuMemoryHigh",
+        labels=(("gpu", "3"), *firing.labels[1:]),
+        threshold=0.8,
+        value=0.84,
+        peak=0.84,
+        summary="GPU 3 memory is 84.0 % full, above 80.0 % for a while",
     )
     held = (firing, replace(resolved, peak=0.987), goes_on)
     return tuple(replace(one, severity="warning", held_until=until) for one in held)
@@ -155,7 +162,7 @@ def example_report(now: float) -> ReportFacts:
     """A day with two cards, one of which was almost full twice."""
     cards = (
         CardFacts(
-            host="example",
+            host="demo",
             gpu=str(number),
             uuid=f"GPU-example-{number}",
             name="Example card",
@@ -168,7 +175,7 @@ def example_report(now: float) -> ReportFacts:
         for number in range(2)
     )
     models = (ModelFacts(model="my-gpt", what="app generate", count=4821.0, p50=0.84, p90=2.1),)
-    longest = (1900.0, "GpuMemoryAlmostFull on example")
+    longest = (1900.0, "GpuMemoryAlmostFull on demo")
     return ReportFacts(
         period=Period(now - 86_400.0, now),
         readings=Readings(cards=tuple(cards), models=models, simulated=True),

@@ -69,7 +69,12 @@ def _happened(notification: Notification) -> str:
     if notification.value is None:
         return ""
     age = max(0.0, notification.value)
-    return f"{format_timestamp(notification.at - age)} ({format_value(age, 'seconds')} before this mail)"
+    return f"{format_timestamp(notification.at - age)}{_before(age)}"
+
+
+def _before(seconds: float) -> str:
+    """How long ago that was; of what has just happened, nothing: "0 ms before this mail" helps nobody."""
+    return f" ({format_value(seconds, 'seconds')} before this mail)" if seconds >= 1 else ""
 
 
 def _alarm(notification: Notification) -> str:
@@ -103,7 +108,7 @@ def _threshold(notification: Notification) -> str:
 
 
 def _since(notification: Notification) -> str:
-    since = f"{format_timestamp(notification.started_at)} ({_lasted(notification)} before this mail)"
+    since = f"{format_timestamp(notification.started_at)}{_before(notification.at - notification.started_at)}"
     return f"{notification.severity} since {since}" if notification.graver else since
 
 

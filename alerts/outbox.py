@@ -105,7 +105,7 @@ class Outbox:
             StoreUnavailableError, NoSuchDeliveryError
         """
         changed = await self._store.call(self._store.change, deliveries.drop, ids)
-        logger.warning("%d mails were dropped on request", changed)
+        logger.warning("%d mail(s) dropped on request", changed)
         self.wake()  # what waited behind them in their threads can go
         return changed
 

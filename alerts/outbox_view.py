@@ -50,7 +50,8 @@ def details(mail: StoredMail, now: float) -> Iterator[str]:
     for row in mail.rows:
         yield ""
         yield f"{row.id}  {one_line(row.recipient, _TEXT_LIMIT)}"
-        yield f"    {_WAITING[row.state]}, {row.attempts} attempts, decided {_age(row.queued_at, now)} ago"
+        attempts = f"{row.attempts} attempt{'' if row.attempts == 1 else 's'}"
+        yield f"    {_WAITING[row.state]}, {attempts}, decided {_age(row.queued_at, now)} ago"
         if row.state == "queued" and row.next_at > now:
             yield f"    next attempt: {format_timestamp(row.next_at)}"
         if last := _last(row):

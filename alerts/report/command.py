@@ -32,7 +32,7 @@ def run_mail_report(settings: AlerterSettings, over: float, echo: Callable[[str]
     facts, sheets = _stored(settings.state_folder, period)
     url = settings.prometheus.url
     facts = replace(facts, readings=asyncio.run(readings(period, url, facts.readings, sheets)))
-    view = report_view(facts, settings.report.tariff)
+    view = report_view(facts, settings.report.tariff, alive=False)
     if not send:
         echo(report_text(view).rstrip("\n"))
         return 0

@@ -10,13 +10,14 @@ from gpuwarden.units import format_timestamp, format_value
 
 _LATE_SECONDS = 900.0
 """Less than that at either end of a period, or within it, is not worth a word."""
+_NOTHING = "No readings of the cards were written down in this time; a running alerter does so every minute."
 
 
 def readings_of(sheets: Sequence[Sheet], period: Period) -> Readings:
     """The sheets of the hours within ``period``, added up, and what is not in them."""
     found = merged(sheets)
     if found is None:
-        return Readings(missing=("Nothing was read of the cards in this time.",))
+        return Readings(missing=(_NOTHING,))
     cards = (
         _card(key, card, found.hosts)
         for key, card in sorted(found.cards.items())

@@ -34,7 +34,8 @@ from alerts.series import Scrape
 from alerts.store import Store, StoreUnavailableError
 from gpuwarden.units import format_timestamp
 
-FLUSH_SECONDS = 300.0
+FLUSH_SECONDS = 60.0
+"""What ``gpuwarden mail report`` can lack at the end."""
 _KEEP_SECONDS = 9 * 86_400.0
 _MOST_UNSAVED = 240
 _FAR_AHEAD_SECONDS = 86_400.0

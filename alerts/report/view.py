@@ -48,8 +48,8 @@ class ReportView:
     footer: str = "gpuwarden: a report comes also when nothing happened, so that its absence is news"
 
 
-def report_view(facts: ReportFacts, tariff: Tariff) -> ReportView:
-    """The strings of the report on ``facts``."""
+def report_view(facts: ReportFacts, tariff: Tariff, *, alive: bool = True) -> ReportView:
+    """The strings of the report on ``facts``; ``alive`` where the alerter itself makes it, which is news."""
     simulated = facts.readings.simulated or facts.alerts.simulated
     begin, end = format_timestamp(facts.period.begin), format_timestamp(facts.period.end)
     return ReportView(
@@ -57,7 +57,7 @@ def report_view(facts: ReportFacts, tariff: Tariff) -> ReportView:
         badge="REPORT",
         colour=_COLOUR,
         title=f"From {begin} to {end}",
-        lead=_lead(facts),
+        lead=_lead(facts, alive=alive),
         simulated=SIMULATED if simulated else "",
         sections=tuple(section for section in _sections(facts, tariff) if section.rows),
     )
@@ -93,11 +93,11 @@ def _priced(joules: float, tariff: Tariff) -> str:
     return f"{energy} ({joules / 3_600_000 * tariff.price_per_kwh:.2f} {one_line(tariff.currency, 12)})"
 
 
-def _lead(facts: ReportFacts) -> str:
+def _lead(facts: ReportFacts, *, alive: bool) -> str:
     cards, hosts = len(facts.readings.cards), len({card.host for card in facts.readings.cards})
     watched = f"watched {_number(cards, 'card')} on {_number(hosts, 'host')}" if cards else "has no reading of any card"
     happened = "Nothing happened that was worth a mail." if not facts.alerts.count else ""
-    return f"gpuwarden is alive and {watched}. {happened}".strip()
+    return f"gpuwarden {'is alive and ' if alive else ''}{watched}. {happened}".strip()
 
 
 def _number(count: int, noun: str) -> str:

@@ -197,7 +197,7 @@ def simulated_host(elapsed: float, now: float, started_at: float) -> Host:
     disk = ("/dev/nvme0n1p2", "/", "ext4")
     return Host(
         read_at=now,
-        info={"hostname": "demo-box", "system": "Linux", "kernel": "simulated"},
+        info={"hostname": "demo", "system": "Linux", "kernel": "simulated"},
         boot_timestamp_seconds=started_at - 7 * 86_400,
         cpu_utilization_ratio=0.35,
         cpus=16,

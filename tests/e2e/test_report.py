@@ -72,6 +72,7 @@ def test_a_report_on_nothing_says_so(tmp_path):
     asked = run("mail", "report", "--state", str(tmp_path / "nowhere"), home=tmp_path)
     assert asked.returncode == 0
     assert f"No alerter has worked in {tmp_path}/nowhere yet." in asked.stdout
+    assert "alive" not in asked.stdout
     assert run("mail", "report", "--over", "soon", home=tmp_path).returncode == 2
     (tmp_path / "damaged").mkdir()
     (tmp_path / "damaged" / "alerter.sqlite3").write_text("this is no database, but long enough to look like one" * 20)

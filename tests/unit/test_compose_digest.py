@@ -33,6 +33,22 @@ def test_both_bodies_name_each_incident(group):
         assert body.count("since ") + body.count("fired ") == len(digest_view(group).rows)
 
 
+def test_what_fires_can_be_silenced_from_a_digest_too():
+    """Just when much happens at once, nobody could quieten the one card that they know of."""
+    firing = [one for one in BURST if one.reason != "resolved"]
+    for body in bodies(BURST):
+        assert body.count("gpuwarden silence add --for 4h alertname=") == len(firing)
+    for body in bodies(BRIEF):
+        assert "gpuwarden silence add" not in body
+
+
+def test_an_alert_that_flaps_is_said_to_flap_in_a_digest_too():
+    """What it did next would go untold without a word why, since its only mail about that was a digest."""
+    flapping = replace(FIRING, reason="flapping", flaps=4, flaps_since=FIRING.at - 38 * 60.0, lasting=600.0)
+    for body in bodies((flapping, *BURST[1:])):
+        assert "fired 4 times in 38 min; from now on only a state that lasts 10 min is told" in body
+
+
 def test_what_came_and_went_says_when_and_how_bad_it_was():
     """Nobody would learn in the morning that the night's alert ended by itself after a quarter of an hour."""
     for body in bodies(NIGHT):
@@ -41,6 +57,8 @@ def test_what_came_and_went_says_when_and_how_bad_it_was():
         assert "peak 98.7 %" in body
         assert "(first, resolved)" in body
     assert parsed(BRIEF)["Subject"].startswith("[RESOLVED] GPU 2 memory is 96.1 % full")
+    elsewhere = [replace(one, host="203.0.113.117:9400") for one in BRIEF]
+    assert parsed(tuple(elsewhere))["Subject"] == "[RESOLVED] GPU 2 memory is 96.1 % full on 203.0.113.117:9400"
 
 
 def test_the_subject_counts_the_gravest_first_within_its_width():

@@ -36,6 +36,13 @@ def test_both_bodies_say_what_since_when_who_and_what_to_do():
             assert words in body
 
 
+def test_what_has_just_happened_is_not_said_to_be_0_ms_old():
+    """Each mail of a rule that waits for nothing would hold a figure that makes people doubt the others."""
+    for body in bodies(replace(FIRING, started_at=FIRING.at)):
+        assert "Since" in body
+        assert "before this mail" not in body
+
+
 def test_resolved_says_how_long_and_what_now():
     """Without it people could not tell a short peak from an hour of trouble."""
     for body in bodies(RESOLVED):

@@ -231,7 +231,7 @@ def test_an_age_is_never_negative():
     for mail in (first, replace(first, value=-7200.0)):
         text = render("firing.txt", view_of(mail))
         assert "XID 79, a hardware error, 0 ms ago" in text
-        assert "(0 ms before this mail)" in text
+        assert "before this mail" not in text
         assert " -2 h" not in text
         assert "(-" not in text
     plain = email.message_from_bytes(compose_plain(first, MailSettings()).data)

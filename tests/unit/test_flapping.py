@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import logging
 import time
 from types import MappingProxyType
 
@@ -47,6 +48,14 @@ def test_the_fourth_run_in_an_hour_is_told_as_flapping_in_the_thread_of_the_firs
         assert (news.flaps, news.flaps_since, news.lasting) == (4, first.at, 10 * MINUTE)
         assert flap(box, 50) == []
         assert box.decisions.suppressed["flapping"] == 100 - 1  # it was full already
+
+
+def test_the_log_says_that_it_was_told_as_flapping(tmp_path, caplog):
+    """Who looks for the word in the mail's header would not find it in the log."""
+    caplog.set_level(logging.INFO)
+    with OwnJudge(tmp_path) as box:
+        flapping(box)
+    assert sum(line.endswith("; told as flapping") for line in caplog.messages) == 1
 
 
 def test_three_runs_in_an_hour_or_four_in_more_do_not_flap(tmp_path):

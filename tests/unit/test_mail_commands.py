@@ -124,6 +124,14 @@ def test_preview_shows_each_kind(tmp_path):
         assert ("image/png" in [part.get_content_type() for part in mail.walk()]) == pictured
 
 
+def test_the_first_mail_that_a_newcomer_sees_has_its_whole_story_in_the_subject(tmp_path):
+    """The demonstration of a subject that tells the story would be one that is cut off."""
+    assert run_mail_preview(MailSettings(), tmp_path / "out", lambda _: None) == 0
+    mail = email.message_from_bytes((tmp_path / "out" / "firing.eml").read_bytes(), policy=email.policy.default)
+    assert mail["Subject"] == "[SIMULATED] [CRITICAL] GPU 2 memory is 96.1 % full on demo"
+    assert "peak 91" in (tmp_path / "out" / "digest.html").read_text(encoding="utf-8")
+
+
 def test_preview_without_pictures_says_why(tmp_path):
     """Somebody without matplotlib would see no mail at all, or wonder where the picture is."""
     (tmp_path / "fonts").write_text("in the way")

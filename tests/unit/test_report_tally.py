@@ -108,7 +108,9 @@ def test_time_that_nobody_watched_is_said():
     missing = " ".join(readings_of(sheets, Period(START - 7200, START + 86_400)).missing)
     for words in ("There are no readings before", "There are no readings after", "in between nobody read"):
         assert words in missing
-    assert readings_of([], Period(START, START + 1)).missing == ("Nothing was read of the cards in this time.",)
+    assert readings_of([], Period(START, START + 1)).missing == (
+        "No readings of the cards were written down in this time; a running alerter does so every minute.",
+    )
 
 
 def test_latencies_come_from_the_counts_of_the_period():
