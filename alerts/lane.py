@@ -142,7 +142,8 @@ class Lane:
         now = self._clock()
         self._attempts.accepted(delivery.queued_at, now)
         logger.info("mail %s to %s accepted: %s", letter.message_id, letter.recipient, reply)
-        further = None if self._stopping or cautious or now < self._paused_until else self.channel
+        crowded = len(self._sending) > self._workers()  # since a reload
+        further = None if self._stopping or cautious or crowded or now < self._paused_until else self.channel
         return await self._persist(partial(self._store.accepted, delivery, reply, now, further))
 
     async def _failed(self, delivery: Delivery, reason: Outcome, said: str) -> None:

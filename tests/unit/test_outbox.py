@@ -65,6 +65,26 @@ def test_whatever_an_error_says_its_mail_is_tried_again(store, monkeypatch):
     assert (row.state, row.reply) == ("queued", "RuntimeError: half a character \ufffd and another line")
 
 
+def test_fewer_connections_hold_in_the_middle_of_a_burst(store):
+    """A provider that allows one connection would shut out an alerter that still has the many of before a reload."""
+    add(store, *(f"person{number}@example.com" for number in range(30)))
+    post, limit = Post(), [5]
+    before = post.gate
+    before.clear()
+
+    async def scenario():
+        async with running(store, post, workers=lambda: limit[0]):
+            await until(lambda: post.at_once == 5)
+            limit[0], post.gate = 1, asyncio.Event()
+            before.set()
+            await until(lambda: store.counts()["accepted"] == 5)
+            assert store.counts()["sending"] <= 1
+            post.gate.set()
+            await until(lambda: store.counts()["accepted"] == 30)
+
+    asyncio.run(scenario())
+
+
 def test_one_bad_recipient_costs_only_their_own_mail(store):
     """Without it one mistyped address would keep the mail from everybody."""
     add(store, "ann@example.com", "bad@example.com", "bob@example.com")
