@@ -8,7 +8,7 @@ from pathlib import Path
 
 from alerts import schema
 from alerts.deliveries import DeliveryState
-from alerts.store_file import FILE_NAME, StoreUnavailableError, typed_errors
+from alerts.store_file import FILE_NAME, StoreUnavailableError, any_text, typed_errors
 
 _COLUMNS = (
     "d.id, d.notification_id, m.subject, d.recipient, d.state, d.attempts, d.queued_at, d.next_at, d.outcome, d.reply"
@@ -76,6 +76,7 @@ def look(folder: Path) -> "closing[sqlite3.Connection]":
         raise StoreUnavailableError(message)
     with typed_errors(folder):
         connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5.0)
+        connection.text_factory = any_text
         version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     if version != len(schema.STEPS):
         connection.close()

@@ -88,6 +88,7 @@ def connect(path: Path, max_bytes: int, lock: int) -> sqlite3.Connection:
                 pass
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        connection.text_factory = any_text
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
@@ -114,6 +115,7 @@ def opened_whole(folder: Path) -> Generator[sqlite3.Connection, None, None]:
     """
     with typed_errors(folder):
         connection = sqlite3.connect(f"file:{quote(str(folder / FILE_NAME))}?mode=ro", uri=True)
+        connection.text_factory = any_text
         try:
             found = connection.execute("PRAGMA quick_check(1)").fetchone()
             if found != ("ok",):
@@ -135,6 +137,11 @@ def set_aside(folder: Path) -> Path:
     finally:
         os.close(lock)
     return folder / f"{FILE_NAME}{end}"
+
+
+def any_text(raw: bytes) -> str:
+    """A damaged letter must not keep all other rows from being read."""
+    return raw.decode("utf-8", "replace")
 
 
 def _refuse_emptied(path: Path, lock: int) -> None:

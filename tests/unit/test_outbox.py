@@ -85,6 +85,21 @@ def test_fewer_connections_hold_in_the_middle_of_a_burst(store):
     asyncio.run(scenario())
 
 
+def test_a_damaged_letter_in_one_row_keeps_no_other_mail(store):
+    """One byte that a disk got wrong would stop all mails for ever: the outbox could not even be read."""
+    add(store, "ann@example.com")
+    add(store, "bob@example.com", number=1)
+    store.change(lambda db: db.execute("UPDATE deliveries SET recipient = CAST(x'616eff' AS TEXT) WHERE id = 1"))
+    post = Post({"an\ufffd": "refused"})
+
+    async def scenario():
+        async with running(store, post):
+            await until(lambda: store.counts() == {"queued": 0, "sending": 0, "accepted": 1, "dead": 1})
+
+    asyncio.run(scenario())
+    assert [row.recipient for row in store.queue()] == ["an\ufffd"]
+
+
 def test_one_bad_recipient_costs_only_their_own_mail(store):
     """Without it one mistyped address would keep the mail from everybody."""
     add(store, "ann@example.com", "bad@example.com", "bob@example.com")
