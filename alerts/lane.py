@@ -104,6 +104,9 @@ class Lane:
         except StoreUnavailableError as error:
             logger.error("the outbox cannot be read, mails wait: %s", error)  # noqa: TRY400 -- the line says it all
             return _STORE_RETRY_SECONDS
+        except Exception:
+            logger.exception("a fault of ours: no further mail is taken from the outbox now")
+            return _STORE_RETRY_SECONDS
         return _IDLE_SECONDS if due is None else min(max(due - now, 0.05), _IDLE_SECONDS)
 
     def _room(self) -> int:

@@ -100,6 +100,22 @@ def test_a_damaged_letter_in_one_row_keeps_no_other_mail(store):
     assert [row.recipient for row in store.queue()] == ["an\ufffd"]
 
 
+def test_a_fault_of_ours_at_the_claim_ends_no_loop(store, monkeypatch, caplog):
+    """It would end the deciding too, and again at each start."""
+    monkeypatch.setattr("alerts.lane._STORE_RETRY_SECONDS", 0.01)
+    add(store, "ann@example.com")
+
+    async def scenario():
+        with monkeypatch.context() as broken:
+            broken.setattr(store, "claim", lambda *_: 1 / 0)
+            async with running(store, Post()):
+                await until(lambda: "a fault of ours: no further mail" in caplog.text)
+                broken.undo()
+                await until(lambda: store.counts()["accepted"] == 1)
+
+    asyncio.run(scenario())
+
+
 def test_one_bad_recipient_costs_only_their_own_mail(store):
     """Without it one mistyped address would keep the mail from everybody."""
     add(store, "ann@example.com", "bad@example.com", "bob@example.com")
