@@ -121,4 +121,5 @@ def _templates() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        auto_reload=False,  # an upgrade below a running alerter brings templates for other code
     )
