@@ -52,6 +52,7 @@ CREATE INDEX deliveries_by_thread ON deliveries (root, recipient, id);
 _POLICY = """
 ALTER TABLE notifications ADD COLUMN held_until REAL NOT NULL DEFAULT 0;  -- quiet hours: not composed before
 ALTER TABLE notifications ADD COLUMN told_in TEXT NOT NULL DEFAULT '';    -- the notification whose mail tells of it too
+DROP INDEX deliveries_by_thread;  -- a mail may be of several threads
 ALTER TABLE messages ADD COLUMN payload BLOB NOT NULL DEFAULT x'';        -- final JSON for commands
 
 CREATE INDEX notifications_by_root ON notifications (root);

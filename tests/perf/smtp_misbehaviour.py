@@ -2,13 +2,14 @@
 
 The real alerter and the real Alertmanager are each told of the same alert by its own API, and each has a mail server of
 its own that misbehaves in the same way for ten seconds, then behaves. What it refuses for good it goes on to refuse,
-and a wrong certificate stays wrong. Three people are to be told. Both
-have their usual waits, but Alertmanager does not wait for more alerts first (group_wait 0 s, group_interval 1 min), and
-gpuwarden gives a silent server up after five seconds instead of two minutes.
+and a wrong certificate stays wrong. Three people are to be told. Both have their usual waits, but Alertmanager does not
+wait for more alerts first (group_wait 0 s, group_interval 1 min), and gpuwarden gives a silent server up after five
+seconds instead of two minutes.
 
 ``python -m tests.perf.smtp_misbehaviour`` takes under five minutes and ends with 1 when gpuwarden lost a mail.
 """
 
+import argparse
 import contextlib
 import datetime as dt
 import logging
@@ -228,6 +229,7 @@ def is_right(case, result):
 
 def main() -> int:
     """Measure and print the table."""
+    argparse.ArgumentParser(description=__doc__.partition("\n")[0]).parse_args()
     if shutil.which(ALERTMANAGER) is None:
         sys.exit(f"{ALERTMANAGER} is not installed")
     logging.getLogger("mail.log").disabled = True  # aiosmtpd's, about clients that hang up

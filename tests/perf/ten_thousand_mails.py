@@ -7,6 +7,7 @@ composes each mail, and waits for the disk before and after each delivery. Every
 ``python -m tests.perf.ten_thousand_mails [MAILS]`` ends with 1 when a mail was lost or doubled.
 """
 
+import argparse
 import asyncio
 import contextlib
 import json
@@ -158,7 +159,9 @@ def measured(way, letters, port):
 
 def main() -> int:
     """Measure all three and print the table."""
-    number = int(sys.argv[1]) if len(sys.argv) > 1 else MAILS
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("mails", nargs="?", type=int, default=MAILS)
+    number = parser.parse_args().mails
     letters = [compose(item, settings_for(25)).data for item in notifications(number)]
     rows = []
     with tempfile.TemporaryDirectory() as base:

@@ -216,6 +216,18 @@ def test_only_what_is_overdue_is_asked_for_by_its_name():
     asyncio.run(story())
 
 
+def test_very_many_are_asked_for_at_once():
+    """The answers would not all come in time, so incidents that are long over would stay open."""
+
+    async def story():
+        async with Server({"status": ok(STATUS), "alerts": ok(held())}) as server:
+            names = {f"Alert{number}" for number in range(alertmanager_api.MOST_NAMES + 1)}
+            look = await AlertmanagerApi(server.url, ScrapeSettings()).look(names)
+            assert (len(look.active), server.asked[1:]) == (1, ["/api/v2/alerts"])
+
+    asyncio.run(story())
+
+
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
