@@ -4,16 +4,14 @@ The mail stands under the id of the first of them. It opens no thread of its own
 incidents answers it. What a command gets instead of a mail is in ``compose_payload``.
 """
 
-import datetime as dt
-import email.utils
 from collections.abc import Iterator
 
-from alerts.compose_mail import domain_of, message_id_of, render
+from alerts.compose_mail import render
 from alerts.digest_view import DigestView, digest_view
 from alerts.mail_body import alternatives
-from alerts.mail_headers import address_header, text_header, token_header
-from alerts.mail_settings import MailSettings, split_address
-from alerts.mail_subject import SUBJECT_LIMIT
+from alerts.mail_head import Told, message_of
+from alerts.mail_headers import token_header
+from alerts.mail_settings import MailSettings
 from alerts.notify.digest import Group
 from alerts.notify.notification import RANKS
 from alerts.transport import Message
@@ -28,21 +26,16 @@ def compose_digest(group: Group, settings: MailSettings, at: float, *, root_mess
     ``root_message_id`` is that of the mail that it answers, where all of it belongs to one thread.
     """
     view, leader = digest_view(group), group[0]
-    _, sender = split_address(settings.sender) or ("", "gpuwarden@localhost")
-    message_id = message_id_of(leader.id, DIGEST, domain_of(sender))
-    line, subject = text_header("Subject", view.subject, SUBJECT_LIMIT)
-    head = [
-        token_header("Date", email.utils.format_datetime(dt.datetime.fromtimestamp(at).astimezone())),
-        address_header("From", (settings.sender,)),
-        address_header("To", leader.recipients),
-        line,
-        token_header("Message-ID", message_id),
-    ]
-    if root_message_id:
-        head += [token_header("In-Reply-To", root_message_id), token_header("References", root_message_id)]
-    head += _marks(group)
-    body = alternatives(render("digest.txt", view), render("digest.html", view), leader.id)
-    return Message(message_id, sender, "".join(head).encode("ascii") + body, subject)
+    told = Told(
+        identity=leader.id,
+        reason=DIGEST,
+        at=at,
+        subject=view.subject,
+        recipients=leader.recipients,
+        answers=root_message_id or "",
+    )
+    body = alternatives(render("digest.txt", view), digest_html(view), leader.id)
+    return message_of(told, settings, _marks(group), body)
 
 
 def digest_html(view: DigestView) -> str:
@@ -52,8 +45,6 @@ def digest_html(view: DigestView) -> str:
 
 def _marks(group: Group) -> Iterator[str]:
     """Headers for machines, those of a mail about one alert as far as they can be said of many."""
-    yield token_header("Auto-Submitted", "auto-generated")
-    yield token_header("X-Auto-Response-Suppress", "All")
     yield token_header("X-Gpuwarden-Severity", min(group, key=lambda one: RANKS[one.severity]).severity)
     yield token_header("X-Gpuwarden-Reason", DIGEST)
     yield token_header("X-Gpuwarden-Incidents", str(len({one.incident for one in group})))

@@ -12,9 +12,9 @@ from email.message import EmailMessage
 from email.policy import SMTP
 
 from alerts.clean_text import one_line
-from alerts.compose_mail import domain_of, message_id_of
+from alerts.mail_head import domain_of, message_id_of, sender_of
 from alerts.mail_headers import address_header, text_header, token_header
-from alerts.mail_settings import MailSettings, split_address
+from alerts.mail_settings import MailSettings
 from alerts.mail_view import badge_of
 from alerts.notify.notification import Notification
 from alerts.transport import Message
@@ -26,7 +26,7 @@ _LAST_DAY = 253_402_000_000.0
 
 def compose_plain(notification: Notification, settings: MailSettings, *, root_message_id: str | None = None) -> Message:
     """A small mail about ``notification``; ``root_message_id`` as in ``compose``."""
-    _, sender = split_address(settings.sender) or ("", "gpuwarden@localhost")
+    sender = sender_of(settings)
     message_id = message_id_of(notification.id, notification.reason, domain_of(sender))
     line, subject = text_header("Subject", _subject(notification), _SUBJECT_LIMIT)
     date = dt.datetime.fromtimestamp(_writable(notification.at), tz=dt.UTC)

@@ -1,13 +1,10 @@
 """A report becomes the final bytes of a mail, and a notification under which the outbox keeps it."""
 
-import datetime as dt
-import email.utils
-
-from alerts.compose_mail import domain_of, message_id_of, render
+from alerts.compose_mail import render
 from alerts.mail_body import alternatives
-from alerts.mail_headers import address_header, text_header, token_header
-from alerts.mail_settings import MailSettings, split_address
-from alerts.mail_subject import SUBJECT_LIMIT
+from alerts.mail_head import Told, message_of
+from alerts.mail_headers import token_header
+from alerts.mail_settings import MailSettings
 from alerts.notify.notification import Notification
 from alerts.report.facts import ReportFacts
 from alerts.report.view import ReportView
@@ -46,24 +43,11 @@ def report_notification(
 
 def compose_report(report: Notification, view: ReportView, settings: MailSettings) -> Message:
     """The mail; the same bytes each time."""
-    _, sender = split_address(settings.sender) or ("", "gpuwarden@localhost")
-    message_id = message_id_of(report.id, REPORT, domain_of(sender))
-    line, subject = text_header("Subject", view.subject, SUBJECT_LIMIT)
-    head = [
-        token_header("Date", email.utils.format_datetime(dt.datetime.fromtimestamp(report.at).astimezone())),
-        address_header("From", (settings.sender,)),
-        address_header("To", report.recipients),
-        line,
-        token_header("Message-ID", message_id),
-        token_header("Auto-Submitted", "auto-generated"),
-        token_header("X-Auto-Response-Suppress", "All"),
-        token_header("X-Gpuwarden-Severity", report.severity),
-        token_header("X-Gpuwarden-Reason", REPORT),
-    ]
+    told = Told(identity=report.id, reason=REPORT, at=report.at, subject=view.subject, recipients=report.recipients)
+    marks = [token_header("X-Gpuwarden-Severity", report.severity), token_header("X-Gpuwarden-Reason", REPORT)]
     if report.simulated:
-        head.append(token_header("X-Gpuwarden-Simulated", "yes"))
-    body = alternatives(report_text(view), report_html(view), report.id)
-    return Message(message_id, sender, "".join(head).encode("ascii") + body, subject)
+        marks.append(token_header("X-Gpuwarden-Simulated", "yes"))
+    return message_of(told, settings, marks, alternatives(report_text(view), report_html(view), report.id))
 
 
 def report_text(view: ReportView) -> str:

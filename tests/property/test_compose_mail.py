@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerts.clean_text import one_line
-from alerts.compose_mail import LONGEST_MESSAGE_ID, compose
+from alerts.compose_mail import compose
+from alerts.mail_head import LONGEST_MESSAGE_ID
 from alerts.notify.notification import Graver, Holder, Link
 from tests.golden.example_mails import FIRING, SETTINGS
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from alerts.compose_digest import compose_digest
-from alerts.compose_mail import LONGEST_MESSAGE_ID
 from alerts.digest_view import digest_view
+from alerts.mail_head import LONGEST_MESSAGE_ID
 from alerts.mail_subject import SUBJECT_LIMIT
 from tests.golden.example_digests import AT, BRIEF, BURST, NIGHT
 from tests.golden.example_mails import FIRING, SETTINGS

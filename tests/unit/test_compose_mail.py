@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from alerts.compose_mail import LONGEST_MESSAGE_ID, compose
+from alerts.compose_mail import compose
+from alerts.mail_head import LONGEST_MESSAGE_ID
 from alerts.notify.notification import Link
 from tests.golden.example_mails import CHINESE, FIRING, HOSTILE, PICTURED, RESOLVED, SETTINGS
 
