@@ -15,6 +15,10 @@ from gpuwarden.catalog import ALERTER_ROWS, Metric
 
 Values = Iterator[tuple[str, dict[str, str], float]]
 """The end of a sample's name, its labels, its value."""
+Counted = Mapping[str, tuple[str, Mapping[str, int]]]
+"""By the row's short name: its label, and the numbers by that label's value."""
+Scalars = Mapping[str, float | None]
+"""By the row's short name; None is absent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +43,8 @@ class Health:
 
 def families(health: Health) -> list[Family]:
     """The rows of the catalog that have a value."""
-    built = [_family(row, health) for row in ALERTER_ROWS]
+    counted, scalars = _counted(health), _scalars(health)
+    built = [_family(row, health, counted, scalars) for row in ALERTER_ROWS]
     return [family for family in built if family.samples]
 
 
@@ -48,16 +53,15 @@ def firing(states: Mapping[AlertKey, State]) -> list[AlertKey]:
     return sorted(key for key, state in states.items() if state.phase == "firing")
 
 
-def _family(row: Metric, health: Health) -> Family:
+def _family(row: Metric, health: Health, counted: Counted, scalars: Scalars) -> Family:
     name = row.name.removesuffix("_total") if row.kind == "counter" else row.name
     family = Family(name.removesuffix("_info") if row.kind == "info" else name, row.help, row.kind)
-    for end, labels, value in _values(row.name.removeprefix("gpuwarden_alerter_"), health):
+    for end, labels, value in _values(row.name.removeprefix("gpuwarden_alerter_"), health, counted, scalars):
         family.add_sample(f"{row.name}{end}", labels, value)
     return family
 
 
-def _values(short: str, health: Health) -> Values:
-    counted = _counted(health)
+def _values(short: str, health: Health, counted: Counted, scalars: Scalars) -> Values:
     if short == "info":
         yield "", {"version": health.version}, 1.0
     elif short == "alerts":
@@ -73,12 +77,12 @@ def _values(short: str, health: Health) -> Values:
         label, numbers = counted[short]
         for value, number in sorted(numbers.items()):
             yield "", {label: value}, number
-    elif (value := _scalars(health).get(short)) is not None:
+    elif (value := scalars.get(short)) is not None:
         yield "", {}, value
 
 
-def _counted(health: Health) -> dict[str, tuple[str, Mapping[str, int]]]:
-    """By one label."""
+def _counted(health: Health) -> Counted:
+    """What has one label."""
     outbox = health.figures.deliveries.items() if health.figures else ()
     return {
         "notifications_total": ("reason", health.decided),
@@ -91,8 +95,8 @@ def _counted(health: Health) -> dict[str, tuple[str, Mapping[str, int]]]:
     }
 
 
-def _scalars(health: Health) -> dict[str, float | None]:
-    """Without labels; None is absent."""
+def _scalars(health: Health) -> Scalars:
+    """What has none."""
     figures = health.figures
     return {
         **(_of_rounds(health.decider) if isinstance(health.decider, Rounds) else _of_posts(health.decider)),

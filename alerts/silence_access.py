@@ -20,10 +20,8 @@ from alerts.silence_document import document_of
 from alerts.silences import adding
 from alerts.store import FILE_NAME, StateInUseError, Store
 from gpuwarden.errors import UserInputError
-from gpuwarden.listener import parse_address
+from gpuwarden.listener import address_url, parse_address
 from gpuwarden.web_config import load_web_config
-
-_WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 -- compared, not bound
 
 
 class AddressOfSilencesError(UserInputError, ValueError):
@@ -91,11 +89,8 @@ def own_url(listen: str, web_config: str | None) -> str:
     Raises:
         DocumentError: the web-config file is wrong.
     """
-    host, port = parse_address(listen)
-    host = _WILDCARDS.get(host, host)
     tls = web_config is not None and load_web_config(Path(web_config))[0].tls_server_config is not None
-    scheme = "https" if tls else "http"
-    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+    return address_url(*parse_address(listen), "https" if tls else "http")
 
 
 def _in_the_folder(folder: Path, silent: NobodyListensError) -> Access:

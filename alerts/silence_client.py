@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import httpx
 
+from alerts.bounded_answer import bounded
 from alerts.clean_text import one_line
 from alerts.scrape import without_userinfo
 from alerts.scrape_settings import ScrapeSettings
@@ -89,18 +90,13 @@ class OverHttp:
         return answer
 
     async def _exchange(self, method: str, path: str, document: Document | None) -> tuple[int, bytes]:
-        body = bytearray()
+        too_large = SilenceAccessError(f"the answer is larger than {MOST_BYTES // 2**20} MiB")
         async with (
             asyncio.timeout(DEADLINE_SECONDS),
             self._access.client() as client,
             client.stream(method, f"{self._url}{path}", json=document, headers=_HEADERS) as response,
         ):
-            async for chunk in response.aiter_raw():
-                body += chunk
-                if len(body) > MOST_BYTES:
-                    message = f"the answer is larger than {MOST_BYTES // 2**20} MiB"
-                    raise SilenceAccessError(message)
-        return response.status_code, bytes(body)
+            return response.status_code, await bounded(response, MOST_BYTES, too_large)
 
 
 def _is_about_tls(error: BaseException | None) -> bool:

@@ -88,7 +88,11 @@ def _cannot_listen(address: str, what: str, error: OSError | UnicodeError) -> Ad
 def url_of(listening: socket.socket, scheme: str = "http") -> str:
     """The address to open in a browser; a wildcard is shown as loopback."""
     bound: tuple[str, int] = listening.getsockname()[:2]
-    host, port = bound
+    return address_url(*bound, scheme)
+
+
+def address_url(host: str, port: int, scheme: str = "http") -> str:
+    """The URL at which a listener on ``host`` and ``port`` can be reached from here."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 -- compared, not bound
     return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
