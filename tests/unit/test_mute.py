@@ -16,25 +16,20 @@ from alerts.series import Sample, Scrape, label_set
 from alerts.store import Store
 from alerts.store_records import dump_state, load_state
 from gpuwarden.documents import parse
+from tests.fakes import own_judge
 from tests.fakes.alertmanager_posts import posted
+from tests.fakes.own_judge import NOW, OWN
 from tests.fakes.posted_to import Box
 from tests.in_force import in_force
 
-NOW = 1_800_000_000.0
-OWN = {"job": "gpuwarden", "instance": "box:9400"}
-LADDER = """
-rules:
-  - {alert: Critical, metric: gpu_memory_used_ratio, above: 0.9, severity: critical,
-     summary: "GPU {{ gpu }} memory is {{ value }} full"}
-  - {alert: Warning, metric: gpu_memory_used_ratio, above: 0.8, severity: warning, muted_by: [Critical],
-     summary: "GPU {{ gpu }} memory is {{ value }} full"}
-  - {alert: Info, metric: gpu_memory_used_ratio, above: 0.7, severity: info, muted_by: [Warning, Critical],
-     summary: "GPU {{ gpu }} memory is {{ value }} full"}
+LADDER = f"""{own_judge.LADDER}
+  - {{alert: Info, metric: gpu_memory_used_ratio, above: 0.7, severity: info, muted_by: [Warning, Critical],
+     summary: "GPU {{{{ gpu }}}} memory is {{{{ value }}}} full"}}
 """
 
 
 def rules(*overrides):
-    return rules_of([parse(LADDER, "ladder.yml"), *(parse(f"rules: [{text}]", "own.yml") for text in overrides)])
+    return own_judge.rules(*overrides, base=LADDER)
 
 
 class Card:
