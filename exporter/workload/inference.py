@@ -15,6 +15,7 @@ def infer(model: nn.Module, spec: Spec, ground: Ground, lines: Lines) -> dict[st
     """Measure one model; leaves everything in memory and stops at the barrier before it lets go."""
     plan = Plan(spec.iterations, spec.warmup_iterations, spec.warmup_seconds, spec.budget_seconds)
     model.eval()
+    lines.phase("inference")
     with torch.inference_mode():
         shape = (spec.batch, 3, spec.side, spec.side)
         images = torch.randn(shape, device=ground.device, dtype=ground.weights_dtype)
@@ -25,7 +26,6 @@ def infer(model: nn.Module, spec: Spec, ground: Ground, lines: Lines) -> dict[st
                 classes[:] = model(images).argmax(dim=-1).tolist()
 
         reset_peaks(ground)
-        lines.phase("inference")
         timed = measure(answer, Stopwatch(ground.synchronise), plan)
         figures: dict[str, object] = dict(timed.figures("batch"))
         figures |= {"batch": spec.batch, "images_per_second": spec.batch * len(timed.seconds) / sum(timed.seconds)}

@@ -78,7 +78,8 @@ class Spec:
     warmup_iterations: int = 3
     warmup_seconds: float = 0.3
     budget_seconds: float = 0.0
-    """After this long in a phase no further iteration, token or step is begun; 0: no limit."""
+    """After this long in a phase, its cold call and its warm-up included, no further call, token or step is begun; one
+    is always timed. The first token and the further ones of a GPT are a phase each. 0: no limit."""
 
     hold_seconds: float = 0.0
     """How long the tensors are kept at the barrier for the parent to read the memory, unless it says "go on" before."""
