@@ -34,6 +34,7 @@ class Lines:
     ) -> None:
         self._write, self._wait, self._clock = write, wait, clock
         self._began = clock()
+        self.current_phase = ""
         write(b"\n")
 
     def tell(self, event: str, **values: object) -> None:
@@ -44,6 +45,7 @@ class Lines:
 
     def phase(self, name: str, **values: object) -> None:
         """Say that a phase begins."""
+        self.current_phase = name
         self.tell("progress", phase=name, **values)
 
     def barrier(self, hold_seconds: float, **values: object) -> None:

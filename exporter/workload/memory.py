@@ -33,6 +33,16 @@ def peaks(ground: Ground) -> dict[str, int]:
     return {"process_resident_peak_bytes": resident} if resident else {}
 
 
+def peaks_so_far(device: str) -> dict[str, int]:
+    """The peaks of a run that broke off, as far as there are any: its device may never have been taken.
+
+    The allocator keeps count by itself; a card that answers no more is not asked.
+    """
+    if device != "cpu" and not torch.cuda.is_initialized():
+        return {}
+    return peaks(Ground(torch.device(device), "fp32"))
+
+
 def _resident_peak() -> int | None:
     """From the kernel's page on this process: ru_maxrss would still have the parent's peak in it."""
     try:

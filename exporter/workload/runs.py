@@ -12,6 +12,7 @@ from .devices import Ground, describe, ground
 from .generation import generate
 from .inference import infer
 from .lines import Lines
+from .memory import peaks_so_far
 from .models import build
 from .spec import WRONG_CUDA, Refused, Spec
 from .training import train
@@ -25,18 +26,33 @@ _MOST_OF_A_MESSAGE = 500
 
 
 def run(spec: Spec, lines: Lines) -> dict[str, object]:
-    """Do what the spec says; never raises."""
+    """Do what the spec says; never raises.
+
+    Whatever the outcome, ``figures`` holds ``device_seconds``: from the moment at which the device is taken, which
+    makes the context, to the end of the run, the wait at the barrier included. A run that came to no end has in them
+    what was known of the model, the phase that it broke off in, and the peaks of the memory up to there.
+    """
+    began = time.perf_counter()
+    figures: dict[str, object] = {}
     try:
-        chosen = ground(spec)
-        lines.tell("started", **describe(chosen))
-        lines.phase("build")
-        began = time.perf_counter()
-        model, figures = build(spec, chosen)
-        chosen.synchronise()
-        figures = {"build_seconds": time.perf_counter() - began, **figures}
-        return {"outcome": "ok", "figures": {**figures, **RUNS[spec.run](model, spec, chosen, lines)}}
+        ended: dict[str, object] = {"outcome": "ok"}
+        _do(spec, lines, figures)
     except Exception as error:  # noqa: BLE001 - whatever it was, the parent is told
-        return outcome(error)
+        ended = outcome(error)
+        figures |= {"phase": lines.current_phase, **peaks_so_far(spec.device)}
+    figures["device_seconds"] = time.perf_counter() - began
+    return {**ended, "figures": figures}
+
+
+def _do(spec: Spec, lines: Lines, figures: dict[str, object]) -> None:
+    chosen = ground(spec)
+    lines.tell("started", **describe(chosen))
+    lines.phase("build")
+    began = time.perf_counter()
+    model, of_model = build(spec, chosen)
+    chosen.synchronise()
+    figures |= {"build_seconds": time.perf_counter() - began, "threads": torch.get_num_threads(), **of_model}
+    figures |= RUNS[spec.run](model, spec, chosen, lines)
 
 
 def outcome(error: BaseException) -> dict[str, object]:

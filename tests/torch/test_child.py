@@ -82,6 +82,7 @@ def test_out_of_memory_is_a_result():
 
     assert (found["outcome"], found["reason"], found["exit_status"]) == ("oom", "out_of_memory", 0)
     assert found["events"][-1] == "result"
+    assert found["figures"]["process_resident_peak_bytes"] > found["figures"]["weights_bytes"]
 
 
 @pytest.mark.parametrize(

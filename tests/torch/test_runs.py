@@ -27,7 +27,44 @@ def test_a_spent_budget_cuts_the_answer_and_says_so(done):
     figures = done({**GPT, "new_tokens": 1000, "budget_seconds": 0.001})["figures"]
 
     assert figures["answer_complete"] is False
-    assert 1 <= figures["tokens"] < 1000
+    assert 2 <= figures["tokens"] < 1000
+    assert figures["per_token_seconds"] > 0
+    assert (figures["first_token_warmup_iterations"], figures["first_token_iterations"]) == (0, 1)
+
+
+def test_a_spent_budget_leaves_a_training_one_step(done):
+    """A slow machine's probe would spend a minute warming up and be killed before its first figure."""
+    figures = done({**TRAINING, "warmup_seconds": 60.0, "budget_seconds": 0.001})["figures"]
+
+    assert (figures["warmup_iterations"], figures["steps"]) == (0, 1)
+
+
+@pytest.mark.parametrize("asked", [GPT, INFERENCE, TRAINING], ids=["generate", "infer", "train"])
+def test_every_result_says_how_long_it_had_the_device(asked, done):
+    """A probe's share of a card's time could not be kept."""
+    figures = done(asked)["figures"]
+
+    assert figures["device_seconds"] > figures["build_seconds"]
+    assert figures["threads"] == 1
+
+
+def test_a_run_that_breaks_off_tells_how_far_it_came(done):
+    """A user would not learn how much of a model that does not fit did fit, nor what the attempt cost."""
+    found = done({**GPT, "batch": 10**12})
+
+    assert found["outcome"] == "oom"
+    assert found["figures"]["phase"] == "first token"
+    assert found["figures"]["weights_bytes"] == 4 * 198_400
+    assert found["figures"]["process_resident_peak_bytes"] > 4 * 198_400
+    assert found["figures"]["device_seconds"] > 0
+
+
+def test_a_refused_run_had_the_device_for_a_moment_only(done):
+    """A probe's share of a card's time would have a hole wherever a run is refused."""
+    found = done({**TRAINING, "data": "/nowhere"})
+
+    assert found["outcome"] == "refused"
+    assert 0 < found["figures"]["device_seconds"] < 60
 
 
 def test_the_whole_epoch_of_a_folder_is_trained(tmp_path, done):
