@@ -11,6 +11,7 @@ from torch import nn
 from .devices import Ground, describe, ground
 from .generation import generate
 from .inference import infer
+from .known import GENERATE, INFER, TRAIN
 from .lines import Lines
 from .memory import peaks_so_far
 from .models import build
@@ -19,7 +20,7 @@ from .training import train
 
 Run = Callable[[nn.Module, Spec, Ground, Lines], dict[str, object]]
 
-RUNS: Mapping[str, Run] = MappingProxyType({"generate": generate, "infer": infer, "train": train})
+RUNS: Mapping[str, Run] = MappingProxyType({GENERATE: generate, INFER: infer, TRAIN: train})
 
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "alloc_failed", "not enough memory")
 _MOST_OF_A_MESSAGE = 500

@@ -12,9 +12,9 @@ import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-RUNS = ("generate", "infer", "train")
-GPT2_SIZES = ("gpt2-tiny", "gpt2-small", "gpt2-medium", "gpt2-large", "gpt2-xl")
-RESNETS = ("resnet18", "resnet34", "resnet50")
+from .known import GENERATE, INFER, MODELS, TOKENS, TRAIN, Family
+
+RUNS = (GENERATE, INFER, TRAIN)
 PRECISIONS = ("fp32", "tf32", "fp16", "amp", "int8_dynamic")
 ON_CUDA_ONLY = ("tf32", "fp16", "amp")
 ATTENTIONS = ("sdpa", "plain", "chunked")
@@ -87,9 +87,14 @@ class Spec:
     """The parent's process id; a child that has another parent by now does not begin."""
 
     @property
+    def family(self) -> Family:
+        """What kind of model it is."""
+        return MODELS[self.model]
+
+    @property
     def gpt(self) -> bool:
-        """Whether the model is a GPT."""
-        return self.model in GPT2_SIZES
+        """Whether the model reads and writes text."""
+        return self.family.reads == TOKENS
 
     @property
     def side(self) -> int:
@@ -137,7 +142,7 @@ def _build(document: Mapping[str, object]) -> Spec:
 _WORDS = types.MappingProxyType(
     {
         "run": RUNS,
-        "model": GPT2_SIZES + RESNETS,
+        "model": tuple(MODELS),
         "precision": PRECISIONS,
         "attention": ATTENTIONS,
         "stem": STEMS,
@@ -160,7 +165,7 @@ def _check_sizes(spec: Spec) -> None:
     for key, value in dataclasses.asdict(spec).items():
         amiss = isinstance(value, int | float) and not 0 <= value < float("inf")
         _refuse_if(amiss, f"{key} must be a number that is not negative")
-    positions = spec.prompt + spec.new_tokens if spec.run == "generate" else spec.sequence
+    positions = spec.prompt + spec.new_tokens if spec.run == GENERATE else spec.sequence
     _refuse_if(
         spec.gpt and positions > MOST_POSITIONS,
         f"GPT-2 has {MOST_POSITIONS} positions, and {positions} are asked for",
@@ -168,14 +173,14 @@ def _check_sizes(spec: Spec) -> None:
 
 
 def _check_sense(spec: Spec) -> None:
-    _refuse_if(spec.run == ("infer" if spec.gpt else "generate"), f"{spec.model} cannot {spec.run}")
+    _refuse_if(spec.run not in spec.family.runs, f"{spec.model} cannot {spec.run}")
     on_cpu = spec.device == "cpu"
     _refuse_if(spec.precision in ON_CUDA_ONLY and on_cpu, f"{spec.precision} is measured on CUDA only", NO_CUDA)
     quantized = spec.precision == "int8_dynamic"
     _refuse_if(quantized and not on_cpu, "dynamic quantization exists on the CPU only", NO_INT8)
     halved = spec.precision == "fp16" or quantized
-    _refuse_if(spec.run == "train" and halved, f"no training in {spec.precision}; mixed precision is amp")
-    of_cifar = spec.run == "train" and not spec.gpt and spec.stem == "cifar" and spec.side == CIFAR_SIDE
+    _refuse_if(spec.run == TRAIN and halved, f"no training in {spec.precision}; mixed precision is amp")
+    of_cifar = spec.run == TRAIN and not spec.gpt and spec.stem == "cifar" and spec.side == CIFAR_SIDE
     _refuse_if(
         (spec.full or spec.data) and not of_cifar,
         "full and data belong to the training of a CNN with the CIFAR stem on 32 x 32 images",
