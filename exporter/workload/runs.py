@@ -11,18 +11,18 @@ from torch import nn
 from .devices import Ground, describe, ground
 from .generation import generate
 from .inference import infer
-from .known import GENERATE, INFER, TRAIN
+from .known import GENERATE, INFER, SERVE, TRAIN
 from .lines import Lines
-from .memory import peaks_so_far
+from .memory import is_out_of_memory, peaks_so_far
 from .models import build
+from .serving import serve
 from .spec import WRONG_CUDA, Refused, Spec
 from .training import train
 
 Run = Callable[[nn.Module, Spec, Ground, Lines], dict[str, object]]
 
-RUNS: Mapping[str, Run] = MappingProxyType({GENERATE: generate, INFER: infer, TRAIN: train})
+RUNS: Mapping[str, Run] = MappingProxyType({GENERATE: generate, SERVE: serve, INFER: infer, TRAIN: train})
 
-_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "alloc_failed", "not enough memory")
 _MOST_OF_A_MESSAGE = 500
 
 
@@ -61,7 +61,7 @@ def outcome(error: BaseException) -> dict[str, object]:
     detail = " ".join(str(error).split())[:_MOST_OF_A_MESSAGE]
     if isinstance(error, Refused):
         return {"outcome": "refused", "reason": error.reason, "detail": detail}
-    if isinstance(error, MemoryError | torch.cuda.OutOfMemoryError) or _says(detail, *_OUT_OF_MEMORY):
+    if is_out_of_memory(error):
         return {"outcome": "oom", "reason": "out_of_memory", "detail": detail}
     if _says(detail, "no kernel image", "driver version is insufficient", "unsupported ptx", "forward compatibility"):
         return {"outcome": "refused", "reason": WRONG_CUDA, "detail": detail}
