@@ -4,7 +4,8 @@ A CUDA call returns before the card has done it: the clock is read only when the
 loading kernels and growing the allocator: it is a figure of its own. A card that slept needs some 100 ms to reach its
 clock: so the warm-up goes by count AND by time. A budget counts from before the cold call and is for all of it; what it
 leaves no time for is left out, warm-up first, but one iteration is always timed. 64 iterations carry a median and a
-90th percentile, not a 99th; with fewer, as after a spent budget, there is no p90.
+90th percentile, not a 99th; with fewer, as after a spent budget, there is no p90. Two runs beside each other are
+measured for a time instead, from a moment at which both are warm.
 """
 
 import math
@@ -18,12 +19,13 @@ FEWEST_FOR_P90 = 64
 
 @dataclass(frozen=True)
 class Plan:
-    """How often; ``budget_seconds`` 0 means no limit."""
+    """How often; with ``run_seconds``, how long instead. 0 ``budget_seconds`` mean no limit."""
 
     iterations: int = FEWEST_FOR_P90
     warmup_iterations: int = 3
     warmup_seconds: float = 0.3
     budget_seconds: float = 0.0
+    run_seconds: float = 0.0
 
 
 class Budget:
@@ -83,13 +85,15 @@ def warm_up(call: Callable[[], object], stopwatch: Stopwatch, plan: Plan, budget
     return count
 
 
-def measure(call: Callable[[], object], stopwatch: Stopwatch, plan: Plan) -> Timed:
-    """A cold call, a warm-up, then the iterations that count, at least one."""
+def measure(call: Callable[[], object], stopwatch: Stopwatch, plan: Plan, ready: Callable[[], object] = int) -> Timed:
+    """A cold call, a warm-up, then the iterations that count, at least one; ``ready`` is called before these."""
     budget = Budget(plan.budget_seconds, stopwatch.clock)
     cold = stopwatch.seconds(call)
     warmed = warm_up(call, stopwatch, plan, budget)
-    found: list[float] = []
-    while len(found) < plan.iterations and not (found and budget.spent):
+    ready()
+    window = Budget(plan.run_seconds, stopwatch.clock)
+    found: list[float] = [stopwatch.seconds(call)]
+    while not budget.spent and (not window.spent if plan.run_seconds else len(found) < plan.iterations):
         found.append(stopwatch.seconds(call))
     return Timed(cold, warmed, tuple(found))
 

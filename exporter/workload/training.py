@@ -21,6 +21,8 @@ from .memory import gradients_bytes, optimizer_bytes, peaks, reset_peaks
 from .spec import Spec
 from .timing import Budget, Plan, Stopwatch, warm_up
 
+_WITHOUT_END = 0
+
 
 class Trainer:
     """A model, its optimizer and the batches; a call is one step."""
@@ -65,6 +67,9 @@ def train(model: nn.Module, spec: Spec, ground: Ground, lines: Lines) -> dict[st
     if spec.full:
         trainer = Trainer(model, spec, ground, iter(images or ()))
     wanted = steps_of_epoch if spec.full else spec.steps
+    lines.ready(spec.ready_seconds)
+    if spec.run_seconds:
+        wanted, budget = _WITHOUT_END, Budget(spec.run_seconds)
     done, seconds = _steps(trainer.step, wanted, budget, ground)
     figures: dict[str, object] = {
         "step_cold_seconds": cold,

@@ -24,7 +24,7 @@ def done(torch):
 
 def test_a_spent_budget_cuts_the_answer_and_says_so(done):
     """A slow machine's probe would run into its time-out and have no figure at all."""
-    figures = done({**GPT, "new_tokens": 1000, "budget_seconds": 0.001})["figures"]
+    figures = done({**GPT, "new_tokens": 1000, "budget_seconds": 1e-9})["figures"]
 
     assert figures["answer_complete"] is False
     assert 2 <= figures["tokens"] < 1000
@@ -34,7 +34,7 @@ def test_a_spent_budget_cuts_the_answer_and_says_so(done):
 
 def test_a_spent_budget_leaves_a_training_one_step(done):
     """A slow machine's probe would spend a minute warming up and be killed before its first figure."""
-    figures = done({**TRAINING, "warmup_seconds": 60.0, "budget_seconds": 0.001})["figures"]
+    figures = done({**TRAINING, "warmup_seconds": 60.0, "budget_seconds": 1e-9})["figures"]
 
     assert (figures["warmup_iterations"], figures["steps"]) == (0, 1)
 
@@ -46,6 +46,24 @@ def test_every_result_says_how_long_it_had_the_device(asked, done):
 
     assert figures["device_seconds"] > figures["build_seconds"]
     assert figures["threads"] == 1
+
+
+@pytest.mark.parametrize(
+    ("asked", "rate"),
+    [(GPT, "tokens_per_second"), (INFERENCE, "images_per_second"), (TRAINING, "images_per_second")],
+    ids=["generate", "infer", "train"],
+)
+def test_a_run_for_a_time_goes_on_past_its_number(asked, rate, done):
+    """What two runs take from each other would be measured while only one of them ran."""
+    by_number = done(asked)["figures"]
+    figures = done({**asked, "run_seconds": 0.5, "steps": 1, "iterations": 1})["figures"]
+
+    assert figures[rate] > 0
+    if "answers" in figures:
+        assert by_number["answers"] == 1 < figures["answers"]
+        assert figures["tokens"] > 40
+    else:
+        assert figures.get("steps", figures.get("batch_iterations")) >= 2
 
 
 def test_a_run_that_breaks_off_tells_how_far_it_came(done):

@@ -81,6 +81,17 @@ def test_a_budget_spent_in_the_warm_up_ends_it():
     assert (timed.warmup_iterations, len(timed.seconds)) == (2, 1)
 
 
+def test_two_runs_beside_each_other_are_measured_for_a_time():
+    """What a run loses beside another would be told from the minutes in which the other had already ended."""
+    device = Device(1.0)
+    began_at = []
+    plan = Plan(iterations=64, warmup_iterations=2, run_seconds=3.0)
+    timed = measure(device.call, device.stopwatch, plan, lambda: began_at.append(device.now))
+
+    assert began_at == [3.0]
+    assert len(timed.seconds) == 3
+
+
 def test_one_iteration_is_measured_however_small_the_budget():
     """A run would end without any figure after all the loading."""
     device = Device(2.0)
