@@ -87,7 +87,7 @@ class Spec:
     is always timed. The first token and the further ones of a GPT are a phase each. 0: no limit."""
 
     run_seconds: float = 0.0
-    """Measure for so long instead of for so many iterations or steps or one answer; 0: by number."""
+    """Measure for so long instead of for so many iterations, steps or one answer, whatever the budget; 0: by number."""
     ready_seconds: float = 0.0
     """How long the run waits, warm, before it measures, for its parent to say "go on"; 0: it does not."""
 
@@ -187,7 +187,7 @@ def _check_sizes(spec: Spec) -> None:
 def _check_time(spec: Spec) -> None:
     by_time = spec.run_seconds or spec.ready_seconds
     _refuse_if(by_time and spec.run == SERVE, "serve is measured by number only, and waits for nobody")
-    _refuse_if(by_time and (spec.budget_seconds or spec.full), "a run for a time has no budget and is no whole epoch")
+    _refuse_if(by_time and spec.full, "a run for a time is no whole epoch")
 
 
 def _check_sense(spec: Spec) -> None:

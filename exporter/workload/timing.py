@@ -91,9 +91,9 @@ def measure(call: Callable[[], object], stopwatch: Stopwatch, plan: Plan, ready:
     cold = stopwatch.seconds(call)
     warmed = warm_up(call, stopwatch, plan, budget)
     ready()
-    window = Budget(plan.run_seconds, stopwatch.clock)
+    until = Budget(plan.run_seconds, stopwatch.clock) if plan.run_seconds else budget
     found: list[float] = [stopwatch.seconds(call)]
-    while not budget.spent and (not window.spent if plan.run_seconds else len(found) < plan.iterations):
+    while (plan.run_seconds or len(found) < plan.iterations) and not until.spent:
         found.append(stopwatch.seconds(call))
     return Timed(cold, warmed, tuple(found))
 

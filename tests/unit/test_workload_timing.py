@@ -85,7 +85,7 @@ def test_two_runs_beside_each_other_are_measured_for_a_time():
     """What a run loses beside another would be told from the minutes in which the other had already ended."""
     device = Device(1.0)
     began_at = []
-    plan = Plan(iterations=64, warmup_iterations=2, run_seconds=3.0)
+    plan = Plan(iterations=1, warmup_iterations=2, budget_seconds=4.0, run_seconds=3.0)
     timed = measure(device.call, device.stopwatch, plan, lambda: began_at.append(device.now))
 
     assert began_at == [3.0]
