@@ -13,8 +13,9 @@ from .timing import Plan, Stopwatch, measure
 
 def infer(model: nn.Module, spec: Spec, ground: Ground, lines: Lines) -> dict[str, object]:
     """Measure one model; leaves everything in memory and stops at the barrier before it lets go."""
-    plan = Plan(spec.iterations, spec.warmup_iterations, spec.warmup_seconds, spec.budget_seconds)
+    plan = Plan(spec.iterations, spec.warmup_iterations, spec.warmup_seconds, spec.budget_seconds, spec.run_seconds)
     model.eval()
+    lines.phase("inference")
     with torch.inference_mode():
         shape = (spec.batch, 3, spec.side, spec.side)
         images = torch.randn(shape, device=ground.device, dtype=ground.weights_dtype)
@@ -25,8 +26,7 @@ def infer(model: nn.Module, spec: Spec, ground: Ground, lines: Lines) -> dict[st
                 classes[:] = model(images).argmax(dim=-1).tolist()
 
         reset_peaks(ground)
-        lines.phase("inference")
-        timed = measure(answer, Stopwatch(ground.synchronise), plan)
+        timed = measure(answer, Stopwatch(ground.synchronise), plan, lambda: lines.ready(spec.ready_seconds))
         figures: dict[str, object] = dict(timed.figures("batch"))
         figures |= {"batch": spec.batch, "images_per_second": spec.batch * len(timed.seconds) / sum(timed.seconds)}
         figures["classes"] = classes[:8]

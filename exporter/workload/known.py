@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-GENERATE, INFER, TRAIN = "generate", "infer", "train"
+GENERATE, SERVE, INFER, TRAIN = "generate", "serve", "infer", "train"
 TOKENS, IMAGES = "tokens", "images"
 
 
@@ -20,12 +20,13 @@ class Family:
     runs: tuple[str, ...]
 
 
-GPT2 = Family("gpt2", TOKENS, (GENERATE, TRAIN))
+GPT2 = Family("gpt2", TOKENS, (GENERATE, SERVE, TRAIN))
 RESNET = Family("resnet", IMAGES, (INFER, TRAIN))
 
 MODELS: Mapping[str, Family] = MappingProxyType(
     {
         **dict.fromkeys(("gpt2-tiny", "gpt2-small", "gpt2-medium", "gpt2-large", "gpt2-xl"), GPT2),
+        **dict.fromkeys(("dialogpt-small", "dialogpt-medium", "biogpt"), GPT2),
         **dict.fromkeys(("resnet18", "resnet34", "resnet50"), RESNET),
     }
 )

@@ -78,11 +78,28 @@ def test_the_memory_can_be_read_at_the_barrier():
     assert found["barrier"]["resident"] > found["figures"]["weights_bytes"]
 
 
+@pytest.mark.parametrize(
+    ("spec", "before"), [(GPT, 5), (INFERENCE, 4), (TRAINING, 4)], ids=["generate", "infer", "train"]
+)
+def test_a_warm_run_waits_for_the_word_before_it_measures(spec, before):
+    """Two runs beside each other would be measured while one of them still loads."""
+    told = []
+    found = run(
+        {**spec, "ready_seconds": 60.0, "run_seconds": 0.2}, lambda pid: told.append(pid) or {"looks": len(told)}
+    )
+
+    assert found["outcome"] == "ok"
+    assert found["events"][before:] == ["barrier", "barrier", "result"]
+    assert found["barrier"] == {"looks": 2}
+    assert found["seconds"] < 60.0
+
+
 def test_out_of_memory_is_a_result():
     """A model that does not fit would look like a broken probe."""
     found = run({**INFERENCE, "batch": 10**12})
 
     assert (found["outcome"], found["reason"]) == ("oom", "out_of_memory")
+    assert found["figures"]["process_resident_peak_bytes"] > found["figures"]["weights_bytes"]
 
 
 @pytest.mark.parametrize(
