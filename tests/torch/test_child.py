@@ -78,10 +78,8 @@ def test_the_memory_can_be_read_at_the_barrier():
     assert found["barrier"]["resident"] > found["figures"]["weights_bytes"]
 
 
-@pytest.mark.parametrize(
-    ("spec", "before"), [(GPT, 5), (INFERENCE, 4), (TRAINING, 4)], ids=["generate", "infer", "train"]
-)
-def test_a_warm_run_waits_for_the_word_before_it_measures(spec, before):
+@pytest.mark.parametrize("spec", [GPT, INFERENCE, TRAINING], ids=["generate", "infer", "train"])
+def test_a_warm_run_waits_for_the_word_before_it_measures(spec):
     """Two runs beside each other would be measured while one of them still loads."""
     told = []
     found = run(
@@ -89,7 +87,6 @@ def test_a_warm_run_waits_for_the_word_before_it_measures(spec, before):
     )
 
     assert found["outcome"] == "ok"
-    assert found["events"][before:] == ["barrier", "barrier", "result"]
     assert found["barrier"] == {"looks": 2}
     assert found["seconds"] < 60.0
 
