@@ -12,7 +12,7 @@ import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .known import GENERATE, INFER, MODELS, SERVE, TOKENS, TRAIN, Family
+from .known import BOXES, GENERATE, INFER, LABELS, MODELS, RESNET, SERVE, TOKENS, TRAIN, VOLUMES, Family
 
 RUNS = (GENERATE, SERVE, INFER, TRAIN)
 PRECISIONS = ("fp32", "tf32", "fp16", "amp", "int8_dynamic")
@@ -68,7 +68,9 @@ class Spec:
 
     stem: str = "imagenet"
     image_size: int = 0
-    """0: what belongs to the stem, 32 or 224."""
+    """0: what belongs to the model and, of a ResNet, to the stem."""
+    volume: int = 64
+    """Voxels on each side of a volume."""
 
     optimizer: str = ""
     """Empty: sgd for a CNN, adamw for a GPT."""
@@ -107,9 +109,16 @@ class Spec:
         return self.family.reads == TOKENS
 
     @property
+    def dataset(self) -> str:
+        """Whose classes and sizes a CNN's are: only a ResNet can have another stem than ImageNet's."""
+        return self.stem if self.family == RESNET else "imagenet"
+
+    @property
     def side(self) -> int:
-        """Pixels on each side of an image."""
-        return self.image_size or (CIFAR_SIDE if self.stem == "cifar" else 224)
+        """Pixels on each side of an image, voxels on each side of a volume."""
+        if self.family.reads == VOLUMES:
+            return self.volume
+        return self.image_size or (CIFAR_SIDE if self.dataset == "cifar" else self.family.side)
 
 
 def parse(text: str) -> Spec:
@@ -161,7 +170,10 @@ _WORDS = types.MappingProxyType(
         "optimizer": ("", *OPTIMIZERS),
     }
 )
-_AT_LEAST_ONE = ("batch", "prompt", "new_tokens", "attention_chunk", "sequence", "streams", "steps", "iterations")
+_AT_LEAST_ONE = (
+    *("batch", "prompt", "new_tokens", "attention_chunk", "sequence"),
+    *("streams", "steps", "iterations", "volume"),
+)
 
 
 def _check_words(spec: Spec) -> None:
@@ -182,6 +194,8 @@ def _check_sizes(spec: Spec) -> None:
         spec.gpt and positions > MOST_POSITIONS,
         f"{spec.model} has {MOST_POSITIONS} positions, and {positions} are asked for",
     )
+    multiple = spec.family.multiple
+    _refuse_if(spec.side % multiple, f"{spec.model} needs sides that are multiples of {multiple}, not {spec.side}")
 
 
 def _check_time(spec: Spec) -> None:
@@ -196,9 +210,11 @@ def _check_sense(spec: Spec) -> None:
     _refuse_if(spec.precision in ON_CUDA_ONLY and on_cpu, f"{spec.precision} is measured on CUDA only", NO_CUDA)
     quantized = spec.precision == "int8_dynamic"
     _refuse_if(quantized and not on_cpu, "dynamic quantization exists on the CPU only", NO_INT8)
+    without_linear = spec.family.answers in {BOXES, LABELS}
+    _refuse_if(quantized and without_linear, f"{spec.model} has no linear layer that could be quantized", NO_INT8)
     halved = spec.precision == "fp16" or quantized
     _refuse_if(spec.run == TRAIN and halved, f"no training in {spec.precision}; mixed precision is amp")
-    of_cifar = spec.run == TRAIN and not spec.gpt and spec.stem == "cifar" and spec.side == CIFAR_SIDE
+    of_cifar = spec.run == TRAIN and not spec.gpt and spec.dataset == "cifar" and spec.side == CIFAR_SIDE
     _refuse_if(
         (spec.full or spec.data) and not of_cifar,
         "full and data belong to the training of a CNN with the CIFAR stem on 32 x 32 images",

@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import nn
 
-from . import batches
+from . import answers, batches
 from .devices import Ground
+from .known import CLASSES
 from .lines import Lines
 from .memory import gradients_bytes, optimizer_bytes, peaks, reset_peaks
 from .spec import Spec
@@ -28,7 +29,7 @@ class Trainer:
     """A model, its optimizer and the batches; a call is one step."""
 
     def __init__(self, model: nn.Module, spec: Spec, ground: Ground, given: Iterator[batches.Batch]) -> None:
-        self._model, self._ground, self._given = model.train(), ground, given
+        self._model, self._spec, self._ground, self._given = model.train(), spec, ground, given
         self.optimizer = _optimizer(model, spec)
         self._scaler = torch.amp.GradScaler(ground.device.type, enabled=spec.precision == "amp")
         self.loss = torch.zeros(())
@@ -38,8 +39,7 @@ class Trainer:
         inputs, wanted = next(self._given)
         self.optimizer.zero_grad(set_to_none=True)
         with self._ground.autocast():
-            answered = self._model(inputs)
-            loss = nn.functional.cross_entropy(answered.flatten(0, -2), wanted.flatten())
+            loss = answers.loss(self._spec, self._model(inputs), wanted)
         self._scaler.scale(loss).backward()
         self._scaler.step(self.optimizer)
         self._scaler.update()
@@ -55,8 +55,8 @@ def _optimizer(model: nn.Module, spec: Spec) -> torch.optim.Optimizer:
 def train(model: nn.Module, spec: Spec, ground: Ground, lines: Lines) -> dict[str, object]:
     """Measure one model; leaves everything in memory and stops at the barrier before it lets go."""
     lines.phase("training")
-    images = None if spec.gpt else batches.Images(spec, ground)
-    given = batches.text(spec, ground) if images is None else iter(images)
+    images = batches.Images(spec, ground) if spec.family.answers == CLASSES else None
+    given = iter(images) if images else (batches.text if spec.gpt else batches.drawn_upon)(spec, ground)
     trainer = Trainer(model, spec, ground, given)
     reset_peaks(ground)
     stopwatch, budget = Stopwatch(ground.synchronise), Budget(spec.budget_seconds)
@@ -85,7 +85,8 @@ def train(model: nn.Module, spec: Spec, ground: Ground, lines: Lines) -> dict[st
     if images:
         figures |= _epoch(images.count, spec, done, seconds, whole=done == steps_of_epoch and spec.full)
     else:
-        figures["tokens_per_second"] = done * spec.batch * spec.sequence / seconds
+        each = spec.sequence if spec.gpt else 1
+        figures[f"{spec.family.reads}_per_second"] = done * spec.batch * each / seconds
     memory = peaks(ground)
     lines.barrier(spec.hold_seconds, memory=memory)
     return figures | memory

@@ -44,14 +44,18 @@ def _release_shared(model: nn.Module) -> list[tuple[nn.Module, str, nn.Module, s
 
 
 def _give_values(module: nn.Module) -> None:
-    if isinstance(module, nn.Conv2d):
-        nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+    if isinstance(module, nn.Conv2d | nn.Conv3d | nn.ConvTranspose3d):
+        # Of a convolution in groups torch would count all channels as seen by each.
+        mode = "fan_out" if module.groups == 1 else "fan_in"
+        nn.init.kaiming_normal_(module.weight, mode=mode, nonlinearity="relu")
+        if module.bias is not None:
+            module.bias.zero_()
     elif isinstance(module, nn.Linear | nn.Embedding):
         module.weight.normal_(0.0, 0.02)
         bias = getattr(module, "bias", None)
         if bias is not None:
             bias.zero_()
-    elif isinstance(module, nn.LayerNorm | nn.BatchNorm2d):
+    elif isinstance(module, nn.LayerNorm | nn.BatchNorm2d | nn.BatchNorm3d):
         module.reset_parameters()
 
 

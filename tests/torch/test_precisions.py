@@ -51,17 +51,19 @@ def test_mixed_precision_keeps_whole_weights_and_half_a_cache(torch, figures, at
 
 
 @pytest.mark.parametrize("precision", ["fp16", "amp"])
-def test_a_cnn_answers_in_half_and_mixed_precision(figures, precision):
+@pytest.mark.parametrize("model", ["resnet18", "efficientnet-b0", "yolov5s", "unet3d"])
+def test_a_cnn_answers_in_half_and_mixed_precision(figures, model, precision):
     """A card's fastest arithmetic would have no figure."""
-    found, _ = figures(precision, run="infer", model="resnet18", image_size=32, batch=2)
+    found, _ = figures(precision, run="infer", model=model, image_size=32, volume=8, batch=2)
 
-    assert found["images_per_second"] > 0
+    assert found["volumes_per_second" if model == "unet3d" else "images_per_second"] > 0
 
 
 @pytest.mark.parametrize(
     "asked",
     [
         {"model": "resnet18", "stem": "imagenet", "image_size": 32, "batch": 2},
+        {"model": "yolov5s", "image_size": 64, "batch": 2},
         {"model": "gpt2-tiny", "sequence": 16},
         {"model": "gpt2-tiny", "sequence": 16, "checkpointing": True},
     ],

@@ -6,6 +6,7 @@ pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore")]
 
 SHORT = {"iterations": 3, "warmup_iterations": 1, "warmup_seconds": 0.0, "steps": 2}
 GPT = {"run": "generate", "model": "gpt2-tiny", "prompt": 8, "new_tokens": 40, **SHORT}
+SMALL = {"image_size": 64, "volume": 16, "batch": 2}
 INFERENCE = {"run": "infer", "model": "resnet18", "stem": "cifar", "batch": 2, **SHORT}
 TRAINING = {"run": "train", "model": "resnet18", "stem": "cifar", "batch": 2, **SHORT}
 
@@ -109,6 +110,32 @@ def test_a_gpt_is_trained(checkpointing, done):
     assert figures["loss_last"] < figures["loss_first"]
     assert figures["tokens_per_second"] > 0
     assert figures["optimizer_bytes"] > 2 * figures["gradients_bytes"]
+
+
+@pytest.mark.parametrize(
+    ("model", "per_second"),
+    [("efficientnet-b0", "images_per_second"), ("yolov5s", "images_per_second"), ("unet3d", "volumes_per_second")],
+)
+def test_each_cnn_answers_and_learns(done, model, per_second):
+    """A scenario of the guide would have no figure, or one of a training that does not train."""
+    answered = done({**INFERENCE, **SMALL, "model": model})
+    trained = done({**TRAINING, **SMALL, "model": model, "steps": 8})
+
+    assert (answered["outcome"], trained["outcome"]) == ("ok", "ok"), (answered, trained)
+    assert answered["figures"][per_second] > 0
+    assert answered["figures"]["batch_p50_seconds"] > 0
+    assert trained["figures"][per_second] == pytest.approx(2 / trained["figures"]["step_seconds"])
+    assert trained["figures"]["loss_last"] < trained["figures"]["loss_first"]
+
+
+def test_only_a_classifier_has_an_epoch(done):
+    """A detector's training would be told as an epoch of images that it was never shown."""
+    figures = {
+        model: done({**TRAINING, **SMALL, "model": model})["figures"] for model in ("efficientnet-b0", "yolov5s")
+    }
+
+    assert figures["efficientnet-b0"]["epoch_images"] == 1_281_167
+    assert "epoch_images" not in figures["yolov5s"]
 
 
 @pytest.mark.parametrize("base", [GPT, INFERENCE], ids=["gpt", "cnn"])

@@ -29,7 +29,7 @@ def test_the_same_seed_makes_the_same_weights(torch, on_cpu):
     assert not torch.equal(one.head.weight, other.head.weight)
 
 
-@pytest.mark.parametrize("name", ["gpt2-tiny", "resnet18"])
+@pytest.mark.parametrize("name", ["gpt2-tiny", "resnet18", "efficientnet-b0", "yolov5s", "unet3d"])
 def test_every_value_is_a_sound_number(torch, on_cpu, name):
     """What was left in the memory before would be taken for a weight, and arithmetic on it can take longer."""
     model, _ = built(torch, on_cpu, name)

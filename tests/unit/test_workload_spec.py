@@ -21,10 +21,18 @@ def test_what_is_not_said_is_the_whole_answer_of_gpt2():
 
 @pytest.mark.parametrize(
     ("document", "side"),
-    [(CNN, 224), ({**CNN, "stem": "cifar"}, 32), ({**CNN, "image_size": 96}, 96)],
+    [
+        (CNN, 224),
+        ({**CNN, "stem": "cifar"}, 32),
+        ({**CNN, "image_size": 96}, 96),
+        ({**CNN, "model": "efficientnet-b0", "stem": "cifar"}, 224),
+        ({**CNN, "model": "yolov5s"}, 640),
+        ({**CNN, "model": "unet3d"}, 64),
+        ({**CNN, "model": "unet3d", "volume": 96, "image_size": 224}, 96),
+    ],
     ids=str,
 )
-def test_an_image_is_of_the_size_that_belongs_to_the_stem(document, side):
+def test_an_image_is_of_the_size_that_belongs_to_model_and_stem(document, side):
     """A CIFAR epoch would be measured on images fifty times as large."""
     assert parse(json.dumps(document)).side == side
 
@@ -69,6 +77,11 @@ def test_a_whole_number_is_a_number_of_seconds():
         ({**TRAINING, "precision": "int8_dynamic"}, "no training in int8_dynamic"),
         ({**TRAINING, "stem": "imagenet", "full": True}, "full and data belong to"),
         ({**TRAINING, "image_size": 64, "data": "there"}, "full and data belong to"),
+        ({**TRAINING, "model": "efficientnet-b0", "image_size": 32, "full": True}, "full and data belong to"),
+        ({**CNN, "model": "yolov5s", "image_size": 600}, "yolov5s needs sides that are multiples of 32, not 600"),
+        ({**CNN, "model": "unet3d", "volume": 100}, "unet3d needs sides that are multiples of 8, not 100"),
+        ({**CNN, "model": "unet3d", "volume": 0}, "volume must be at least 1"),
+        ({**CNN, "model": "unet3d", "run": "generate"}, "unet3d cannot generate"),
     ],
     ids=str,
 )
@@ -87,6 +100,10 @@ def test_a_spec_that_makes_no_sense_is_refused_by_what_is_wrong(text, complaint)
         ({**GPT, "precision": "tf32"}, "no_cuda"),
         ({**GPT, "precision": "amp"}, "no_cuda"),
         ({**GPT, "precision": "int8_dynamic", "device": "cuda"}, "no_int8"),
+        ({**CNN, "model": "unet3d", "precision": "amp"}, "no_cuda"),
+        ({**CNN, "model": "yolov5s", "precision": "fp16"}, "no_cuda"),
+        ({**CNN, "model": "unet3d", "precision": "int8_dynamic"}, "no_int8"),
+        ({**CNN, "model": "yolov5s", "precision": "int8_dynamic"}, "no_int8"),
     ],
     ids=str,
 )
