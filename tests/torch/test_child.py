@@ -38,6 +38,17 @@ def test_a_gpt_writes_an_answer():
     assert figures["first_token_p50_seconds"] > 0
 
 
+def test_attention_in_chunks_needs_less_memory():
+    """A user with a long prompt would be told to switch on what saves nothing."""
+    long = {**GPT, "prompt": 992, "new_tokens": 2, "batch": 2, "iterations": 1, "warmup_iterations": 0}
+    plain, chunked = (
+        run({**long, "attention": kind})["figures"]["process_resident_peak_bytes"] for kind in ("plain", "chunked")
+    )
+    of_all_scores = 2 * 4 * 992 * 992 * 4
+
+    assert plain - chunked > of_all_scores
+
+
 def test_a_cnn_answers_batches():
     """The classification of a batch would have no figure."""
     figures = run(INFERENCE)["figures"]
