@@ -90,6 +90,7 @@ def test_a_missing_or_broken_torch_is_refused_by_name(bare, files, detail):
     found = run(GPT, **bare(files, with_torch=False))
 
     assert (found["outcome"], found["reason"]) == ("refused", "no_torch")
+    assert found["figures"] == {"device_seconds": 0.0}
     assert detail in found["detail"]
 
 
@@ -125,7 +126,7 @@ def test_a_spec_that_makes_no_sense_loads_nothing(tmp_path, bare):
     found = run({"run": "play"}, **bare({"sitecustomize.py": CHATTY}, with_torch=True))
     loaded = {name.partition(".")[0] for name in (tmp_path / "loaded").read_text().splitlines()}
 
-    assert found["reason"] == "bad_spec"
+    assert (found["reason"], found["figures"]) == ("bad_spec", {"device_seconds": 0.0})
     assert "torch" not in loaded
 
 
