@@ -25,6 +25,7 @@ Word = Literal["met", "not met", "other", "not measured"]
 
 TINY, CPU, UNDEFINED, CONTENDED = "tiny", "cpu", "undefined", "contended"
 NO_FIGURE, NO_CARD = "no_figure", "no_card"
+LESS, MORE = "less", "more"
 _OF_TIME = frozenset({"seconds", "more seconds", "times", "per second"})
 _NEAR = 0.25
 
@@ -66,6 +67,12 @@ class Reference:
         if self.test == "about":
             return abs(value - self.value) <= _NEAR * abs(self.value)
         return value <= self.value if self.test == "at most" else value >= self.value
+
+    def verdict(self, value: float) -> tuple[Word, str]:
+        """Whether it holds; and where not, of a number that can be missed on both sides, on which it was."""
+        if self.holds(value):
+            return "met", ""
+        return "not met", (LESS if value < self.value else MORE) if self.test == "about" else ""
 
 
 def _nothing(_: Results) -> str:
@@ -137,7 +144,7 @@ def judge(claim: Claim, results: Mapping[str, Result]) -> Verdict:
     detail = _detail(claim, figures)
     if reason := _incomparable(claim, found, holds=claim.reference.holds(value)):
         return Verdict("other", reason, value, detail)
-    return Verdict("met" if claim.reference.holds(value) else "not met", "", value, detail)
+    return Verdict(*claim.reference.verdict(value), value, detail)
 
 
 def _detail(claim: Claim, figures: Results) -> str:

@@ -17,6 +17,7 @@ from exporter.latency import torch_child
 from exporter.latency.torch_child import Asked, Done
 from gpuwarden.units import format_value
 
+_BESIDE = "beside"
 VRAM, NO_TIME, STOPPED = "vram", "no_time", "stopped"
 _FOR_ALL = frozenset({"no_torch", "no_interpreter"})
 _FOR_THE_CARD = frozenset({"no_cuda", "wrong_cuda", "not_ended"})
@@ -101,7 +102,7 @@ class Bench:
                 readings["start"] = card.reading()
 
         def at_barrier(pid: int) -> Mapping[str, object]:
-            readings["barrier"] = attributed(before, card.reading(pid))
+            readings["barrier"] = attributed(before, card.reading(pid), alone=_BESIDE not in planned.spec)
             return {}
 
         asked = Asked({**planned.spec, "device": "cuda:0"}, self.python, self._seconds(planned), uuid=card.uuid)
