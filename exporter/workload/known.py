@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-GENERATE, INFER, TRAIN = "generate", "infer", "train"
+GENERATE, INFER, TRAIN, ONNX = "generate", "infer", "train", "onnx"
 TOKENS, IMAGES, VOLUMES = "tokens", "images", "volumes"
 CLASSES, LABELS, BOXES = "classes", "labels", "boxes"
 
@@ -27,11 +27,12 @@ class Family:
     """The sides must be multiples of this many pixels or voxels."""
 
 
-GPT2 = Family("gpt2", TOKENS, (GENERATE, TRAIN))
-RESNET = Family("resnet", IMAGES, (INFER, TRAIN), CLASSES, side=224)
-EFFICIENTNET = Family("efficientnet", IMAGES, (INFER, TRAIN), CLASSES, side=224)
-YOLOV5 = Family("yolov5", IMAGES, (INFER, TRAIN), BOXES, side=640, multiple=32)
-UNET3D = Family("unet3d", VOLUMES, (INFER, TRAIN), LABELS, multiple=8)
+GPT2 = Family("gpt2", TOKENS, (GENERATE, TRAIN, ONNX))
+_CNN = (INFER, TRAIN, ONNX)
+RESNET = Family("resnet", IMAGES, _CNN, CLASSES, side=224)
+EFFICIENTNET = Family("efficientnet", IMAGES, _CNN, CLASSES, side=224)
+YOLOV5 = Family("yolov5", IMAGES, _CNN, BOXES, side=640, multiple=32)
+UNET3D = Family("unet3d", VOLUMES, _CNN, LABELS, multiple=8)
 
 MODELS: Mapping[str, Family] = MappingProxyType(
     {

@@ -8,10 +8,11 @@ from types import MappingProxyType
 import torch
 from torch import nn
 
+from .comparison import compare
 from .devices import Ground, describe, ground
 from .generation import generate
 from .inference import infer
-from .known import GENERATE, INFER, TRAIN
+from .known import GENERATE, INFER, ONNX, TRAIN
 from .lines import Lines
 from .models import build
 from .spec import WRONG_CUDA, Refused, Spec
@@ -19,7 +20,7 @@ from .training import train
 
 Run = Callable[[nn.Module, Spec, Ground, Lines], dict[str, object]]
 
-RUNS: Mapping[str, Run] = MappingProxyType({GENERATE: generate, INFER: infer, TRAIN: train})
+RUNS: Mapping[str, Run] = MappingProxyType({GENERATE: generate, INFER: infer, TRAIN: train, ONNX: compare})
 
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "alloc_failed", "not enough memory")
 _MOST_OF_A_MESSAGE = 500

@@ -12,9 +12,9 @@ import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .known import BOXES, GENERATE, INFER, LABELS, MODELS, RESNET, TOKENS, TRAIN, VOLUMES, Family
+from .known import BOXES, GENERATE, INFER, LABELS, MODELS, ONNX, RESNET, TOKENS, TRAIN, VOLUMES, Family
 
-RUNS = (GENERATE, INFER, TRAIN)
+RUNS = (GENERATE, INFER, TRAIN, ONNX)
 PRECISIONS = ("fp32", "tf32", "fp16", "amp", "int8_dynamic")
 ON_CUDA_ONLY = ("tf32", "fp16", "amp")
 ATTENTIONS = ("sdpa", "plain", "chunked")
@@ -23,13 +23,14 @@ STEMS = ("cifar", "imagenet")
 MOST_POSITIONS = 1024
 CIFAR_SIDE = 32
 
-BAD_SPEC, NO_TORCH, WRONG_CUDA, NO_CUDA, NO_INT8, NO_DATA = (
+BAD_SPEC, NO_TORCH, WRONG_CUDA, NO_CUDA, NO_INT8, NO_DATA, NO_ONNXRUNTIME = (
     "bad_spec",
     "no_torch",
     "wrong_cuda",
     "no_cuda",
     "no_int8",
     "no_data",
+    "no_onnxruntime",
 )
 """Why a run is refused."""
 
@@ -173,7 +174,7 @@ def _check_sizes(spec: Spec) -> None:
     for key, value in dataclasses.asdict(spec).items():
         amiss = isinstance(value, int | float) and not 0 <= value < float("inf")
         _refuse_if(amiss, f"{key} must be a number that is not negative")
-    positions = spec.prompt + spec.new_tokens if spec.run == GENERATE else spec.sequence
+    positions = {GENERATE: spec.prompt + spec.new_tokens, ONNX: spec.prompt}.get(spec.run, spec.sequence)
     _refuse_if(
         spec.gpt and positions > MOST_POSITIONS,
         f"GPT-2 has {MOST_POSITIONS} positions, and {positions} are asked for",
@@ -192,6 +193,10 @@ def _check_sense(spec: Spec) -> None:
     _refuse_if(quantized and without_linear, f"{spec.model} has no linear layer that could be quantized", NO_INT8)
     halved = spec.precision == "fp16" or quantized
     _refuse_if(spec.run == TRAIN and halved, f"no training in {spec.precision}; mixed precision is amp")
+    _refuse_if(
+        spec.run == ONNX and spec.precision not in {"fp32", "tf32", "fp16"},
+        f"torch and ONNX Runtime are compared in fp32, tf32 or fp16, not in {spec.precision}",
+    )
     of_cifar = spec.run == TRAIN and not spec.gpt and spec.dataset == "cifar" and spec.side == CIFAR_SIDE
     _refuse_if(
         (spec.full or spec.data) and not of_cifar,

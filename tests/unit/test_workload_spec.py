@@ -59,7 +59,7 @@ def test_a_whole_number_is_a_number_of_seconds():
         ('{"run": "generate", "model": "gpt2-small", "budget_seconds": NaN}', "budget_seconds must be a number"),
         ('{"run": "generate", "model": "gpt2-small", "hold_seconds": Infinity}', "hold_seconds must be a number"),
         ({**GPT, "model": "gpt3"}, "model must be one of gpt2-tiny, gpt2-small"),
-        ({**GPT, "run": "play"}, "run must be one of generate, infer, train"),
+        ({**GPT, "run": "play"}, "run must be one of generate, infer, train, onnx"),
         ({**GPT, "precision": "fp8"}, "precision must be one of"),
         ({**GPT, "device": "tpu"}, "device must be cpu, cuda or cuda:N"),
         ({**GPT, "device": "cuda:x"}, "device must be cpu, cuda or cuda:N"),
@@ -76,6 +76,8 @@ def test_a_whole_number_is_a_number_of_seconds():
         ({**CNN, "model": "unet3d", "volume": 100}, "unet3d needs sides that are multiples of 8, not 100"),
         ({**CNN, "model": "unet3d", "volume": 0}, "volume must be at least 1"),
         ({**CNN, "model": "unet3d", "run": "generate"}, "unet3d cannot generate"),
+        ({**GPT, "run": "onnx", "prompt": 1025}, "GPT-2 has 1024 positions, and 1025 are asked for"),
+        ({**CNN, "run": "onnx", "precision": "int8_dynamic"}, "compared in fp32, tf32 or fp16, not in int8_dynamic"),
     ],
     ids=str,
 )
