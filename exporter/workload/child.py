@@ -11,6 +11,8 @@ from . import lifetime
 from .lines import Lines, on_standard_output, read_spec_line
 from .spec import NO_TORCH, Refused, Spec, parse
 
+_NO_DEVICE = {"device_seconds": 0.0}
+
 
 def main(arguments: Sequence[str]) -> int:
     """Run once."""
@@ -19,7 +21,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         spec = parse(arguments[0] if arguments else read_spec_line())
     except Refused as refused:
-        lines.tell("result", outcome="refused", reason=refused.reason, detail=str(refused))
+        lines.tell("result", outcome="refused", reason=refused.reason, detail=str(refused), figures=_NO_DEVICE)
         return 0
     if lifetime.orphaned(spec.parent):
         return 1
@@ -33,5 +35,5 @@ def _result(spec: Spec, lines: Lines) -> dict[str, object]:
         from . import runs  # noqa: PLC0415 - torch is loaded only for a spec that makes sense
     # A torch that does not fit its libraries fails in the loader.
     except (ImportError, OSError) as error:
-        return {"outcome": "refused", "reason": NO_TORCH, "detail": str(error)[:500]}
+        return {"outcome": "refused", "reason": NO_TORCH, "detail": str(error)[:500], "figures": _NO_DEVICE}
     return runs.run(spec, lines)

@@ -15,8 +15,9 @@ from .timing import Plan, Stopwatch, measure
 
 def infer(model: nn.Module, spec: Spec, ground: Ground, lines: Lines) -> dict[str, object]:
     """Measure one model; leaves everything in memory and stops at the barrier before it lets go."""
-    plan = Plan(spec.iterations, spec.warmup_iterations, spec.warmup_seconds, spec.budget_seconds)
+    plan = Plan(spec.iterations, spec.warmup_iterations, spec.warmup_seconds, spec.budget_seconds, spec.run_seconds)
     model.eval()
+    lines.phase("inference")
     with torch.inference_mode():
         images = batches.pictures(spec, ground, ground.weights_dtype)
         answered: list[torch.Tensor] = []
@@ -26,8 +27,7 @@ def infer(model: nn.Module, spec: Spec, ground: Ground, lines: Lines) -> dict[st
                 answered[:] = [answers.on_host(spec, model(images))]
 
         reset_peaks(ground)
-        lines.phase("inference")
-        timed = measure(answer, Stopwatch(ground.synchronise), plan)
+        timed = measure(answer, Stopwatch(ground.synchronise), plan, lambda: lines.ready(spec.ready_seconds))
         figures: dict[str, object] = dict(timed.figures("batch"))
         per_second = spec.batch * len(timed.seconds) / sum(timed.seconds)
         figures |= {"batch": spec.batch, f"{spec.family.reads}_per_second": per_second}

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-GENERATE, INFER, TRAIN, ONNX = "generate", "infer", "train", "onnx"
+GENERATE, SERVE, INFER, TRAIN, ONNX = "generate", "serve", "infer", "train", "onnx"
 TOKENS, IMAGES, VOLUMES = "tokens", "images", "volumes"
 CLASSES, LABELS, BOXES = "classes", "labels", "boxes"
 
@@ -27,7 +27,7 @@ class Family:
     """The sides must be multiples of this many pixels or voxels."""
 
 
-GPT2 = Family("gpt2", TOKENS, (GENERATE, TRAIN, ONNX))
+GPT2 = Family("gpt2", TOKENS, (GENERATE, SERVE, TRAIN, ONNX))
 _CNN = (INFER, TRAIN, ONNX)
 RESNET = Family("resnet", IMAGES, _CNN, CLASSES, side=224)
 EFFICIENTNET = Family("efficientnet", IMAGES, _CNN, CLASSES, side=224)
@@ -37,6 +37,7 @@ UNET3D = Family("unet3d", VOLUMES, _CNN, LABELS, multiple=8)
 MODELS: Mapping[str, Family] = MappingProxyType(
     {
         **dict.fromkeys(("gpt2-tiny", "gpt2-small", "gpt2-medium", "gpt2-large", "gpt2-xl"), GPT2),
+        **dict.fromkeys(("dialogpt-small", "dialogpt-medium", "biogpt"), GPT2),
         **dict.fromkeys(("resnet18", "resnet34", "resnet50"), RESNET),
         "efficientnet-b0": EFFICIENTNET,
         "yolov5s": YOLOV5,

@@ -45,6 +45,6 @@ def build(spec: Spec, ground: Ground) -> tuple[nn.Module, dict[str, int]]:
     figures = {"parameters": sum(each.numel() for each in model.parameters()), "weights_bytes": weights_bytes(model)}
     if spec.precision == "int8_dynamic":
         figures["weights_before_bytes"] = figures["weights_bytes"]
-        figures["quantized_layers"] = quantize_dynamically(model)
+        figures |= quantize_dynamically(model)
         figures["weights_bytes"] = weights_bytes(model)
     return model, figures

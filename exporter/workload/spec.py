@@ -12,14 +12,16 @@ import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .known import BOXES, GENERATE, INFER, LABELS, MODELS, ONNX, RESNET, TOKENS, TRAIN, VOLUMES, Family
+from .known import BOXES, GENERATE, INFER, LABELS, MODELS, ONNX, RESNET, SERVE, TOKENS, TRAIN, VOLUMES, Family
 
-RUNS = (GENERATE, INFER, TRAIN, ONNX)
+RUNS = (GENERATE, SERVE, INFER, TRAIN, ONNX)
 PRECISIONS = ("fp32", "tf32", "fp16", "amp", "int8_dynamic")
 ON_CUDA_ONLY = ("tf32", "fp16", "amp")
 ATTENTIONS = ("sdpa", "plain", "chunked")
 OPTIMIZERS = ("sgd", "adamw")
 STEMS = ("cifar", "imagenet")
+THREADS, BATCHED = "threads", "batched"
+SERVINGS = (THREADS, BATCHED)
 MOST_POSITIONS = 1024
 CIFAR_SIDE = 32
 
@@ -61,6 +63,9 @@ class Spec:
     attention: str = "sdpa"
     attention_chunk: int = 128
     sequence: int = 512
+    streams: int = 16
+    """The most conversations at once that are served."""
+    serving: str = THREADS
 
     stem: str = "imagenet"
     image_size: int = 0
@@ -81,7 +86,13 @@ class Spec:
     warmup_iterations: int = 3
     warmup_seconds: float = 0.3
     budget_seconds: float = 0.0
-    """After this long in a phase no further iteration, token or step is begun; 0: no limit."""
+    """After this long in a phase, its cold call and its warm-up included, no further call, token or step is begun; one
+    is always timed. The first token and the further ones of a GPT are a phase each. 0: no limit."""
+
+    run_seconds: float = 0.0
+    """Measure for so long instead of for so many iterations, steps or one answer, whatever the budget; 0: by number."""
+    ready_seconds: float = 0.0
+    """How long the run waits, warm, before it measures, for its parent to say "go on"; 0: it does not."""
 
     hold_seconds: float = 0.0
     """How long the tensors are kept at the barrier for the parent to read the memory, unless it says "go on" before."""
@@ -127,6 +138,7 @@ def parse(text: str) -> Spec:
     _check_words(spec)
     _check_sizes(spec)
     _check_sense(spec)
+    _check_time(spec)
     return spec
 
 
@@ -154,11 +166,15 @@ _WORDS = types.MappingProxyType(
         "model": tuple(MODELS),
         "precision": PRECISIONS,
         "attention": ATTENTIONS,
+        "serving": SERVINGS,
         "stem": STEMS,
         "optimizer": ("", *OPTIMIZERS),
     }
 )
-_AT_LEAST_ONE = ("batch", "prompt", "new_tokens", "attention_chunk", "sequence", "steps", "iterations", "volume")
+_AT_LEAST_ONE = (
+    *("batch", "prompt", "new_tokens", "attention_chunk", "sequence"),
+    *("streams", "steps", "iterations", "volume"),
+)
 
 
 def _check_words(spec: Spec) -> None:
@@ -174,13 +190,21 @@ def _check_sizes(spec: Spec) -> None:
     for key, value in dataclasses.asdict(spec).items():
         amiss = isinstance(value, int | float) and not 0 <= value < float("inf")
         _refuse_if(amiss, f"{key} must be a number that is not negative")
-    positions = {GENERATE: spec.prompt + spec.new_tokens, ONNX: spec.prompt}.get(spec.run, spec.sequence)
+    answer = spec.prompt + spec.new_tokens
+    positions = {GENERATE: answer, SERVE: answer, ONNX: spec.prompt}.get(spec.run, spec.sequence)
     _refuse_if(
         spec.gpt and positions > MOST_POSITIONS,
-        f"GPT-2 has {MOST_POSITIONS} positions, and {positions} are asked for",
+        f"{spec.model} has {MOST_POSITIONS} positions, and {positions} are asked for",
     )
     multiple = spec.family.multiple
     _refuse_if(spec.side % multiple, f"{spec.model} needs sides that are multiples of {multiple}, not {spec.side}")
+
+
+def _check_time(spec: Spec) -> None:
+    by_time = spec.run_seconds or spec.ready_seconds
+    by_number = spec.run in {SERVE, ONNX}
+    _refuse_if(by_time and by_number, f"{spec.run} is measured by number only, and waits for nobody")
+    _refuse_if(by_time and spec.full, "a run for a time is no whole epoch")
 
 
 def _check_sense(spec: Spec) -> None:

@@ -96,7 +96,7 @@ class Card:
     """The card's memory, as NVML tells it; without NVML, nothing."""
 
     def __init__(self, index: int | None) -> None:
-        self._nvml = None
+        self._nvml, self.uuid = None, ""
         if index is None:
             return
         try:
@@ -106,6 +106,7 @@ class Card:
             return
         pynvml.nvmlInit()
         self._nvml, self._handle = pynvml, pynvml.nvmlDeviceGetHandleByIndex(index)
+        self.uuid = pynvml.nvmlDeviceGetUUID(self._handle)
 
     def described(self) -> dict[str, object]:
         """Driver and card."""
@@ -114,7 +115,7 @@ class Card:
         return {
             "driver": self._nvml.nvmlSystemGetDriverVersion(),
             "card": self._nvml.nvmlDeviceGetName(self._handle),
-            "uuid": self._nvml.nvmlDeviceGetUUID(self._handle),
+            "uuid": self.uuid,
         }
 
     def used_bytes(self) -> int | None:
@@ -153,7 +154,7 @@ class Card:
 
 def _one(name: str, spec: dict, card: Card, seconds: float) -> dict:
     before = card.used_bytes()
-    done = run(spec, card.safely_at_barrier, seconds)
+    done = run(spec, card.safely_at_barrier, seconds, uuid="" if spec["device"] == "cpu" else card.uuid)
     after = card.settled(before)
     return {"name": name, "asked": spec, "before": {"used_bytes": before}, "after": after, **done}
 

@@ -9,20 +9,11 @@ pytestmark = pytest.mark.torch
 SHORT = {"iterations": 3, "warmup_iterations": 1, "warmup_seconds": 0.0, "steps": 2}
 
 
-class Silent:
-    """Takes the place of the lines to a parent."""
-
-    def phase(self, name, **values):
-        pass
-
-    def barrier(self, hold_seconds, **values):
-        pass
-
-
 @pytest.fixture
 def figures(torch):
     """Runs a spec in a precision, whatever the device; its figures and the model."""
     from exporter.workload.devices import Ground
+    from exporter.workload.lines import Lines
     from exporter.workload.models import build
     from exporter.workload.runs import RUNS
     from exporter.workload.spec import Spec
@@ -31,7 +22,7 @@ def figures(torch):
         ground, spec = Ground(torch.device("cpu"), precision), Spec(**asked, **SHORT, precision=precision)
         torch.manual_seed(1)
         model, found = build(dataclasses.replace(spec, precision="fp32"), ground)
-        return {**found, **RUNS[spec.run](model, spec, ground, Silent())}, model
+        return {**found, **RUNS[spec.run](model, spec, ground, Lines(bytearray().extend, lambda _: None))}, model
 
     return measured
 

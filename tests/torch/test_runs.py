@@ -25,10 +25,66 @@ def done(torch):
 
 def test_a_spent_budget_cuts_the_answer_and_says_so(done):
     """A slow machine's probe would run into its time-out and have no figure at all."""
-    figures = done({**GPT, "new_tokens": 1000, "budget_seconds": 0.001})["figures"]
+    figures = done({**GPT, "new_tokens": 1000, "budget_seconds": 1e-9})["figures"]
 
-    assert figures["answer_complete"] is False
-    assert 1 <= figures["tokens"] < 1000
+    assert (figures["answer_complete"], figures["answer_p50_seconds"]) == (False, None)
+    assert 2 <= figures["tokens"] < 1000
+    assert figures["per_token_seconds"] > 0
+    assert (figures["first_token_warmup_iterations"], figures["first_token_iterations"]) == (0, 1)
+
+
+def test_a_spent_budget_leaves_a_training_one_step(done):
+    """A slow machine's probe would spend a minute warming up and be killed before its first figure."""
+    figures = done({**TRAINING, "warmup_seconds": 60.0, "budget_seconds": 1e-9})["figures"]
+
+    assert (figures["warmup_iterations"], figures["steps"]) == (0, 1)
+
+
+@pytest.mark.parametrize("asked", [GPT, INFERENCE, TRAINING], ids=["generate", "infer", "train"])
+def test_every_result_says_how_long_it_had_the_device(asked, done):
+    """A probe's share of a card's time could not be kept."""
+    figures = done(asked)["figures"]
+
+    assert figures["device_seconds"] > figures["build_seconds"]
+    assert figures["threads"] == 1
+
+
+@pytest.mark.parametrize(
+    ("asked", "rate"),
+    [(GPT, "tokens_per_second"), (INFERENCE, "images_per_second"), (TRAINING, "images_per_second")],
+    ids=["generate", "infer", "train"],
+)
+def test_a_run_for_a_time_goes_on_past_its_number(asked, rate, done):
+    """What two runs take from each other would be measured while only one of them ran."""
+    by_number = done(asked)["figures"]
+    figures = done({**asked, "run_seconds": 0.5, "steps": 1, "iterations": 1})["figures"]
+
+    assert figures[rate] > 0
+    if "answers" in figures:
+        assert by_number["answers"] == 1 < figures["answers"]
+        assert figures["tokens"] > 40
+        assert 0 < figures["answer_p50_seconds"] < 0.5
+    else:
+        assert figures.get("steps", figures.get("batch_iterations")) >= 2
+
+
+def test_a_run_that_breaks_off_tells_how_far_it_came(done):
+    """A user would not learn how much of a model that does not fit did fit, nor what the attempt cost."""
+    found = done({**GPT, "batch": 10**12})
+
+    assert found["outcome"] == "oom"
+    assert found["figures"]["phase"] == "first token"
+    assert found["figures"]["weights_bytes"] == 4 * 198_400
+    assert found["figures"]["process_resident_peak_bytes"] > 4 * 198_400
+    assert found["figures"]["device_seconds"] > 0
+
+
+def test_a_refused_run_had_the_device_for_a_moment_only(done):
+    """A probe's share of a card's time would have a hole wherever a run is refused."""
+    found = done({**TRAINING, "data": "/nowhere"})
+
+    assert found["outcome"] == "refused"
+    assert 0 < found["figures"]["device_seconds"] < 60
 
 
 def test_the_whole_epoch_of_a_folder_is_trained(tmp_path, done):

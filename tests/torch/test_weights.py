@@ -47,3 +47,5 @@ def test_quantized_linear_layers_take_a_quarter(torch, on_cpu):
     assert figures["quantized_layers"] == 2 * 4 + 1
     assert type(model.tokens) is torch.nn.Embedding
     assert figures["weights_bytes"] - embeddings < 0.35 * (linear + 4 * 512 * 64)
+    assert figures["linear_weights_before_bytes"] == 4 * (2 * 12 * 64 * 64 + 512 * 64)
+    assert figures["linear_weights_bytes"] * 4 == figures["linear_weights_before_bytes"]
