@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-GENERATE, SERVE, INFER, TRAIN = "generate", "serve", "infer", "train"
+GENERATE, SERVE, INFER, TRAIN, ONNX = "generate", "serve", "infer", "train", "onnx"
+NEEDS: Mapping[str, tuple[str, ...]] = MappingProxyType({ONNX: ("onnx", "onnxscript", "onnxruntime")})
+"""What a run needs beside torch: the interpreter of whoever asks for it may have it, ours need not."""
 TOKENS, IMAGES, VOLUMES = "tokens", "images", "volumes"
 CLASSES, LABELS, BOXES = "classes", "labels", "boxes"
 
@@ -27,11 +29,12 @@ class Family:
     """The sides must be multiples of this many pixels or voxels."""
 
 
-GPT2 = Family("gpt2", TOKENS, (GENERATE, SERVE, TRAIN))
-RESNET = Family("resnet", IMAGES, (INFER, TRAIN), CLASSES, side=224)
-EFFICIENTNET = Family("efficientnet", IMAGES, (INFER, TRAIN), CLASSES, side=224)
-YOLOV5 = Family("yolov5", IMAGES, (INFER, TRAIN), BOXES, side=640, multiple=32)
-UNET3D = Family("unet3d", VOLUMES, (INFER, TRAIN), LABELS, multiple=8)
+GPT2 = Family("gpt2", TOKENS, (GENERATE, SERVE, TRAIN, ONNX))
+_CNN = (INFER, TRAIN, ONNX)
+RESNET = Family("resnet", IMAGES, _CNN, CLASSES, side=224)
+EFFICIENTNET = Family("efficientnet", IMAGES, _CNN, CLASSES, side=224)
+YOLOV5 = Family("yolov5", IMAGES, _CNN, BOXES, side=640, multiple=32)
+UNET3D = Family("unet3d", VOLUMES, _CNN, LABELS, multiple=8)
 
 MODELS: Mapping[str, Family] = MappingProxyType(
     {

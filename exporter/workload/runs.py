@@ -8,10 +8,11 @@ from types import MappingProxyType
 import torch
 from torch import nn
 
+from .comparison import compare
 from .devices import Ground, describe, ground
 from .generation import generate
 from .inference import infer
-from .known import GENERATE, INFER, SERVE, TRAIN
+from .known import GENERATE, INFER, ONNX, SERVE, TRAIN
 from .lines import Lines
 from .memory import is_out_of_memory, peaks_so_far
 from .models import build
@@ -21,7 +22,9 @@ from .training import train
 
 Run = Callable[[nn.Module, Spec, Ground, Lines], dict[str, object]]
 
-RUNS: Mapping[str, Run] = MappingProxyType({GENERATE: generate, SERVE: serve, INFER: infer, TRAIN: train})
+RUNS: Mapping[str, Run] = MappingProxyType(
+    {GENERATE: generate, SERVE: serve, INFER: infer, TRAIN: train, ONNX: compare}
+)
 
 _MOST_OF_A_MESSAGE = 500
 

@@ -12,9 +12,9 @@ import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .known import BOXES, GENERATE, INFER, LABELS, MODELS, RESNET, SERVE, TOKENS, TRAIN, VOLUMES, Family
+from .known import BOXES, GENERATE, INFER, LABELS, MODELS, ONNX, RESNET, SERVE, TOKENS, TRAIN, VOLUMES, Family
 
-RUNS = (GENERATE, SERVE, INFER, TRAIN)
+RUNS = (GENERATE, SERVE, INFER, TRAIN, ONNX)
 PRECISIONS = ("fp32", "tf32", "fp16", "amp", "int8_dynamic")
 ON_CUDA_ONLY = ("tf32", "fp16", "amp")
 ATTENTIONS = ("sdpa", "plain", "chunked")
@@ -25,13 +25,14 @@ SERVINGS = (THREADS, BATCHED)
 MOST_POSITIONS = 1024
 CIFAR_SIDE = 32
 
-BAD_SPEC, NO_TORCH, WRONG_CUDA, NO_CUDA, NO_INT8, NO_DATA = (
+BAD_SPEC, NO_TORCH, WRONG_CUDA, NO_CUDA, NO_INT8, NO_DATA, NO_ONNXRUNTIME = (
     "bad_spec",
     "no_torch",
     "wrong_cuda",
     "no_cuda",
     "no_int8",
     "no_data",
+    "no_onnxruntime",
 )
 """Why a run is refused."""
 
@@ -189,7 +190,8 @@ def _check_sizes(spec: Spec) -> None:
     for key, value in dataclasses.asdict(spec).items():
         amiss = isinstance(value, int | float) and not 0 <= value < float("inf")
         _refuse_if(amiss, f"{key} must be a number that is not negative")
-    positions = spec.prompt + spec.new_tokens if spec.run in {GENERATE, SERVE} else spec.sequence
+    answer = spec.prompt + spec.new_tokens
+    positions = {GENERATE: answer, SERVE: answer, ONNX: spec.prompt}.get(spec.run, spec.sequence)
     _refuse_if(
         spec.gpt and positions > MOST_POSITIONS,
         f"{spec.model} has {MOST_POSITIONS} positions, and {positions} are asked for",
@@ -200,7 +202,8 @@ def _check_sizes(spec: Spec) -> None:
 
 def _check_time(spec: Spec) -> None:
     by_time = spec.run_seconds or spec.ready_seconds
-    _refuse_if(by_time and spec.run == SERVE, "serve is measured by number only, and waits for nobody")
+    by_number = spec.run in {SERVE, ONNX}
+    _refuse_if(by_time and by_number, f"{spec.run} is measured by number only, and waits for nobody")
     _refuse_if(by_time and spec.full, "a run for a time is no whole epoch")
 
 
@@ -214,6 +217,10 @@ def _check_sense(spec: Spec) -> None:
     _refuse_if(quantized and without_linear, f"{spec.model} has no linear layer that could be quantized", NO_INT8)
     halved = spec.precision == "fp16" or quantized
     _refuse_if(spec.run == TRAIN and halved, f"no training in {spec.precision}; mixed precision is amp")
+    _refuse_if(
+        spec.run == ONNX and spec.precision not in {"fp32", "tf32", "fp16"},
+        f"torch and ONNX Runtime are compared in fp32, tf32 or fp16, not in {spec.precision}",
+    )
     of_cifar = spec.run == TRAIN and not spec.gpt and spec.dataset == "cifar" and spec.side == CIFAR_SIDE
     _refuse_if(
         (spec.full or spec.data) and not of_cifar,
