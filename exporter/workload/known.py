@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 GENERATE, SERVE, INFER, TRAIN = "generate", "serve", "infer", "train"
+MODULE = "module"
 TOKENS, IMAGES, VOLUMES = "tokens", "images", "volumes"
+ANYTHING = "anything"
 CLASSES, LABELS, BOXES = "classes", "labels", "boxes"
 
 
@@ -32,6 +34,7 @@ RESNET = Family("resnet", IMAGES, (INFER, TRAIN), CLASSES, side=224)
 EFFICIENTNET = Family("efficientnet", IMAGES, (INFER, TRAIN), CLASSES, side=224)
 YOLOV5 = Family("yolov5", IMAGES, (INFER, TRAIN), BOXES, side=640, multiple=32)
 UNET3D = Family("unet3d", VOLUMES, (INFER, TRAIN), LABELS, multiple=8)
+OWN = Family("own", ANYTHING, (MODULE,), ANYTHING)
 
 MODELS: Mapping[str, Family] = MappingProxyType(
     {
@@ -41,5 +44,6 @@ MODELS: Mapping[str, Family] = MappingProxyType(
         "efficientnet-b0": EFFICIENTNET,
         "yolov5s": YOLOV5,
         "unet3d": UNET3D,
+        "own": OWN,
     }
 )
