@@ -5,9 +5,9 @@ import json
 import pytest
 
 from exporter.bench.claim import Result, judge
+from exporter.bench.plan import Wishes, plan
 from exporter.bench.scenarios import SCENARIOS
 from exporter.bench.scenarios_cnn import CNN_SCENARIOS
-from exporter.bench.plan import Wishes, plan
 from exporter.bench.words import REASONS
 from exporter.workload.spec import parse
 
