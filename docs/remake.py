@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any, get_args, get_type_hints
 
 from bench_page import bench_page
+from fit_page import fit_page
 from mail_page import mail_page
 from reference import MADE, docstring, table
 from rules_page import rules_page
@@ -131,6 +132,7 @@ PAGES = {
     "settings.md": settings_page,
     "mail.md": mail_page,
     "bench.md": bench_page,
+    "fit.md": fit_page,
 }
 
 

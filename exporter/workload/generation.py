@@ -86,14 +86,16 @@ def _answers(writer: Writer, spec: Spec, ground: Ground, lines: Lines) -> dict[s
     answers = [_answer(writer, spec, until)]
     while spec.run_seconds and not until.spent:
         answers.append(_answer(writer, spec, until))
-    first, seconds = answers[0], sum(each.at[-1] - each.at[0] for each in answers)
+    first, tokens = answers[0], sum(len(each.text) for each in answers)
+    whole = [each.seconds for each in answers if len(each.text) == spec.new_tokens]
     return {
         "answer_first_token_seconds": first.at[1] - first.at[0],
-        "answer_seconds": first.at[-1] - first.at[0],
+        "answer_seconds": first.seconds,
+        "answer_p50_seconds": statistics.median(whole) if whole else None,
         "answer_complete": len(first.text) == spec.new_tokens,
         "answers": len(answers),
-        "tokens": sum(len(each.text) for each in answers),
-        "tokens_per_second": spec.batch * sum(len(each.text) for each in answers) / seconds,
+        "tokens": tokens,
+        "tokens_per_second": spec.batch * tokens / sum(each.seconds for each in answers),
         "batch": spec.batch,
         "checksum": hashlib.sha256(repr(first.text).encode()).hexdigest()[:16],
         **_between([gap for each in answers for gap in each.gaps]),
@@ -107,6 +109,11 @@ class _Answer:
 
     at: list[float]
     text: list[list[int]]
+
+    @property
+    def seconds(self) -> float:
+        """From the asking to the last token."""
+        return self.at[-1] - self.at[0]
 
     @property
     def gaps(self) -> list[float]:

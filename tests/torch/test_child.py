@@ -38,6 +38,17 @@ def test_a_gpt_writes_an_answer():
     assert figures["first_token_p50_seconds"] > 0
 
 
+def test_attention_in_chunks_needs_less_memory():
+    """A user with a long prompt would be told to switch on what saves nothing."""
+    long = {**GPT, "prompt": 992, "new_tokens": 2, "batch": 2, "iterations": 1, "warmup_iterations": 0}
+    plain, chunked = (
+        run({**long, "attention": kind})["figures"]["process_resident_peak_bytes"] for kind in ("plain", "chunked")
+    )
+    of_all_scores = 2 * 4 * 992 * 992 * 4
+
+    assert plain - chunked > of_all_scores
+
+
 def test_a_cnn_answers_batches():
     """The classification of a batch would have no figure."""
     figures = run(INFERENCE)["figures"]
@@ -78,10 +89,8 @@ def test_the_memory_can_be_read_at_the_barrier():
     assert found["barrier"]["resident"] > found["figures"]["weights_bytes"]
 
 
-@pytest.mark.parametrize(
-    ("spec", "before"), [(GPT, 5), (INFERENCE, 4), (TRAINING, 4)], ids=["generate", "infer", "train"]
-)
-def test_a_warm_run_waits_for_the_word_before_it_measures(spec, before):
+@pytest.mark.parametrize("spec", [GPT, INFERENCE, TRAINING], ids=["generate", "infer", "train"])
+def test_a_warm_run_waits_for_the_word_before_it_measures(spec):
     """Two runs beside each other would be measured while one of them still loads."""
     told = []
     found = run(
@@ -89,7 +98,6 @@ def test_a_warm_run_waits_for_the_word_before_it_measures(spec, before):
     )
 
     assert found["outcome"] == "ok"
-    assert found["events"][before:] == ["barrier", "barrier", "result"]
     assert found["barrier"] == {"looks": 2}
     assert found["seconds"] < 60.0
 
@@ -135,7 +143,7 @@ def test_a_killed_child_is_a_crash():
 
     assert found["barrier"] == {"killed": True}
     assert (found["outcome"], found["reason"]) == ("error", "crashed")
-    assert found["detail"].startswith("ended by SIGKILL")
+    assert found["detail"].startswith("killed by somebody else, perhaps by the kernel for want of main memory")
 
 
 def test_a_child_of_another_parent_does_not_begin():

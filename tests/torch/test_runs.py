@@ -27,7 +27,7 @@ def test_a_spent_budget_cuts_the_answer_and_says_so(done):
     """A slow machine's probe would run into its time-out and have no figure at all."""
     figures = done({**GPT, "new_tokens": 1000, "budget_seconds": 1e-9})["figures"]
 
-    assert figures["answer_complete"] is False
+    assert (figures["answer_complete"], figures["answer_p50_seconds"]) == (False, None)
     assert 2 <= figures["tokens"] < 1000
     assert figures["per_token_seconds"] > 0
     assert (figures["first_token_warmup_iterations"], figures["first_token_iterations"]) == (0, 1)
@@ -63,6 +63,7 @@ def test_a_run_for_a_time_goes_on_past_its_number(asked, rate, done):
     if "answers" in figures:
         assert by_number["answers"] == 1 < figures["answers"]
         assert figures["tokens"] > 40
+        assert 0 < figures["answer_p50_seconds"] < 0.5
     else:
         assert figures.get("steps", figures.get("batch_iterations")) >= 2
 
