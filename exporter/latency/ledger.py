@@ -48,11 +48,6 @@ class Ledger:
         """The share of the last hour that was used."""
         return self._spent(card, now - WINDOW_SECONDS) / WINDOW_SECONDS
 
-    def forget(self, card: str) -> None:
-        """The card is gone for good."""
-        self._runs.pop(card, None)
-        self._last = {key: seconds for key, seconds in self._last.items() if key[0] != card}
-
     def _spent(self, card: str, since: float) -> float:
         """Seconds used after ``since``; a run that reaches into the time before it counts with what is behind it."""
         runs = self._runs.get(card, ())

@@ -61,14 +61,15 @@ class Probe:
         self._book = Book("own" if settings.python is None else "configured")
         self._ledger = Ledger(settings.share)
         jitter = min(_JITTER * settings.interval, _MOST_JITTER_SECONDS)
-        first = time.monotonic() + settings.quiet + _AFTER_QUIET_SECONDS + 2 * sampler.interval
+        self._settled_at = time.monotonic() + settings.quiet + 2 * sampler.interval
         self._schedule: Schedule[Target] = Schedule(
-            first,
+            self._settled_at + _AFTER_QUIET_SECONDS,
             settings.interval,
             lambda: random.uniform(0, jitter),  # noqa: S311 -- no secret
         )
         self._troubles: dict[Target | None, str] = {}
         self._skipped: dict[Target, str] = {}
+        self._outcomes: dict[Target, str] = {}
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="probe", daemon=True)
 
@@ -103,13 +104,16 @@ class Probe:
     def _look_around(self) -> None:
         """Which cards are there, and what of their time was used."""
         snapshot, now = self._sampler.latest(), time.monotonic()
-        found = targets(self._settings, snapshot)
+        settled = now >= self._settled_at
+        found = targets(self._settings, snapshot, settled=settled)
         self._schedule.follow(found, now)
         used = {target.uuid: self._ledger.ratio(target.uuid, now) for target in found}
         self._book.keep(found, (gpu.uuid for gpu in snapshot.gpus if gpu.up), used)
         self._skipped = {target: reason for target, reason in self._skipped.items() if target in found}
+        self._outcomes = {target: outcome for target, outcome in self._outcomes.items() if target in found}
         self._troubles = {key: words for key, words in self._troubles.items() if key is None or key in found}
         self._watch.trouble = next(iter(self._troubles.values()), "")
+        self._watch.note = "" if found or not settled else "there is no card to probe: see exporter.probe.gpus"
 
     def _attempt(self, target: Target, missed: int) -> None:
         if missed:
@@ -123,7 +127,7 @@ class Probe:
         self._measure(target)
 
     def _look_at_python(self) -> str:
-        reason = missing(self._python)
+        reason = missing(self._python, self._stopping)
         self._trouble(None, reason)
         return reason
 
@@ -194,9 +198,16 @@ class Probe:
         )
         observe(self._observations, target, last, limit=self._settings.timeout, phase=phase)
         self._book.ran(target, last, time.time())
-        say = logger.info if done.outcome == "ok" else logger.warning
+        self._say(target, done)
+
+    def _say(self, target: Target, done: Done) -> None:
+        """Each failure is a line of the log, and what goes well is one when it did not before."""
+        well, before = done.outcome == "ok", self._outcomes.get(target)
+        self._outcomes[target] = done.outcome
+        level = logging.WARNING if not well else logging.DEBUG if before == "ok" else logging.INFO
         why = ": ".join(filter(None, (done.reason, done.detail)))
-        say("%s on %s: %s after %.1f s%s", target.model, target.place, done.outcome, done.seconds, why and f", {why}")
+        end = f", {why}" if why else ""
+        logger.log(level, "%s on %s: %s after %.1f s%s", target.model, target.place, done.outcome, done.seconds, end)
 
 
 class _Meanwhile:

@@ -240,3 +240,12 @@ def test_promtool_accepts_what_the_probe_publishes(tmp_path, fake_driver):
     checked = subprocess.run([promtool, "check", "metrics"], input=page, capture_output=True, check=False)
 
     assert (checked.returncode, checked.stdout + checked.stderr) == (0, b"")
+
+
+def test_a_card_that_is_not_there_is_missed_in_words(tmp_path, fake_driver):
+    """A mistake in the list of cards would look like a probe that has nothing to tell."""
+    driver = fake_driver("rtx-3060")
+    probing = Probing(tmp_path, GPUS="7")
+    with probing.exporter(driver.environment()) as process:
+        wait_until(lambda: "there is no card to probe" in CLIENT.get(process.url).text, SECONDS, "nothing is said")
+        assert not [name for name in series(process.url) if name.startswith("model_probe")]

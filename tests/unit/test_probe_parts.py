@@ -81,11 +81,12 @@ def test_the_probes_own_run_is_no_reason_against_the_next():
         recent.look(reading)
     assert not recent.lately(319.0).own_child
     recent.own_run(under_way=False, now=320.0)
-    for reading in each_second(320, 360, utilization_peak_ratio=1.0):
+    recent.look(gpu(320.0, utilization_ratio=0.8, memory_used_bytes=2 * GIB))
+    for reading in each_second(321, 360, utilization_peak_ratio=1.0):
         recent.look(reading)
     lately = recent.lately(359.0)
     assert (lately.busiest, lately.moved, lately.youngest, lately.own_child) == (0.0, 0.0, None, False)
-    assert (lately.watched, lately.memory_watched) == (359.0, 39.0)
+    assert (lately.watched, lately.memory_watched) == (359.0, 37.0)
 
 
 def test_what_others_do_beside_a_run_is_remembered():
@@ -172,6 +173,7 @@ def test_what_is_probed_follows_from_the_settings_and_the_cards():
     assert places(here, device="cpu", models=("resnet18",)) == [("resnet18", "fp32", "")]
     assert places(Snapshot(), models=("resnet18",)) == [("resnet18", "fp32", "")]
     assert places(Snapshot(), device="cuda") == []
+    assert targets(ProbeSettings(), Snapshot(), settled=False) == []
 
 
 def test_the_child_is_asked_for_little():
