@@ -115,7 +115,7 @@ def test_what_a_run_takes_is_read_while_it_holds_it(tmp_path, driver):
     gpu, python = driver.gpu(0), interpreter(tmp_path, WAITS_BEFORE_THE_BARRIER + RESULT)
     gpu.memory_used = 300 * MIB
     gpu.clocks = [210, 210, 405, 555]
-    other = Process(os.getpid(), 200 * MIB)
+    other = Process(os.getpid(), 200 * MIB, utilization=(30, 0, 0, 0))
     gpu.set_processes([other])
     arguments = ("--python", python, "--json", "a.json", *EPOCH)
     with Running("bench", *arguments, home=tmp_path, environ=driver.environment()) as running:
