@@ -72,7 +72,9 @@ class Reading:
 
     def as_document(self) -> dict[str, object]:
         """For JSON, without what is not known."""
-        return {key: value for key, value in asdict(self).items() if value not in {None, "", ()}}
+        known = {key: value for key, value in asdict(self).items() if value is not None and value not in ("", ())}
+        # JSON has no tuples, and a document is the same when it has been read back.
+        return {key: [*value] if key in {"throttled", "others"} else value for key, value in known.items()}
 
 
 class MeasuredCard:

@@ -114,10 +114,11 @@ class Bench:
         done = self.run(asked, stop=self.stop, **told)
         if self.stop.is_set() and done.outcome != "ok":
             return Done("stopped", STOPPED, seconds=done.seconds)
+        untried = Done(done.outcome, done.reason, done.detail)
         if done.reason in _FOR_ALL:
-            self._settled["all"] = done
+            self._settled["all"] = untried
         if done.reason in _FOR_THE_CARD and not planned.on_cpu:
-            self._settled["card"] = done
+            self._settled["card"] = untried
         return done
 
 

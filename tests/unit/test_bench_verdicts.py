@@ -2,7 +2,7 @@
 
 import pytest
 
-from exporter.bench.claim import Claim, Reference, Result, Run, Verdict, judge
+from exporter.bench.claim import Claim, Reference, Result, Run, Verdict, held_bytes, judge
 from exporter.bench.words import REASONS, shown
 
 RUN = Run("a run", {"run": "infer", "model": "resnet18"}, 100)
@@ -75,7 +75,13 @@ def test_a_figure_that_is_missing_costs_the_verdict_and_nothing_else():
 
 def test_a_figure_of_a_card_that_the_processor_cannot_have_says_so():
     """A user without a card would think that something broke."""
-    assert verdict(Result({}, on_cpu=True)) == Verdict("not measured", "no_card")
+    value = {"value": lambda found: held_bytes(found["run"])}
+
+    assert verdict(Result({}, on_cpu=True), **value) == Verdict("not measured", "no_card")
+    assert verdict(Result({}), **value) == Verdict("not measured", "no_figure")
+    assert verdict(Result({}, on_cpu=True)) == Verdict("not measured", "no_figure")
+    assert verdict(Result({"process_bytes": 20, "card_bytes": 40}), **value).word == "met"
+    assert verdict(Result({"process_bytes": None, "card_bytes": 40}), **value).word == "not met"
 
 
 @pytest.mark.parametrize(
