@@ -22,7 +22,7 @@ _FOR_ALL = frozenset({"no_torch", "no_interpreter"})
 _FOR_THE_CARD = frozenset({"no_cuda", "wrong_cuda", "not_ended"})
 _LEAST_SECONDS = 5.0
 _MOST_SECONDS, _MOST_SECONDS_OF_AN_EPOCH = 300.0, 4 * 3600.0
-_MEASURED_PHASES = frozenset({"first token", "training", "inference", "streams"})
+_MEASURED_PHASES = frozenset({"first token", "training", "inference", "streams", "torch"})
 _NO_CARDS: Mapping[str, str] = {"CUDA_VISIBLE_DEVICES": ""}
 
 OnPhase = Callable[[str], None]

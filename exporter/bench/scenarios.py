@@ -16,5 +16,6 @@ After that: ``make generate`` writes docs/bench.md anew.
 """
 
 from exporter.bench.claim import Claim
+from exporter.bench.scenarios_cnn import CNN_SCENARIOS
 
-SCENARIOS: tuple[Claim, ...] = ()
+SCENARIOS: tuple[Claim, ...] = (*CNN_SCENARIOS,)

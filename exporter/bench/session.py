@@ -16,7 +16,7 @@ from exporter.bench.progress import Progress
 _LOOK_SECONDS = 0.2
 _SECONDS_TO_STOP = 15.0
 _RESULTS = frozenset({"ok", "oom"})
-_FORESEEN = frozenset({"vram", "no_card"})
+_FORESEEN = frozenset({"vram", "no_card", "no_onnxruntime"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Outcome:
 
     @property
     def complete(self) -> bool:
-        """Whether every run came to a result, or was known not to fit before it began."""
+        """Whether every run came to a result, or was known not to fit, or lacks a library that nobody has to have."""
         known = (record.done.outcome in _RESULTS or record.done.reason in _FORESEEN for record in self.records)
         return not self.interrupted and all(known)
 

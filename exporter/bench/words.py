@@ -38,6 +38,7 @@ REASONS: Mapping[str, str] = {
     "no_cuda": "torch sees no usable card",
     "wrong_cuda": "this torch was not built for this card or driver",
     "no_int8": "this torch cannot quantize here",
+    "no_onnxruntime": "ONNX Runtime, or what torch's exporter needs, is not there or does not work here",
     "no_data": "the folder has no CIFAR-10",
     "bad_spec": "the run makes no sense to this workload",
     "not_ended": "an earlier process cannot be ended and holds the card",

@@ -9,7 +9,6 @@ is on only in a run of that name. A session that fell back from the card to the 
 # pyright: basic, reportMissingImports=false
 
 import importlib
-import importlib.util
 import inspect
 import statistics
 import time
@@ -26,7 +25,6 @@ from .memory import peaks, reset_peaks, weights_bytes
 from .spec import NO_ONNXRUNTIME, Refused, Spec
 from .timing import Plan, Stopwatch, measure
 
-_NEEDED = ("onnx", "onnxscript", "onnxruntime")
 _MOST_BYTES = 2 * 10**9
 _ERRORS_ONLY = 3
 
@@ -80,11 +78,7 @@ def _provider(ground: Ground) -> str:
 
 
 def _runtime(ground: Ground) -> Any:
-    """ONNX Runtime, when it and what torch's exporter needs are here and it knows the device."""
-    missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
-    if missing:
-        message = f"this Python lacks {', '.join(missing)}; install it there to compare"
-        raise Refused(NO_ONNXRUNTIME, message)
+    """ONNX Runtime, when torch can hand a model over to it and it knows the device."""
     if "dynamo" not in inspect.signature(torch.onnx.export).parameters:
         message = f"torch {torch.__version__} has no exporter that does without running the model; 2.5 and later have"
         raise Refused(NO_ONNXRUNTIME, message)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 GENERATE, SERVE, INFER, TRAIN, ONNX = "generate", "serve", "infer", "train", "onnx"
+NEEDS: Mapping[str, tuple[str, ...]] = MappingProxyType({ONNX: ("onnx", "onnxscript", "onnxruntime")})
+"""What a run needs beside torch: the interpreter of whoever asks for it may have it, ours need not."""
 TOKENS, IMAGES, VOLUMES = "tokens", "images", "volumes"
 CLASSES, LABELS, BOXES = "classes", "labels", "boxes"
 

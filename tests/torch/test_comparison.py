@@ -1,7 +1,6 @@
 """The same model by torch and by ONNX Runtime: measured where ONNX Runtime is, refused by name where it is not."""
 
 import importlib.util
-import os
 
 import pytest
 
@@ -35,9 +34,9 @@ def test_what_onnx_runtime_cannot_do_here_is_refused_by_name(tmp_path, files, de
     """A user would get a traceback, or a comparison of his card with ONNX Runtime on his CPU."""
     for name, text in files.items():
         (tmp_path / name).write_text(text)
-    found = run(CNN, env={**os.environ, "PYTHONPATH": str(tmp_path)})
+    found = run(CNN, environ={"PYTHONPATH": str(tmp_path)})
 
-    assert (found["outcome"], found["reason"], found["exit_status"]) == ("refused", "no_onnxruntime", 0)
+    assert (found["outcome"], found["reason"]) == ("refused", "no_onnxruntime")
     assert detail in found["detail"]
 
 

@@ -65,6 +65,7 @@ def test_a_whole_number_is_a_number_of_seconds():
         ({**GPT, "run": "serve", "streams": 0}, "streams must be at least 1"),
         ({**CNN, "run": "serve"}, "resnet18 cannot serve"),
         ({**GPT, "run": "serve", "run_seconds": 5}, "serve is measured by number only"),
+        ({**CNN, "run": "onnx", "run_seconds": 5}, "onnx is measured by number only"),
         ({**TRAINING, "run_seconds": 5, "full": True}, "a run for a time is no whole epoch"),
         ({**GPT, "precision": "fp8"}, "precision must be one of"),
         ({**GPT, "device": "tpu"}, "device must be cpu, cuda or cuda:N"),
