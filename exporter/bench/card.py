@@ -72,7 +72,9 @@ class Reading:
 
     def as_document(self) -> dict[str, object]:
         """For JSON, without what is not known."""
-        return {key: value for key, value in asdict(self).items() if value not in {None, "", ()}}
+        known = {key: value for key, value in asdict(self).items() if value is not None and value not in ("", ())}
+        # JSON has no tuples, and a document is the same when it has been read back.
+        return {key: [*value] if key in {"throttled", "others"} else value for key, value in known.items()}
 
 
 class MeasuredCard:
@@ -188,12 +190,15 @@ def _chosen(driver: Driver, found: Inventory, wanted: str) -> MeasuredCard | Non
     raise UnknownCardError(message)
 
 
-def attributed(before: Reading, at_barrier: Reading) -> Reading:
+def attributed(before: Reading, at_barrier: Reading, *, alone: bool) -> Reading:
     """The reading at the barrier, with the run's process told apart where its number says nothing.
 
     In a container the driver may know the process under another number. The one that has come since the run began is
-    it; with two that have come, nobody can tell.
+    it; with two that have come, nobody can tell. A run that is not ``alone`` has brought whoever came with it.
     """
+    if not alone:
+        there = {holder.pid for holder in before.others}
+        return replace(at_barrier, others=tuple(holder for holder in at_barrier.others if holder.pid in there))
     if at_barrier.process_bytes is not None:
         return at_barrier
     known = {holder.pid for holder in before.others}

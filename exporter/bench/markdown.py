@@ -94,6 +94,17 @@ def _megahertz(moment: str) -> Cell:
     return lambda run: f"{run['card'][moment]['sm_clock_hertz'] / 1e6:.0f} MHz"
 
 
+def _of_the_most(key: str, form: str) -> Cell:
+    """A figure at the largest number of conversations."""
+    return lambda run: format(run["figures"]["rungs"][-1][key], form)
+
+
+def _pace(figures: Document) -> str:
+    if "images_per_second" in figures:
+        return f"{figures['images_per_second']:.0f} images/s"
+    return f"{figures['tokens_per_second']:.0f} tokens/s"
+
+
 def _after(run: Document) -> str:
     return f"{(run['card']['after']['used_bytes'] - run['card']['before']['used_bytes']) / _MIB:.0f} MiB"
 
@@ -122,6 +133,26 @@ _COLUMNS: Mapping[str, Mapping[str, Cell]] = {
         "tokens/s": _number("tokens_per_second"),
         "epoch": _seconds("epoch_seconds"),
         "extrapolated": lambda run: "yes" if run["figures"]["epoch_extrapolated"] else "no",
+    },
+    "serve": {
+        "streams": _of_the_most("streams", ".0f"),
+        "first token p50": lambda run: f"{run['figures']['rungs'][-1]['first_token_p50_seconds'] * 1000:.2f} ms",
+        "per further token": lambda run: f"{run['figures']['rungs'][-1]['per_token_seconds'] * 1000:.2f} ms",
+        "tokens/s": _of_the_most("tokens_per_second", ".0f"),
+        "tokens take twice as long at": _number("doubles_at_streams"),
+    },
+    "onnx": {
+        "torch p50": _ms("torch_p50_seconds"),
+        "torch p90": _ms("torch_p90_seconds"),
+        "ONNX Runtime p50": _ms("onnxruntime_p50_seconds"),
+        "ONNX Runtime p90": _ms("onnxruntime_p90_seconds"),
+        "times as fast": lambda run: f"{run['figures']['onnxruntime_speedup_ratio']:.2f}",
+        "provider": lambda run: f"{run['figures']['onnxruntime_provider']}",
+    },
+    "together": {
+        "its pace": lambda run: _pace(run["figures"]),
+        "the other's": lambda run: _pace(run["figures"]["beside"]),
+        "time together": lambda run: f"{run['figures']['overlap_ratio'] * 100:.0f} %",
     },
     "infer": {
         "batch cold": _ms("batch_cold_seconds"),

@@ -17,6 +17,7 @@ from exporter.latency import torch_child
 from exporter.latency.torch_child import Asked, Done
 from gpuwarden.units import format_value
 
+_BESIDE = "beside"
 VRAM, NO_TIME, STOPPED = "vram", "no_time", "stopped"
 _FOR_ALL = frozenset({"no_torch", "no_interpreter"})
 _FOR_THE_CARD = frozenset({"no_cuda", "wrong_cuda", "not_ended"})
@@ -101,7 +102,7 @@ class Bench:
                 readings["start"] = card.reading()
 
         def at_barrier(pid: int) -> Mapping[str, object]:
-            readings["barrier"] = attributed(before, card.reading(pid))
+            readings["barrier"] = attributed(before, card.reading(pid), alone=_BESIDE not in planned.spec)
             return {}
 
         asked = Asked({**planned.spec, "device": "cuda:0"}, self.python, self._seconds(planned), uuid=card.uuid)
@@ -113,10 +114,11 @@ class Bench:
         done = self.run(asked, stop=self.stop, **told)
         if self.stop.is_set() and done.outcome != "ok":
             return Done("stopped", STOPPED, seconds=done.seconds)
+        untried = Done(done.outcome, done.reason, done.detail)
         if done.reason in _FOR_ALL:
-            self._settled["all"] = done
+            self._settled["all"] = untried
         if done.reason in _FOR_THE_CARD and not planned.on_cpu:
-            self._settled["card"] = done
+            self._settled["card"] = untried
         return done
 
 

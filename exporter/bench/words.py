@@ -23,6 +23,8 @@ REASONS: Mapping[str, str] = {
     "cpu": "measured on the processor; the reference is a card's",
     "undefined": "the reference does not say what it means; what was taken is in the note",
     "contended": "others were at the card, and it might have been met without them",
+    "less": "it is less than what was claimed",
+    "more": "it is more than what was claimed",
     "no_figure": "the run ended well and lacks a figure",
     "no_card": "makes sense on a card only",
     "vram": "the card has too little free memory",

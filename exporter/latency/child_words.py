@@ -43,7 +43,10 @@ class Lines:
 
     def _keep(self, part: bytes) -> None:
         self._given_up = self._given_up or len(self._begun) + len(part) > MOST_OF_A_LINE
-        self._begun = bytearray() if self._given_up else self._begun + part
+        if self._given_up:
+            self._begun.clear()
+        else:
+            self._begun += part
 
 
 class LastWords:

@@ -227,11 +227,11 @@ class _Meanwhile:
 
 
 def device_seconds(done: Done, whole: float) -> float:
-    """Of the device's time: the child's word; all of it (``whole``) where the child could not tell any more."""
-    if done.outcome == "refused":
-        return 0.0
+    """Of the device's time: the child's word; ``whole``, all of it, of a child that could not tell any more."""
     told = number(done.figures, "device_seconds")
-    return whole if told is None or done.outcome != "ok" else told
+    if told is not None:
+        return told
+    return 0.0 if done.outcome == "refused" else whole
 
 
 def _card(uuid: str) -> Callable[[Part], Gpu | None]:

@@ -33,8 +33,8 @@ from exporter.latency.unended import Unended
 
 WORKLOAD = Path(__file__).parents[1] / "workload"
 
-SECONDS_TO_DIE = 5.0
-"""How long a killed child is waited for: the driver gives a card's memory back in its name."""
+SECONDS_TO_DIE = 10.0
+"""How long a killed child is waited for: it needs a processor to end, and the driver to take the card's memory back."""
 _SECONDS_TO_DIE_AT_A_STOP = 0.5
 _SECONDS_TO_LEAVE = 10.0
 """After its result; then it is killed, and the result holds."""
@@ -139,6 +139,7 @@ class _Run:
     last_words: LastWords = field(default_factory=LastWords)
     bytes_heard: int = 0
     until: float = 0.0
+    phase: str = "start"
     told: Result | None = None
     started: Mapping[str, object] = field(default_factory=dict[str, object])
     barrier: Mapping[str, object] = field(default_factory=dict[str, object])
@@ -202,7 +203,8 @@ class _Run:
         elif event == "started":
             self.started = {key: value for key, value in told.items() if key != "event"}
         elif event == "progress":
-            self.on_phase(clean(told.get("phase")), told)
+            self.phase = clean(told.get("phase"))
+            self.on_phase(self.phase, told)
         elif event == "result" and (found := result(told)):
             self.told = found
             self.until = time.monotonic() + _SECONDS_TO_LEAVE
@@ -215,7 +217,7 @@ class _Run:
         elif told and given_up in {None, ("timeout", "deadline")}:
             end = (told.outcome, told.reason, told.detail)
         elif given_up:
-            end = (*given_up, self.last_words.text)
+            end = (*given_up, _joined(f"in phase {self.phase}", self.last_words.text))
         else:
             end = self._without_a_result()
         return Done(
@@ -228,15 +230,21 @@ class _Run:
         )
 
     def _without_a_result(self) -> tuple[str, str, str]:
-        status = self.child.exit_status or 0
+        status, words = self.child.exit_status or 0, self.last_words.text
         if status == 0:
-            return "error", "no_result", f"{self.asked.python} ended and told no result: {self.last_words.text}"
-        return "error", "crashed", f"{_how(status)}: {self.last_words.text}"
+            return "error", "no_result", _joined(f"{self.asked.python} ended and told no result", words)
+        return "error", "crashed", _joined(f"{_how(status)} in phase {self.phase}", words)
 
 
 def _how(status: int) -> str:
     if status > 0:
         return f"exit status {status}"
+    if status == -signal.SIGKILL:
+        return "killed by somebody else, perhaps by the kernel for want of main memory,"
     with contextlib.suppress(ValueError):
         return f"ended by {signal.Signals(-status).name}"
     return f"ended by signal {-status}"
+
+
+def _joined(what: str, last_words: str) -> str:
+    return f"{what}: {last_words}" if last_words else what

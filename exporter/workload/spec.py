@@ -12,9 +12,9 @@ import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .known import BOXES, GENERATE, INFER, LABELS, MODELS, ONNX, RESNET, SERVE, TOKENS, TRAIN, VOLUMES, Family
+from .known import BOXES, GENERATE, INFER, LABELS, MODELS, MODULE, ONNX, RESNET, SERVE, TOKENS, TRAIN, VOLUMES, Family
 
-RUNS = (GENERATE, SERVE, INFER, TRAIN, ONNX)
+RUNS = (GENERATE, SERVE, INFER, TRAIN, ONNX, MODULE)
 PRECISIONS = ("fp32", "tf32", "fp16", "amp", "int8_dynamic")
 ON_CUDA_ONLY = ("tf32", "fp16", "amp")
 ATTENTIONS = ("sdpa", "plain", "chunked")
@@ -82,6 +82,13 @@ class Spec:
     data: str = ""
     """A folder with CIFAR-10's files; without one the images are random and the loader is not measured."""
 
+    module: str = ""
+    """A Python file of the user's, for the model ``own``; what it defines is told in own_module.py."""
+    module_name: str = "model"
+    """What in that file makes the module."""
+    training: bool = False
+    """Steps of its training instead of its answers."""
+
     iterations: int = 64
     warmup_iterations: int = 3
     warmup_seconds: float = 0.3
@@ -139,6 +146,7 @@ def parse(text: str) -> Spec:
     _check_sizes(spec)
     _check_sense(spec)
     _check_time(spec)
+    _check_module(spec)
     return spec
 
 
@@ -205,6 +213,13 @@ def _check_time(spec: Spec) -> None:
     by_number = spec.run in {SERVE, ONNX}
     _refuse_if(by_time and by_number, f"{spec.run} is measured by number only, and waits for nobody")
     _refuse_if(by_time and spec.full, "a run for a time is no whole epoch")
+
+
+def _check_module(spec: Spec) -> None:
+    if spec.run == MODULE:
+        _refuse_if(not spec.module, "module names no file")
+        _refuse_if(spec.precision == "int8_dynamic", "a module of one's own is measured as it is, not in int8_dynamic")
+        _refuse_if(spec.training and spec.precision == "fp16", "no training in fp16; mixed precision is amp")
 
 
 def _check_sense(spec: Spec) -> None:

@@ -173,7 +173,7 @@ def test_a_spec_that_makes_no_sense_is_refused_by_name(bare_python):
     done = run(Asked({"run": "play", "model": "gpt2-tiny"}, bare_python, 60.0))
 
     assert (done.outcome, done.reason) == ("refused", "bad_spec")
-    assert "generate, infer, train" in done.detail
+    assert done.detail.startswith("run must be one of generate, ")
 
 
 def test_a_child_that_does_not_listen_does_not_keep_us_waiting():

@@ -50,11 +50,11 @@ def value(url: str, name: str, **labels: str) -> float | None:
     return found[0] if found else None
 
 
-def wait_for(process: Running, name: str, wanted: float, **labels: str) -> None:
+def wait_for(process: Running, name: str, wanted: float, seconds: float = SECONDS, **labels: str) -> None:
     """Until that series has that value."""
     wait_until(
         lambda: value(process.url, name, **labels) == wanted,
-        SECONDS,
+        seconds,
         lambda: f"{name}{labels} is {value(process.url, name, **labels)}\n{process.output}\n{_probes(process.url)}",
     )
 

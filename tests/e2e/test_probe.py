@@ -58,7 +58,7 @@ def test_a_run_is_on_the_page_as_histograms_and_gauges(tmp_path, fake_driver):
 
 def move_memory(gpu):
     """Half a gigabyte is taken just before the first run would begin."""
-    gpu.wait_for_more(UTILIZATION, 6)
+    gpu.wait_for_more(UTILIZATION, 10)
     gpu.memory_used += GIB // 2
 
 
@@ -78,7 +78,7 @@ CAUSES = {
 def test_a_card_that_must_not_be_disturbed_is_left_alone(tmp_path, fake_driver, reason, cause):
     """The probe would take the last memory of a card, or slow down what somebody runs on it."""
     driver = fake_driver("rtx-3060")
-    probing = Probing(tmp_path)
+    probing = Probing(tmp_path, QUIET="3s")
     with probing.exporter(driver.environment()) as process:
         wait_until(lambda: of_gpu(series(process.url), "gpu_up", 0) == 1, 10, "the card was not read")
         cause(driver.gpu(0))

@@ -8,6 +8,7 @@ from exporter.workload.spec import Refused, Spec, parse
 
 GPT = {"run": "generate", "model": "gpt2-small"}
 CNN = {"run": "infer", "model": "resnet18"}
+OWN = {"run": "module", "model": "own", "module": "net.py"}
 TRAINING = {"run": "train", "model": "resnet18", "stem": "cifar"}
 
 
@@ -76,6 +77,11 @@ def test_a_whole_number_is_a_number_of_seconds():
         ({**CNN, "run": "generate"}, "resnet18 cannot generate"),
         ({**TRAINING, "device": "cuda", "precision": "fp16"}, "no training in fp16; mixed precision is amp"),
         ({**TRAINING, "precision": "int8_dynamic"}, "no training in int8_dynamic"),
+        ({"run": "module", "model": "own"}, "module names no file"),
+        ({**OWN, "model": "resnet18"}, "resnet18 cannot module"),
+        ({**OWN, "run": "infer"}, "own cannot infer"),
+        ({**OWN, "precision": "int8_dynamic"}, "measured as it is"),
+        ({**OWN, "training": True, "device": "cuda", "precision": "fp16"}, "no training in fp16"),
         ({**TRAINING, "stem": "imagenet", "full": True}, "full and data belong to"),
         ({**TRAINING, "image_size": 64, "data": "there"}, "full and data belong to"),
         ({**TRAINING, "model": "efficientnet-b0", "image_size": 32, "full": True}, "full and data belong to"),
