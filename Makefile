@@ -5,9 +5,10 @@ BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime
 DEV := $(VENV)/.dev
 WORKERS ?= 4
+PROBE_PYTHON ?= $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-all test-gpu check generate bench bench-abuse bench-spikes bench-rules bench-latency bench-smtp bench-outbox differential same-mails kill-loop soak clean
+.PHONY: help run demo test test-all test-gpu check generate bench bench-abuse bench-spikes bench-rules bench-latency bench-smtp bench-outbox bench-probe differential same-mails kill-loop soak clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -75,6 +76,9 @@ bench-smtp: $(DEV) ## Who gets a mail from a mail server that misbehaves, beside
 
 bench-outbox: $(DEV) ## How long 10,000 mails at once take, beside plain aiosmtplib
 	@$(BIN)/python -m tests.perf.ten_thousand_mails
+
+bench-probe: $(DEV) ## What a training job on this card loses to the probe, in eight minutes; needs torch in PROBE_PYTHON
+	@$(PROBE_PYTHON) -m tests.perf.probe_beside_a_job
 
 differential: $(DEV) ## Whether 10,000 random rules fire in the same minutes here and in Prometheus 2 and 3
 	@$(BIN)/python -m tests.perf.rules_differential

@@ -7,6 +7,8 @@ too old, so that it does so even when every thread here is dead.
 A source is read at once and then on a grid of ``interval`` seconds that all sources share, so that a page shows one
 moment; a reading that takes longer than that skips grid points, it is not caught up on. A failed reading replaces the
 last one at once: its cards stand as lost. Whatever came of a reading, ``landed`` is then called in the source's thread.
+
+Who must know how things are at this moment (and not a second ago) has a source read beside the grid: ``read_now``.
 """
 
 import logging
@@ -14,12 +16,14 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from exporter.snapshot import Gpu, Snapshot, SourceHealth, lost
 from exporter.sources.reader import Part, Reader, SourceError
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 # A reading that is under way for this many intervals is worth a word to the person who looks.
 _LONG = 2
@@ -98,6 +102,20 @@ class Sampler:
             gpus_expected=next((part.gpus_expected for part in parts if part.gpus_expected is not None), None),
         )
 
+    def read_now(self, wanted: Callable[[Part], T | None], timeout: float) -> T | None:
+        """What a reading that begins after this call has of what is ``wanted``; None when it does not come in time.
+
+        The source is the one whose last reading had it. Blocks for up to ``timeout`` seconds.
+        """
+        with self._lock:
+            workers = tuple(self._workers.values())
+        for worker in workers:
+            part = worker.last()
+            if part is not None and wanted(part) is not None:
+                fresh = worker.read_now(timeout)
+                return None if fresh is None else wanted(fresh)
+        return None
+
     def _tell(self) -> None:
         self.landed()
 
@@ -125,7 +143,10 @@ class _Worker:
         self._expected = expected
         self._clock = clock
         self._landed = landed
-        self._leave = threading.Event()
+        self._left = False
+        self._wake = threading.Event()
+        self._turn = threading.Condition()
+        self._begun = self._ended = 0
         self._thread = threading.Thread(target=self._run, name=f"sampler {reader.source}", daemon=True)
         self._began = clock.monotonic()
         self._reading = True
@@ -140,7 +161,19 @@ class _Worker:
         self._thread.start()
 
     def leave(self) -> None:
-        self._leave.set()
+        self._left = True
+        self._wake.set()
+
+    def last(self) -> Part | None:
+        return self._seen[0] if self._seen else None
+
+    def read_now(self, timeout: float) -> Part | None:
+        """A reading that begins from now on, None when there is none in time."""
+        with self._turn:
+            wanted = self._begun + 1
+            self._wake.set()
+            came = self._turn.wait_for(lambda: self._ended >= wanted, timeout)
+        return self.last() if came else None
 
     def ended(self, timeout: float) -> bool:
         self._thread.join(timeout)
@@ -159,14 +192,22 @@ class _Worker:
         return part, replace(health, detail=detail) if detail else health
 
     def _run(self) -> None:
-        while not self._leave.is_set():
+        while not self._left:
+            with self._turn:
+                self._begun += 1
+                self._wake.clear()
             self._began = self._clock.monotonic()
             self._reading = True
             self._read()
             self._reading = False
+            with self._turn:
+                self._ended = self._begun
+                self._turn.notify_all()
             self._landed()
+            if self._left:  # whoever said so before this reading began has had his signal cleared
+                return
             now = self._clock.monotonic()
-            self._leave.wait(next_due(self._clock.grid, now, self._clock.interval) - now)
+            self._wake.wait(next_due(self._clock.grid, now, self._clock.interval) - now)
 
     def _read(self) -> None:
         try:

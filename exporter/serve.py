@@ -5,6 +5,7 @@ import logging
 import os
 import pathlib
 import sys
+from typing import TYPE_CHECKING
 
 from exporter.known_cards import KnownCards
 from exporter.latency.observations import Observations
@@ -26,6 +27,9 @@ from gpuwarden.lifecycle import run_until_stopped
 from gpuwarden.listener import bind, serve, url_of
 from gpuwarden.web_files import WebFiles
 
+if TYPE_CHECKING:
+    from exporter.latency.probe import Probe
+
 logger = logging.getLogger(__name__)
 
 _SECONDS_TO_END = 1.0
@@ -45,6 +49,7 @@ def serve_exporter(settings: ExporterSettings) -> None:
     sampler = Sampler(settings.interval)
     observations = Observations()
     session = _add_sources(settings, sampler, observations)
+    probe = _probe(settings, sampler, observations)
     maker = PageMaker(
         sampler.latest,
         observations,
@@ -64,6 +69,8 @@ def serve_exporter(settings: ExporterSettings) -> None:
         logger.info("listening on %s", url_of(listening, web.scheme))
         if session is not None:
             session.start()
+        if probe is not None:
+            probe.start()
         work = maker.run(), alerts.run(), _stop_for_restart(session, stop)
         beside = [asyncio.create_task(item) for item in work]
         await serve(app, listening, stop, web=web)
@@ -71,7 +78,19 @@ def serve_exporter(settings: ExporterSettings) -> None:
             task.cancel()
 
     run_until_stopped(main)
+    # First: a run under way ends its child, which may be waited for by nobody.
+    if probe is not None:
+        probe.stop(_SECONDS_TO_END)
     _leave(sampler, session)
+
+
+def _probe(settings: ExporterSettings, sampler: Sampler, observations: Observations) -> "Probe | None":
+    if settings.demo or not settings.probe.enabled:
+        return None
+    # Who probes nothing does not load what probes.
+    from exporter.latency.probe import Probe  # noqa: PLC0415
+
+    return Probe(settings.probe, sampler, observations)
 
 
 def _add_sources(settings: ExporterSettings, sampler: Sampler, observations: Observations) -> NvmlSession | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
+from exporter.latency.settings import ProbeSettings
 from exporter.processes.expressions import MOST_WAYS, ways
 from exporter.status.address import parse_url
 from gpuwarden.lifecycle import default_state_folder
@@ -93,6 +94,7 @@ class ExporterSettings:
     workloads: tuple[WorkloadGroup, ...] = ()
     """Groups of processes, the first that matches counts."""
     host: HostSettings = field(default_factory=HostSettings)
+    probe: ProbeSettings = field(default_factory=ProbeSettings)
 
     def problems(self) -> Iterator[tuple[str, str, str]]:
         """What the types cannot say: (key, message, hint)."""

@@ -19,6 +19,7 @@ _COMMANDS = {
     "state": "alerts.cli_state",
     "config": "gpuwarden.cli_config",
     "generate": "gpuwarden.cli_generate",
+    "bench": "exporter.bench.cli",
 }
 
 

@@ -10,7 +10,7 @@ first request. An application's model is known by its first request, whatever th
 
 import bisect
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from gpuwarden.catalog import CATALOG
@@ -53,6 +53,11 @@ class Observations:
         self._lock = threading.Lock()
         self._values: dict[str, dict[Labels, float]] = {}
         self._distributions: dict[str, dict[Labels, Distribution]] = {}
+        self._tellers: list[Callable[[], Iterable[Observed]]] = []
+
+    def tell_also(self, teller: Callable[[], Iterable[Observed]]) -> None:
+        """Have this asked, too, for families that it alone knows; it bounds their number itself."""
+        self._tellers.append(teller)
 
     def observe(self, name: str, labels: Labels, value: float) -> None:
         """Add one duration in seconds to a histogram."""
@@ -103,4 +108,4 @@ class Observations:
                 Observed(name, distributions={key: (tuple(item.counts), item.sum) for key, item in family.items()})
                 for name, family in self._distributions.items()
             ]
-        return (*values, *distributions)
+        return (*values, *distributions, *(item for teller in self._tellers for item in teller()))

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from exporter.processes.capping import DEFAULT_LIMIT, capped
+from exporter.processes.ours import OURS
 from exporter.processes.table import ProcessTable
 from exporter.processes.workloads import Workloads, used_ratios
 from exporter.snapshot import GpuProcess
@@ -94,7 +95,8 @@ class Holders:
             found += description is not None
             settled = settled and (description is None or description.settled)
             name, user, container = description[:3] if description else (name_by_driver(pid), "", "")
-            workload = self.workloads.group_of(name, container, user)
+            ours = description is not None and description.ours
+            workload = OURS if ours else self.workloads.group_of(name, container, user)
             # No sample: the driver has seen the process do nothing since it was last asked.
             utilization = None if listed.utilization is None else listed.utilization.get(pid, 0.0)
             rows.append(GpuProcess(pid, name, user, container, workload, memory, utilization))

@@ -13,15 +13,19 @@ from typing import NamedTuple
 _STAT_BYTES = 1024
 _MOST_BYTES = 2**16
 COMM_BYTES = 15
-_START_TIME = 19
-"""Position of field 22 of ``stat`` when the program's name and what is before it are taken off."""
+_PARENT, _START_TIME = 1, 19
+"""Positions of fields 4 and 22 of ``stat`` when the program's name and what is before it are taken off."""
 
 
 class Stat(NamedTuple):
-    """``comm`` is the program's name as the kernel keeps it; ``started`` is in ticks since the system was started."""
+    """``comm`` is the program's name as the kernel keeps it; ``started`` is in ticks since the system was started.
+
+    ``parent`` is the process id of the process that started it, or of who took it over.
+    """
 
     comm: bytes
     started: int
+    parent: int
 
 
 class Facts(NamedTuple):
@@ -37,6 +41,13 @@ class Procfs:
 
     def __init__(self, folder: Path = Path("/proc")) -> None:
         self._folder = str(folder)
+
+    def own(self) -> int | None:
+        """Our own process id as this ``/proc`` counts, which may be that of another namespace; None if unreadable."""
+        try:
+            return int(str(Path(self._folder, "self").readlink()))
+        except (OSError, ValueError):
+            return None
 
     def stat(self, pid: int) -> Stat:
         """What tells this process from others; OSError or ValueError when it is not there."""
@@ -98,7 +109,7 @@ def _parse_stat(text: bytes) -> Stat:
     if len(values) <= _START_TIME:
         message = "a process's stat that is too short"
         raise ValueError(message)
-    return Stat(before[len(head) + 1 :], int(values[_START_TIME]))
+    return Stat(before[len(head) + 1 :], int(values[_START_TIME]), int(values[_PARENT]))
 
 
 def _real_user(status: bytes) -> int | None:

@@ -29,13 +29,14 @@ class Description(NamedTuple):
     """Cleaned for labels; ``user`` is a number until its name is known, empty where it cannot be found out.
 
     ``container`` is a short id until its name is known, empty for a process that is in none. ``settled`` once each
-    name that is asked for in the background has been answered.
+    name that is asked for in the background has been answered. ``ours`` for a process that this one has started.
     """
 
     name: str
     user: str
     container: str
     settled: bool = True
+    ours: bool = False
 
 
 class _Known(NamedTuple):
@@ -66,6 +67,7 @@ class ProcessTable:
         containers: Lookups[str] | None = None,
     ) -> None:
         self._proc = Procfs(root / "proc")
+        self._own = self._proc.own()
         self._size = size
         self._max_age = max_age
         self._monotonic = monotonic
@@ -85,7 +87,8 @@ class ProcessTable:
             return None
         user = "" if known.user is None else self._users.name(known.user)
         container = self._container(known.container)
-        return Description(self._program(pid, stat, known), user, container, self._settled(known))
+        ours = stat.parent == self._own
+        return Description(self._program(pid, stat, known), user, container, self._settled(known), ours)
 
     def sees_every_process(self) -> bool:
         """True in the host's own pid namespace, where every process id of the driver means the same process.

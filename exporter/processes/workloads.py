@@ -40,9 +40,11 @@ class Workloads:
         sums: dict[str, float] = {name: 0.0 for name, _ in self._groups}
         unknown: set[str] = set()
         for process in processes:
-            if process.workload and process.memory_bytes is None:
+            if process.workload not in sums:  # in no group, or our own child
+                continue
+            if process.memory_bytes is None:
                 unknown.add(process.workload)
-            elif process.workload:
+            else:
                 sums[process.workload] += process.memory_bytes or 0.0
         return {name: held for name, held in sums.items() if name not in unknown}
 

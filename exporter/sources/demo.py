@@ -12,6 +12,7 @@ from exporter.latency.observations import Observations
 from exporter.sources.reader import Part
 from exporter.sources.scenario import Scenario
 from exporter.sources.simulated import SimulatedCard, simulated_host
+from exporter.sources.simulated_probe import SimulatedProbe
 
 SHIPPED_SCENARIO = pathlib.Path(__file__).with_name("demo.yml")
 
@@ -34,10 +35,10 @@ class DemoReader:
         self._cards = [SimulatedCard.of(index, card, scenario.period) for index, card in enumerate(scenario.gpus)]
         self._observations = observations
         self._monotonic = monotonic
-        self._wall = wall
         self._started, self._started_at = monotonic(), wall()
         for model, _, _ in _MODELS:
             observations.known(model, "app")
+        self._probe = SimulatedProbe(observations)
         self._random = random.Random(9400)  # noqa: S311 -- the same demo every time
 
     def read(self) -> Part:
@@ -45,8 +46,11 @@ class DemoReader:
         now = self._monotonic()
         elapsed = now - self._started
         self._observe()
+        gpus = tuple(card.reading(elapsed, now, self._started_at) for card in self._cards)
+        for gpu in gpus[:1]:
+            self._probe.look(gpu, elapsed, self._started_at)
         return Part(
-            gpus=tuple(card.reading(elapsed, now, self._started_at) for card in self._cards),
+            gpus=gpus,
             host=simulated_host(elapsed, now, self._started_at),
             simulated=True,
             gpus_expected=len(self._cards),
@@ -60,12 +64,8 @@ class DemoReader:
         for model, operation, typical in _MODELS:
             seen.observe("model_request_duration_seconds", (model, "app", operation), self._around(typical))
             seen.add("model_requests_total", (model, "app", "ok"))
-            seen.set("model_probe_duration_seconds", (model, "fp16", "50"), typical)
-            seen.set("model_probe_last_run_timestamp_seconds", (model,), self._wall())
-            seen.add("model_probe_skipped_total", (model, "vram"), 0)
         for name, typical in (
             ("time_to_first_token_seconds", _FIRST_TOKEN_SECONDS),
             ("time_per_output_token_seconds", _NEXT_TOKEN_SECONDS),
         ):
             seen.observe(f"model_{name}", ("gpt2", "app"), self._around(typical))
-            seen.set(f"model_probe_{name}", ("gpt2", "fp16", "50"), typical)

@@ -11,6 +11,7 @@ import itertools
 import statistics
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
 from torch import nn
@@ -20,7 +21,7 @@ from .gpt2 import SIZES, Cache
 from .lines import Lines
 from .memory import peaks, reset_peaks
 from .spec import Spec
-from .timing import Plan, Stopwatch, measure, p90
+from .timing import Budget, Plan, Stopwatch, measure, p90
 
 _AT_EACH_END = 64
 _WARM_TOKENS = 16
@@ -59,51 +60,94 @@ def generate(model: nn.Module, spec: Spec, ground: Ground, lines: Lines) -> dict
     """Measure one model; leaves everything in memory and stops at the barrier before it lets go."""
     plan = Plan(spec.iterations, spec.warmup_iterations, spec.warmup_seconds, spec.budget_seconds)
     model.eval()
+    lines.phase("first token")
     with torch.inference_mode():
         writer = Writer(model, spec, ground)
         reset_peaks(ground)
-        lines.phase("first token")
         first = measure(writer.first_token, Stopwatch(ground.synchronise), plan)
         figures: dict[str, object] = dict(first.figures("first_token"))
         lines.phase("further tokens", count=spec.new_tokens)
-        figures |= _whole_answer(writer, spec, ground)
+        figures |= _answers(writer, spec, ground, lines)
         figures["kv_cache_bytes"] = writer.cache.tensor.numel() * writer.cache.tensor.element_size()
         memory = peaks(ground)
         lines.barrier(spec.hold_seconds, memory=memory)
     return figures | memory
 
 
-def _whole_answer(writer: Writer, spec: Spec, ground: Ground) -> dict[str, object]:
+def _answers(writer: Writer, spec: Spec, ground: Ground, lines: Lines) -> dict[str, object]:
+    """One answer; with ``run_seconds`` one after the other until these are over, the last cut off."""
+    budget = Budget(spec.budget_seconds)
     for _ in writer.tokens(min(_WARM_TOKENS, spec.new_tokens)):
-        pass
-    ground.synchronise()
-    at: list[float] = [time.perf_counter()]
-    text: list[list[int]] = []
-    for tokens in writer.tokens(spec.new_tokens):
-        at.append(time.perf_counter())
-        text.append(tokens)
-        if spec.budget_seconds and at[-1] - at[0] >= spec.budget_seconds:
+        if budget.spent:
             break
-    gaps = [later - earlier for earlier, later in itertools.pairwise(at[1:])]
+    lines.ready(spec.ready_seconds)
+    ground.synchronise()
+    until = Budget(spec.run_seconds) if spec.run_seconds else budget
+    answers = [_answer(writer, spec, until)]
+    while spec.run_seconds and not until.spent:
+        answers.append(_answer(writer, spec, until))
+    first, tokens = answers[0], sum(len(each.text) for each in answers)
+    whole = [each.seconds for each in answers if len(each.text) == spec.new_tokens]
     return {
-        "answer_first_token_seconds": at[1] - at[0],
-        "answer_seconds": at[-1] - at[0],
-        "answer_complete": len(text) == spec.new_tokens,
-        "tokens": len(text),
+        "answer_first_token_seconds": first.at[1] - first.at[0],
+        "answer_seconds": first.seconds,
+        "answer_p50_seconds": statistics.median(whole) if whole else None,
+        "answer_complete": len(first.text) == spec.new_tokens,
+        "answers": len(answers),
+        "tokens": tokens,
+        "tokens_per_second": spec.batch * tokens / sum(each.seconds for each in answers),
         "batch": spec.batch,
-        "checksum": hashlib.sha256(repr(text).encode()).hexdigest()[:16],
-        **(_between(gaps) if gaps else {}),
+        "checksum": hashlib.sha256(repr(first.text).encode()).hexdigest()[:16],
+        **_between([gap for each in answers for gap in each.gaps]),
+        **_at_both_ends(first.gaps),
     }
 
 
+@dataclass(frozen=True)
+class _Answer:
+    """What was written; ``at`` has the moment before, then one for each token."""
+
+    at: list[float]
+    text: list[list[int]]
+
+    @property
+    def seconds(self) -> float:
+        """From the asking to the last token."""
+        return self.at[-1] - self.at[0]
+
+    @property
+    def gaps(self) -> list[float]:
+        """Seconds between a token and the next."""
+        return [later - earlier for earlier, later in itertools.pairwise(self.at[1:])]
+
+
+def _answer(writer: Writer, spec: Spec, until: Budget) -> _Answer:
+    answer = _Answer([time.perf_counter()], [])
+    for tokens in writer.tokens(spec.new_tokens):
+        answer.at.append(time.perf_counter())
+        answer.text.append(tokens)
+        # A second token, too, however late it is: the time between two is what is asked for.
+        if until.spent and len(answer.text) > 1:
+            break
+    return answer
+
+
 def _between(gaps: list[float]) -> dict[str, object]:
-    """The mean is what is called time per output token; the ends show whether a longer text is slower."""
-    found: dict[str, object] = {
+    """The mean is what is called time per output token."""
+    if not gaps:
+        return {}
+    return {
         "per_token_seconds": statistics.fmean(gaps),
         "per_token_p50_seconds": statistics.median(gaps),
         "per_token_p90_seconds": p90(gaps),
     }
-    if len(gaps) >= 2 * _AT_EACH_END:
-        found["per_token_at_the_beginning_seconds"] = statistics.median(gaps[:_AT_EACH_END])
-        found["per_token_at_the_end_seconds"] = statistics.median(gaps[-_AT_EACH_END:])
-    return found
+
+
+def _at_both_ends(gaps: list[float]) -> dict[str, object]:
+    """Whether a longer text is slower."""
+    if len(gaps) < 2 * _AT_EACH_END:
+        return {}
+    return {
+        "per_token_at_the_beginning_seconds": statistics.median(gaps[:_AT_EACH_END]),
+        "per_token_at_the_end_seconds": statistics.median(gaps[-_AT_EACH_END:]),
+    }

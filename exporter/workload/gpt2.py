@@ -1,9 +1,15 @@
-"""GPT-2 in its four published sizes, on plain linear layers, with a key-value cache of fixed size.
+"""GPT-2 and what is built like it, in published sizes: plain linear layers, a key-value cache of fixed size.
 
 No dropout: what is measured is the arithmetic. The last layer shares its weight with the token embedding, as published.
+
+DialoGPT (Zhang et al., 2020) is GPT-2 trained on conversations: the same sizes under other names. BioGPT (Luo et al.,
+2022) is GPT-2 medium with a vocabulary of its own, in the form that fairseq gave it: the first two rows of the table of
+positions are never used, token embeddings are multiplied by the root of the width, and GELU is the exact one. Its three
+projections are one here: the same numbers.
 """
 # pyright: basic, reportMissingImports=false
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -15,13 +21,17 @@ from .attention import attend
 
 @dataclass(frozen=True)
 class Size:
-    """What the sizes differ in."""
+    """What the models differ in."""
 
     layers: int
     width: int
     heads: int
     vocabulary: int = 50_257
     positions: int = 1024
+    unused_positions: int = 0
+    scaled_embeddings: bool = False
+    gelu: str = "tanh"
+    """As torch calls it: its approximation, or "none"."""
 
 
 SIZES = {
@@ -30,6 +40,9 @@ SIZES = {
     "gpt2-medium": Size(24, 1024, 16),
     "gpt2-large": Size(36, 1280, 20),
     "gpt2-xl": Size(48, 1600, 25),
+    "dialogpt-small": Size(12, 768, 12),
+    "dialogpt-medium": Size(24, 1024, 16),
+    "biogpt": Size(24, 1024, 16, 42_384, unused_positions=2, scaled_embeddings=True, gelu="none"),
 }
 
 
@@ -55,7 +68,7 @@ class Block(nn.Module):
     def __init__(self, size: Size, attention: str, chunk: int) -> None:
         super().__init__()
         width = size.width
-        self.heads, self.attention, self.chunk = size.heads, attention, chunk
+        self.heads, self.gelu, self.attention, self.chunk = size.heads, size.gelu, attention, chunk
         self.norm_1, self.norm_2 = nn.LayerNorm(width), nn.LayerNorm(width)
         self.query_key_value = nn.Linear(width, 3 * width)
         self.out = nn.Linear(width, width)
@@ -70,7 +83,7 @@ class Block(nn.Module):
             keys, values = cache.extend(layer, keys, values)
         seen = attend(queries, keys, values, kind=self.attention, chunk=self.chunk)
         hidden = hidden + self.out(seen.transpose(1, 2).reshape(batch, count, width))
-        return hidden + self.down(nn.functional.gelu(self.up(self.norm_2(hidden)), approximate="tanh"))
+        return hidden + self.down(nn.functional.gelu(self.up(self.norm_2(hidden)), approximate=self.gelu))
 
 
 class GPT2(nn.Module):
@@ -80,17 +93,21 @@ class GPT2(nn.Module):
         super().__init__()
         self.size, self.checkpointing = size, checkpointing
         self.tokens = nn.Embedding(size.vocabulary, size.width)
-        self.positions = nn.Embedding(size.positions, size.width)
+        self.positions = nn.Embedding(size.unused_positions + size.positions, size.width)
         self.blocks = nn.ModuleList(Block(size, attention, chunk) for _ in range(size.layers))
         self.norm = nn.LayerNorm(size.width)
         self.head = nn.Linear(size.width, size.vocabulary, bias=False)
         self.head.weight = self.tokens.weight
+        self.scale = math.sqrt(size.width) if size.scaled_embeddings else 1.0
 
     def forward(self, tokens: Tensor, cache: Cache | None = None, *, last_only: bool = False) -> Tensor:
         """Logits of all given positions or only of the last; ``cache`` holds what came before and is extended."""
-        start = 0 if cache is None else cache.length
+        start = self.size.unused_positions + (0 if cache is None else cache.length)
         places = torch.arange(start, start + tokens.shape[1], device=tokens.device)
-        hidden = self.tokens(tokens) + self.positions(places)
+        hidden = self.tokens(tokens)
+        if self.scale != 1.0:
+            hidden = hidden * self.scale
+        hidden = hidden + self.positions(places)
         for layer, block in enumerate(self.blocks):
             if self.checkpointing and torch.is_grad_enabled():
                 hidden = checkpoint(block, hidden, use_reentrant=False)

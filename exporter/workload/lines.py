@@ -6,7 +6,8 @@ standard error. What was printed before us may lack its line end; ours begins on
 
 ``started``   once: versions and device
 ``progress``  a phase begins
-``barrier``   everything is in memory now; the parent may read it from outside and then write a line to go on
+``barrier``   everything is in memory now; the parent may read it from outside and then write a line to go on. A spec
+              with ``ready_seconds`` has one more before, with ``stage`` ready: all is warm, the line starts the clock
 ``result``    once and last: ``outcome`` is ok, oom, error or refused
 """
 
@@ -34,6 +35,7 @@ class Lines:
     ) -> None:
         self._write, self._wait, self._clock = write, wait, clock
         self._began = clock()
+        self.current_phase = ""
         write(b"\n")
 
     def tell(self, event: str, **values: object) -> None:
@@ -44,7 +46,13 @@ class Lines:
 
     def phase(self, name: str, **values: object) -> None:
         """Say that a phase begins."""
+        self.current_phase = name
         self.tell("progress", phase=name, **values)
+
+    def ready(self, hold_seconds: float) -> None:
+        """Say that what is measured comes next, and begin it when the parent says so, as late as that."""
+        if hold_seconds:
+            self.barrier(hold_seconds, stage="ready")
 
     def barrier(self, hold_seconds: float, **values: object) -> None:
         """Say that the memory can be read now, and keep it for the parent."""

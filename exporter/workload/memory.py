@@ -14,6 +14,8 @@ from torch import nn
 
 from .devices import Ground
 
+_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "alloc_failed", "not enough memory")
+
 
 def reset_peaks(ground: Ground) -> None:
     """Let the next peak be of what comes from here on."""
@@ -31,6 +33,28 @@ def peaks(ground: Ground) -> dict[str, int]:
         }
     resident = _resident_peak()
     return {"process_resident_peak_bytes": resident} if resident else {}
+
+
+def release_unused(ground: Ground) -> None:
+    """Give back what the allocator keeps for later: what it keeps next is then of what comes next."""
+    if ground.cuda:
+        torch.cuda.empty_cache()
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether this says that there is not enough memory; on the CPU, torch has no class for that."""
+    lower = str(error).lower()
+    return isinstance(error, MemoryError | torch.cuda.OutOfMemoryError) or any(word in lower for word in _OUT_OF_MEMORY)
+
+
+def peaks_so_far(device: str) -> dict[str, int]:
+    """The peaks of a run that broke off, as far as there are any: its device may never have been taken.
+
+    The allocator keeps count by itself; a card that answers no more is not asked.
+    """
+    if device != "cpu" and not torch.cuda.is_initialized():
+        return {}
+    return peaks(Ground(torch.device(device), "fp32"))
 
 
 def _resident_peak() -> int | None:

@@ -8,35 +8,56 @@ from types import MappingProxyType
 import torch
 from torch import nn
 
+from . import own_module
+from .comparison import compare
 from .devices import Ground, describe, ground
 from .generation import generate
 from .inference import infer
+from .known import GENERATE, INFER, MODULE, ONNX, SERVE, TRAIN
 from .lines import Lines
+from .memory import is_out_of_memory, peaks_so_far
 from .models import build
+from .serving import serve
 from .spec import WRONG_CUDA, Refused, Spec
 from .training import train
 
 Run = Callable[[nn.Module, Spec, Ground, Lines], dict[str, object]]
 
-RUNS: Mapping[str, Run] = MappingProxyType({"generate": generate, "infer": infer, "train": train})
+RUNS: Mapping[str, Run] = MappingProxyType(
+    {GENERATE: generate, SERVE: serve, INFER: infer, TRAIN: train, ONNX: compare, MODULE: own_module.run}
+)
 
-_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "alloc_failed", "not enough memory")
 _MOST_OF_A_MESSAGE = 500
 
 
 def run(spec: Spec, lines: Lines) -> dict[str, object]:
-    """Do what the spec says; never raises."""
+    """Do what the spec says; never raises.
+
+    Whatever the outcome, ``figures`` holds ``device_seconds``: from the moment at which the device is taken, which
+    makes the context, to the end of the run, the wait at the barrier included. A run that came to no end has in them
+    what was known of the model, the phase that it broke off in, and the peaks of the memory up to there.
+    """
+    began = time.perf_counter()
+    figures: dict[str, object] = {}
     try:
-        chosen = ground(spec)
-        lines.tell("started", **describe(chosen))
-        lines.phase("build")
-        began = time.perf_counter()
-        model, figures = build(spec, chosen)
-        chosen.synchronise()
-        figures = {"build_seconds": time.perf_counter() - began, **figures}
-        return {"outcome": "ok", "figures": {**figures, **RUNS[spec.run](model, spec, chosen, lines)}}
+        ended: dict[str, object] = {"outcome": "ok"}
+        _do(spec, lines, figures)
     except Exception as error:  # noqa: BLE001 - whatever it was, the parent is told
-        return outcome(error)
+        ended = outcome(error)
+        figures |= {"phase": lines.current_phase, **peaks_so_far(spec.device)}
+    figures["device_seconds"] = time.perf_counter() - began
+    return {**ended, "figures": figures}
+
+
+def _do(spec: Spec, lines: Lines, figures: dict[str, object]) -> None:
+    chosen = ground(spec)
+    lines.tell("started", **describe(chosen))
+    lines.phase("build")
+    began = time.perf_counter()
+    model, of_model = build(spec, chosen)
+    chosen.synchronise()
+    figures |= {"build_seconds": time.perf_counter() - began, "threads": torch.get_num_threads(), **of_model}
+    figures |= RUNS[spec.run](model, spec, chosen, lines)
 
 
 def outcome(error: BaseException) -> dict[str, object]:
@@ -44,10 +65,12 @@ def outcome(error: BaseException) -> dict[str, object]:
     detail = " ".join(str(error).split())[:_MOST_OF_A_MESSAGE]
     if isinstance(error, Refused):
         return {"outcome": "refused", "reason": error.reason, "detail": detail}
-    if isinstance(error, MemoryError | torch.cuda.OutOfMemoryError) or _says(detail, *_OUT_OF_MEMORY):
+    if is_out_of_memory(error):
         return {"outcome": "oom", "reason": "out_of_memory", "detail": detail}
     if _says(detail, "no kernel image", "driver version is insufficient", "unsupported ptx", "forward compatibility"):
         return {"outcome": "refused", "reason": WRONG_CUDA, "detail": detail}
+    if isinstance(error, own_module.TheirError):
+        return {"outcome": "error", "reason": error.reason, "detail": detail}
     return {"outcome": "error", "reason": type(error).__name__, "detail": detail}
 
 

@@ -12,24 +12,27 @@ import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-RUNS = ("generate", "infer", "train")
-GPT2_SIZES = ("gpt2-tiny", "gpt2-small", "gpt2-medium", "gpt2-large", "gpt2-xl")
-RESNETS = ("resnet18", "resnet34", "resnet50")
+from .known import BOXES, GENERATE, INFER, LABELS, MODELS, MODULE, ONNX, RESNET, SERVE, TOKENS, TRAIN, VOLUMES, Family
+
+RUNS = (GENERATE, SERVE, INFER, TRAIN, ONNX, MODULE)
 PRECISIONS = ("fp32", "tf32", "fp16", "amp", "int8_dynamic")
 ON_CUDA_ONLY = ("tf32", "fp16", "amp")
 ATTENTIONS = ("sdpa", "plain", "chunked")
 OPTIMIZERS = ("sgd", "adamw")
 STEMS = ("cifar", "imagenet")
+THREADS, BATCHED = "threads", "batched"
+SERVINGS = (THREADS, BATCHED)
 MOST_POSITIONS = 1024
 CIFAR_SIDE = 32
 
-BAD_SPEC, NO_TORCH, WRONG_CUDA, NO_CUDA, NO_INT8, NO_DATA = (
+BAD_SPEC, NO_TORCH, WRONG_CUDA, NO_CUDA, NO_INT8, NO_DATA, NO_ONNXRUNTIME = (
     "bad_spec",
     "no_torch",
     "wrong_cuda",
     "no_cuda",
     "no_int8",
     "no_data",
+    "no_onnxruntime",
 )
 """Why a run is refused."""
 
@@ -60,10 +63,15 @@ class Spec:
     attention: str = "sdpa"
     attention_chunk: int = 128
     sequence: int = 512
+    streams: int = 16
+    """The most conversations at once that are served."""
+    serving: str = THREADS
 
     stem: str = "imagenet"
     image_size: int = 0
-    """0: what belongs to the stem, 32 or 224."""
+    """0: what belongs to the model and, of a ResNet, to the stem."""
+    volume: int = 64
+    """Voxels on each side of a volume."""
 
     optimizer: str = ""
     """Empty: sgd for a CNN, adamw for a GPT."""
@@ -74,11 +82,24 @@ class Spec:
     data: str = ""
     """A folder with CIFAR-10's files; without one the images are random and the loader is not measured."""
 
+    module: str = ""
+    """A Python file of the user's, for the model ``own``; what it defines is told in own_module.py."""
+    module_name: str = "model"
+    """What in that file makes the module."""
+    training: bool = False
+    """Steps of its training instead of its answers."""
+
     iterations: int = 64
     warmup_iterations: int = 3
     warmup_seconds: float = 0.3
     budget_seconds: float = 0.0
-    """After this long in a phase no further iteration, token or step is begun; 0: no limit."""
+    """After this long in a phase, its cold call and its warm-up included, no further call, token or step is begun; one
+    is always timed. The first token and the further ones of a GPT are a phase each. 0: no limit."""
+
+    run_seconds: float = 0.0
+    """Measure for so long instead of for so many iterations, steps or one answer, whatever the budget; 0: by number."""
+    ready_seconds: float = 0.0
+    """How long the run waits, warm, before it measures, for its parent to say "go on"; 0: it does not."""
 
     hold_seconds: float = 0.0
     """How long the tensors are kept at the barrier for the parent to read the memory, unless it says "go on" before."""
@@ -86,14 +107,26 @@ class Spec:
     """The parent's process id; a child that has another parent by now does not begin."""
 
     @property
+    def family(self) -> Family:
+        """What kind of model it is."""
+        return MODELS[self.model]
+
+    @property
     def gpt(self) -> bool:
-        """Whether the model is a GPT."""
-        return self.model in GPT2_SIZES
+        """Whether the model reads and writes text."""
+        return self.family.reads == TOKENS
+
+    @property
+    def dataset(self) -> str:
+        """Whose classes and sizes a CNN's are: only a ResNet can have another stem than ImageNet's."""
+        return self.stem if self.family == RESNET else "imagenet"
 
     @property
     def side(self) -> int:
-        """Pixels on each side of an image."""
-        return self.image_size or (CIFAR_SIDE if self.stem == "cifar" else 224)
+        """Pixels on each side of an image, voxels on each side of a volume."""
+        if self.family.reads == VOLUMES:
+            return self.volume
+        return self.image_size or (CIFAR_SIDE if self.dataset == "cifar" else self.family.side)
 
 
 def parse(text: str) -> Spec:
@@ -112,6 +145,8 @@ def parse(text: str) -> Spec:
     _check_words(spec)
     _check_sizes(spec)
     _check_sense(spec)
+    _check_time(spec)
+    _check_module(spec)
     return spec
 
 
@@ -136,14 +171,18 @@ def _build(document: Mapping[str, object]) -> Spec:
 _WORDS = types.MappingProxyType(
     {
         "run": RUNS,
-        "model": GPT2_SIZES + RESNETS,
+        "model": tuple(MODELS),
         "precision": PRECISIONS,
         "attention": ATTENTIONS,
+        "serving": SERVINGS,
         "stem": STEMS,
         "optimizer": ("", *OPTIMIZERS),
     }
 )
-_AT_LEAST_ONE = ("batch", "prompt", "new_tokens", "attention_chunk", "sequence", "steps", "iterations")
+_AT_LEAST_ONE = (
+    *("batch", "prompt", "new_tokens", "attention_chunk", "sequence"),
+    *("streams", "steps", "iterations", "volume"),
+)
 
 
 def _check_words(spec: Spec) -> None:
@@ -159,22 +198,45 @@ def _check_sizes(spec: Spec) -> None:
     for key, value in dataclasses.asdict(spec).items():
         amiss = isinstance(value, int | float) and not 0 <= value < float("inf")
         _refuse_if(amiss, f"{key} must be a number that is not negative")
-    positions = spec.prompt + spec.new_tokens if spec.run == "generate" else spec.sequence
+    answer = spec.prompt + spec.new_tokens
+    positions = {GENERATE: answer, SERVE: answer, ONNX: spec.prompt}.get(spec.run, spec.sequence)
     _refuse_if(
         spec.gpt and positions > MOST_POSITIONS,
-        f"GPT-2 has {MOST_POSITIONS} positions, and {positions} are asked for",
+        f"{spec.model} has {MOST_POSITIONS} positions, and {positions} are asked for",
     )
+    multiple = spec.family.multiple
+    _refuse_if(spec.side % multiple, f"{spec.model} needs sides that are multiples of {multiple}, not {spec.side}")
+
+
+def _check_time(spec: Spec) -> None:
+    by_time = spec.run_seconds or spec.ready_seconds
+    by_number = spec.run in {SERVE, ONNX}
+    _refuse_if(by_time and by_number, f"{spec.run} is measured by number only, and waits for nobody")
+    _refuse_if(by_time and spec.full, "a run for a time is no whole epoch")
+
+
+def _check_module(spec: Spec) -> None:
+    if spec.run == MODULE:
+        _refuse_if(not spec.module, "module names no file")
+        _refuse_if(spec.precision == "int8_dynamic", "a module of one's own is measured as it is, not in int8_dynamic")
+        _refuse_if(spec.training and spec.precision == "fp16", "no training in fp16; mixed precision is amp")
 
 
 def _check_sense(spec: Spec) -> None:
-    _refuse_if(spec.run == ("infer" if spec.gpt else "generate"), f"{spec.model} cannot {spec.run}")
+    _refuse_if(spec.run not in spec.family.runs, f"{spec.model} cannot {spec.run}")
     on_cpu = spec.device == "cpu"
     _refuse_if(spec.precision in ON_CUDA_ONLY and on_cpu, f"{spec.precision} is measured on CUDA only", NO_CUDA)
     quantized = spec.precision == "int8_dynamic"
     _refuse_if(quantized and not on_cpu, "dynamic quantization exists on the CPU only", NO_INT8)
+    without_linear = spec.family.answers in {BOXES, LABELS}
+    _refuse_if(quantized and without_linear, f"{spec.model} has no linear layer that could be quantized", NO_INT8)
     halved = spec.precision == "fp16" or quantized
-    _refuse_if(spec.run == "train" and halved, f"no training in {spec.precision}; mixed precision is amp")
-    of_cifar = spec.run == "train" and not spec.gpt and spec.stem == "cifar" and spec.side == CIFAR_SIDE
+    _refuse_if(spec.run == TRAIN and halved, f"no training in {spec.precision}; mixed precision is amp")
+    _refuse_if(
+        spec.run == ONNX and spec.precision not in {"fp32", "tf32", "fp16"},
+        f"torch and ONNX Runtime are compared in fp32, tf32 or fp16, not in {spec.precision}",
+    )
+    of_cifar = spec.run == TRAIN and not spec.gpt and spec.dataset == "cifar" and spec.side == CIFAR_SIDE
     _refuse_if(
         (spec.full or spec.data) and not of_cifar,
         "full and data belong to the training of a CNN with the CIFAR stem on 32 x 32 images",

@@ -2,8 +2,10 @@
 
 A CUDA call returns before the card has done it: the clock is read only when the card is idle. The first call pays for
 loading kernels and growing the allocator: it is a figure of its own. A card that slept needs some 100 ms to reach its
-clock: so the warm-up goes by count AND by time. 64 iterations carry a median and a 90th percentile, not a 99th; with
-fewer, as after a spent budget, there is no p90.
+clock: so the warm-up goes by count AND by time. A budget counts from before the cold call and is for all of it; what it
+leaves no time for is left out, warm-up first, but one iteration is always timed. 64 iterations carry a median and a
+90th percentile, not a 99th; with fewer, as after a spent budget, there is no p90. Two runs beside each other are
+measured for a time instead, from a moment at which both are warm.
 """
 
 import math
@@ -17,12 +19,26 @@ FEWEST_FOR_P90 = 64
 
 @dataclass(frozen=True)
 class Plan:
-    """How often; ``budget_seconds`` 0 means no limit."""
+    """How often; with ``run_seconds``, how long instead. 0 ``budget_seconds`` mean no limit."""
 
     iterations: int = FEWEST_FOR_P90
     warmup_iterations: int = 3
     warmup_seconds: float = 0.3
     budget_seconds: float = 0.0
+    run_seconds: float = 0.0
+
+
+class Budget:
+    """Time that begins to run when this is made; 0 seconds mean no limit."""
+
+    def __init__(self, seconds: float, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._seconds, self._clock = seconds, clock
+        self._began = clock()
+
+    @property
+    def spent(self) -> bool:
+        """Whether nothing further is to be begun."""
+        return 0 < self._seconds <= self._clock() - self._began
 
 
 @dataclass(frozen=True)
@@ -60,21 +76,24 @@ class Timed:
         }
 
 
-def warm_up(call: Callable[[], object], stopwatch: Stopwatch, plan: Plan) -> int:
-    """Call until both the count and the time are reached; how often that was."""
-    count, spent = 0, 0.0
-    while count < plan.warmup_iterations or spent < plan.warmup_seconds:
-        spent += stopwatch.seconds(call)
+def warm_up(call: Callable[[], object], stopwatch: Stopwatch, plan: Plan, budget: Budget) -> int:
+    """Call until both the count and the time are reached, or the budget is spent; how often that was."""
+    count, seconds = 0, 0.0
+    while (count < plan.warmup_iterations or seconds < plan.warmup_seconds) and not budget.spent:
+        seconds += stopwatch.seconds(call)
         count += 1
     return count
 
 
-def measure(call: Callable[[], object], stopwatch: Stopwatch, plan: Plan) -> Timed:
-    """A cold call, a warm-up, then the iterations that count, at least one."""
+def measure(call: Callable[[], object], stopwatch: Stopwatch, plan: Plan, ready: Callable[[], object] = int) -> Timed:
+    """A cold call, a warm-up, then the iterations that count, at least one; ``ready`` is called before these."""
+    budget = Budget(plan.budget_seconds, stopwatch.clock)
     cold = stopwatch.seconds(call)
-    warmed = warm_up(call, stopwatch, plan)
-    found: list[float] = []
-    while len(found) < plan.iterations and not (found and plan.budget_seconds and sum(found) >= plan.budget_seconds):
+    warmed = warm_up(call, stopwatch, plan, budget)
+    ready()
+    until = Budget(plan.run_seconds, stopwatch.clock) if plan.run_seconds else budget
+    found: list[float] = [stopwatch.seconds(call)]
+    while (plan.run_seconds or len(found) < plan.iterations) and not until.spent:
         found.append(stopwatch.seconds(call))
     return Timed(cold, warmed, tuple(found))
 

@@ -14,19 +14,22 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import nn
 
-from . import batches
+from . import answers, batches
 from .devices import Ground
+from .known import CLASSES
 from .lines import Lines
 from .memory import gradients_bytes, optimizer_bytes, peaks, reset_peaks
 from .spec import Spec
-from .timing import Plan, Stopwatch, warm_up
+from .timing import Budget, Plan, Stopwatch, warm_up
+
+_WITHOUT_END = 0
 
 
 class Trainer:
     """A model, its optimizer and the batches; a call is one step."""
 
     def __init__(self, model: nn.Module, spec: Spec, ground: Ground, given: Iterator[batches.Batch]) -> None:
-        self._model, self._ground, self._given = model.train(), ground, given
+        self._model, self._spec, self._ground, self._given = model.train(), spec, ground, given
         self.optimizer = _optimizer(model, spec)
         self._scaler = torch.amp.GradScaler(ground.device.type, enabled=spec.precision == "amp")
         self.loss = torch.zeros(())
@@ -36,8 +39,7 @@ class Trainer:
         inputs, wanted = next(self._given)
         self.optimizer.zero_grad(set_to_none=True)
         with self._ground.autocast():
-            answered = self._model(inputs)
-            loss = nn.functional.cross_entropy(answered.flatten(0, -2), wanted.flatten())
+            loss = answers.loss(self._spec, self._model(inputs), wanted)
         self._scaler.scale(loss).backward()
         self._scaler.step(self.optimizer)
         self._scaler.update()
@@ -52,20 +54,23 @@ def _optimizer(model: nn.Module, spec: Spec) -> torch.optim.Optimizer:
 
 def train(model: nn.Module, spec: Spec, ground: Ground, lines: Lines) -> dict[str, object]:
     """Measure one model; leaves everything in memory and stops at the barrier before it lets go."""
-    images = None if spec.gpt else batches.Images(spec, ground)
-    given = batches.text(spec, ground) if images is None else iter(images)
+    lines.phase("training")
+    images = batches.Images(spec, ground) if spec.family.answers == CLASSES else None
+    given = iter(images) if images else (batches.text if spec.gpt else batches.drawn_upon)(spec, ground)
     trainer = Trainer(model, spec, ground, given)
     reset_peaks(ground)
-    lines.phase("training")
-    stopwatch = Stopwatch(ground.synchronise)
+    stopwatch, budget = Stopwatch(ground.synchronise), Budget(spec.budget_seconds)
     cold = stopwatch.seconds(trainer.step)
     loss_at_first = trainer.loss.item()
-    warmed = warm_up(trainer.step, stopwatch, Plan(0, spec.warmup_iterations, spec.warmup_seconds))
+    warmed = warm_up(trainer.step, stopwatch, Plan(0, spec.warmup_iterations, spec.warmup_seconds), budget)
     steps_of_epoch = math.ceil(images.count / spec.batch) if images else 0
     if spec.full:
         trainer = Trainer(model, spec, ground, iter(images or ()))
     wanted = steps_of_epoch if spec.full else spec.steps
-    done, seconds = _steps(trainer.step, wanted, spec.budget_seconds, ground)
+    lines.ready(spec.ready_seconds)
+    if spec.run_seconds:
+        wanted, budget = _WITHOUT_END, Budget(spec.run_seconds)
+    done, seconds = _steps(trainer.step, wanted, budget, ground)
     figures: dict[str, object] = {
         "step_cold_seconds": cold,
         "warmup_iterations": warmed,
@@ -80,20 +85,21 @@ def train(model: nn.Module, spec: Spec, ground: Ground, lines: Lines) -> dict[st
     if images:
         figures |= _epoch(images.count, spec, done, seconds, whole=done == steps_of_epoch and spec.full)
     else:
-        figures["tokens_per_second"] = done * spec.batch * spec.sequence / seconds
+        each = spec.sequence if spec.gpt else 1
+        figures[f"{spec.family.reads}_per_second"] = done * spec.batch * each / seconds
     memory = peaks(ground)
     lines.barrier(spec.hold_seconds, memory=memory)
     return figures | memory
 
 
-def _steps(step: Callable[[], None], wanted: int, budget_seconds: float, ground: Ground) -> tuple[int, float]:
+def _steps(step: Callable[[], None], wanted: int, budget: Budget, ground: Ground) -> tuple[int, float]:
     """How many steps were done, and the time from before the first until all are really done."""
     ground.synchronise()
     began = time.perf_counter()
     done = 0
     for done in itertools.count(1):
         step()
-        if done == wanted or (budget_seconds and time.perf_counter() - began >= budget_seconds):
+        if done == wanted or budget.spent:
             break
     ground.synchronise()
     return done, time.perf_counter() - began

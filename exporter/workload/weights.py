@@ -44,22 +44,28 @@ def _release_shared(model: nn.Module) -> list[tuple[nn.Module, str, nn.Module, s
 
 
 def _give_values(module: nn.Module) -> None:
-    if isinstance(module, nn.Conv2d):
-        nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+    if isinstance(module, nn.Conv2d | nn.Conv3d | nn.ConvTranspose3d):
+        # Of a convolution in groups torch would count all channels as seen by each.
+        mode = "fan_out" if module.groups == 1 else "fan_in"
+        nn.init.kaiming_normal_(module.weight, mode=mode, nonlinearity="relu")
+        if module.bias is not None:
+            module.bias.zero_()
     elif isinstance(module, nn.Linear | nn.Embedding):
         module.weight.normal_(0.0, 0.02)
         bias = getattr(module, "bias", None)
         if bias is not None:
             bias.zero_()
-    elif isinstance(module, nn.LayerNorm | nn.BatchNorm2d):
+    elif isinstance(module, nn.LayerNorm | nn.BatchNorm2d | nn.BatchNorm3d):
         module.reset_parameters()
 
 
-def quantize_dynamically(model: nn.Module) -> int:
-    """Turn the linear layers into INT8 ones with activations quantized on the way; how many that were.
+def quantize_dynamically(model: nn.Module) -> dict[str, int]:
+    """Turn the linear layers into INT8 ones with activations quantized on the way; how many, and their weights' bytes.
 
-    torch has announced the end of this; a torch without it refuses.
+    Before, a weight that a linear layer shares with an embedding counts as the layer's own: afterwards it is one, for
+    the embedding keeps the old. torch has announced the end of this; a torch without it refuses.
     """
+    before = sum(each.weight.numel() * each.weight.element_size() for each in _linear_layers(model))
     engines = [engine for engine in torch.backends.quantized.supported_engines if engine != "none"]
     try:
         from torch.ao.nn.quantized import dynamic  # noqa: PLC0415 - absent from some later torch
@@ -72,4 +78,13 @@ def quantize_dynamically(model: nn.Module) -> int:
     except (ImportError, AttributeError, NotImplementedError) as error:
         message = f"torch {torch.__version__} has no dynamic quantization: {error}"
         raise Refused(NO_INT8, message) from error
-    return sum(isinstance(module, dynamic.Linear) for module in model.modules())
+    weights = [module.weight() for module in model.modules() if isinstance(module, dynamic.Linear)]
+    return {
+        "quantized_layers": len(weights),
+        "linear_weights_before_bytes": before,
+        "linear_weights_bytes": sum(each.numel() * each.element_size() for each in weights),
+    }
+
+
+def _linear_layers(model: nn.Module) -> list[nn.Linear]:
+    return [module for module in model.modules() if isinstance(module, nn.Linear)]

@@ -3,6 +3,7 @@
 Bucket bounds are equal for all sources of a family, so that sums over them mean something.
 """
 
+from gpuwarden.catalog.probe import PROBE_ROWS
 from gpuwarden.catalog.row import Kind, Metric
 from gpuwarden.units import Unit
 
@@ -34,9 +35,5 @@ MODEL_ROWS: tuple[Metric, ...] = (
         "outcome",
         kind="counter",
     ),
-    _model("probe_duration_seconds", "seconds", "Last probe: a whole answer or batch.", "precision", "percentile"),
-    _model("probe_time_to_first_token_seconds", "seconds", "Last probe: first token.", "precision", "percentile"),
-    _model("probe_time_per_output_token_seconds", "seconds", "Last probe: next tokens.", "precision", "percentile"),
-    _model("probe_last_run_timestamp_seconds", "timestamp", "When the probe last ran."),
-    _model("probe_skipped_total", "count", "Probe runs that were not started.", "reason", kind="counter"),
+    *PROBE_ROWS,
 )

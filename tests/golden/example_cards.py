@@ -101,9 +101,11 @@ SLOW = tuple(4 if place == 11 else 2 if place == 12 else 0 for place in range(19
 OBSERVED = (
     Observed("model_request_duration_seconds", distributions={("gpt2", "app", "generate"): (SLOW, 12.0)}),
     Observed("model_requests_total", values={("gpt2", "app", "ok"): 6.0, ("gpt2", "app", "oom"): 1.0}),
-    Observed("model_probe_duration_seconds", values={("resnet50", "fp16", "50"): 0.018}),
-    Observed("model_probe_last_run_timestamp_seconds", values={("resnet50",): NOW - 600}),
-    Observed("model_probe_skipped_total", values={("resnet50", "vram"): 3.0}),
+    Observed("model_probe_duration_seconds", values={("resnet50", "fp16", "0", "GPU-a", "50"): 0.018}),
+    Observed("model_probe_contended", values={("resnet50", "0", "GPU-a"): 1.0}),
+    Observed("model_probe_last_run_timestamp_seconds", values={("resnet50", "0", "GPU-a"): NOW - 600}),
+    Observed("model_probe_skipped_total", values={("resnet50", "0", "GPU-a", "vram"): 3.0}),
+    Observed("model_probe_running", values={("0", "GPU-a"): 0.0}),
 )
 
 EVERYTHING = Known(

@@ -56,7 +56,7 @@ def test_a_process_may_call_itself_anything(tmp_path_factory, name, started, jun
     (folder / "7").mkdir()
     fields = b" ".join([b"S", *[b"1"] * 18, str(started).encode(), b"3", b"4"])
     (folder / "7/stat").write_bytes(b"7 (" + name + b") " + fields)
-    assert Procfs(folder).stat(7) == (name, started)
+    assert Procfs(folder).stat(7) == (name, started, 1)
     (folder / "7/stat").write_bytes(junk)
     with contextlib.suppress(ValueError):
         Procfs(folder).stat(7)

@@ -135,8 +135,18 @@ OBSERVED = st.lists(
         ),
         st.builds(
             Observed,
-            st.sampled_from(["model_requests_total", "model_probe_duration_seconds"]),
+            st.sampled_from(["model_requests_total", "model_probe_contended"]),
             st.dictionaries(st.tuples(TEXTS, TEXTS, TEXTS), st.floats(), max_size=2),
+        ),
+        st.builds(
+            Observed,
+            st.just("model_probe_skipped_total"),
+            st.dictionaries(st.tuples(TEXTS, TEXTS, TEXTS, TEXTS), st.floats(0, 1e9), max_size=2),
+        ),
+        st.builds(
+            Observed,
+            st.just("model_probe_duration_seconds"),
+            st.dictionaries(st.tuples(*[TEXTS] * 5), st.floats(), max_size=2),
         ),
     ),
     max_size=2,

@@ -1,4 +1,4 @@
-"""GPT-2 and ResNet once more, from their papers' formulas and by head, position and pixel: slow and without layers."""
+"""GPT-2, BioGPT and ResNet once more, from their papers, by head, position and pixel: slow and without layers."""
 
 import math
 
@@ -26,6 +26,16 @@ def _attention(queries, keys, values):
 def gpt2(weights, size, tokens):
     """The logits of one text."""
     hidden = weights["tokens.weight"][tokens] + weights["positions.weight"][: len(tokens)]
+    return _decoder(weights, size, hidden, _gelu)
+
+
+def biogpt(weights, size, tokens):
+    """The logits of one text: row 0 of fairseq's positions is nobody's, row 1 is the padding's."""
+    hidden = weights["tokens.weight"][tokens] * size.width**0.5 + weights["positions.weight"][2 : 2 + len(tokens)]
+    return _decoder(weights, size, hidden, lambda values: values * 0.5 * torch.erfc(-values / math.sqrt(2)))
+
+
+def _decoder(weights, size, hidden, activation):
     for layer in range(size.layers):
         of = {key.removeprefix(f"blocks.{layer}."): value for key, value in weights.items()}
 
@@ -41,7 +51,7 @@ def gpt2(weights, size, tokens):
         ]
         hidden = hidden + linear("out", torch.cat(heads, dim=1))
         normed = _norm(hidden, of["norm_2.weight"], of["norm_2.bias"])
-        hidden = hidden + linear("down", _gelu(linear("up", normed)))
+        hidden = hidden + linear("down", activation(linear("up", normed)))
     return _norm(hidden, weights["norm.weight"], weights["norm.bias"]) @ weights["tokens.weight"].T
 
 

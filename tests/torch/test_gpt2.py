@@ -1,5 +1,6 @@
-"""GPT-2: the published sizes, and the same numbers by whatever way they are computed."""
+"""GPT-2 and what is built like it: the published sizes, and the same numbers by whatever way they are computed."""
 
+import dataclasses
 import importlib.util
 
 import pytest
@@ -11,6 +12,9 @@ PUBLISHED = {
     "gpt2-medium": 354_823_168,
     "gpt2-large": 774_030_080,
     "gpt2-xl": 1_557_611_200,
+    "dialogpt-small": 124_439_808,
+    "dialogpt-medium": 354_823_168,
+    "biogpt": 346_763_264,
 }
 
 
@@ -20,8 +24,8 @@ def tiny(on_cpu):
     from exporter.workload.gpt2 import GPT2, SIZES
     from exporter.workload.weights import on_device
 
-    def make(**options):
-        model = on_device(lambda: GPT2(SIZES["gpt2-tiny"], **options), on_cpu).double().eval()
+    def make(of_size=None, **options):
+        model = on_device(lambda: GPT2(of_size or SIZES["gpt2-tiny"], **options), on_cpu).double().eval()
         for parameter in model.parameters():
             parameter.data.add_(0.2 * parameter.new_empty(parameter.shape).normal_())
         return model
@@ -56,6 +60,39 @@ def test_logits_are_those_of_the_formulas(torch, tiny, text):
         expected = torch.stack([naive.gpt2(model.state_dict(), model.size, tokens) for tokens in text])
 
     torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
+
+
+@pytest.fixture
+def biogpt(tiny):
+    """A BioGPT of two narrow layers."""
+    from exporter.workload.gpt2 import SIZES
+
+    return tiny(dataclasses.replace(SIZES["biogpt"], layers=2, width=64, heads=4, vocabulary=512))
+
+
+def test_biogpt_is_that_of_its_paper(torch, biogpt, text):
+    """What is timed under BioGPT's name would be GPT-2 medium with fewer words."""
+    from tests.torch import naive
+
+    with torch.no_grad():
+        found = biogpt(text)
+        expected = torch.stack([naive.biogpt(biogpt.state_dict(), biogpt.size, tokens) for tokens in text])
+        otherwise = torch.stack([naive.gpt2(biogpt.state_dict(), biogpt.size, tokens) for tokens in text])
+
+    torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
+    assert not torch.allclose(found, otherwise, rtol=1e-2)
+
+
+def test_biogpt_reads_as_many_positions_as_gpt2(torch, on_cpu, biogpt):
+    """The last words of a long answer would end in an error, which on a card ends the process."""
+    from exporter.workload.gpt2 import Cache
+
+    text = torch.randint(512, (1, 1024), generator=torch.Generator().manual_seed(3))
+    cache = Cache(biogpt.size, 1, 1024, on_cpu.device, torch.float64)
+    with torch.no_grad():
+        read = [biogpt(some, cache, last_only=True) for some in text.split([1000, *[1] * 24], dim=1)]
+
+        torch.testing.assert_close(read[-1], biogpt(text, last_only=True), rtol=1e-9, atol=1e-9)
 
 
 def from_transformers(model):

@@ -29,7 +29,7 @@ def test_the_same_seed_makes_the_same_weights(torch, on_cpu):
     assert not torch.equal(one.head.weight, other.head.weight)
 
 
-@pytest.mark.parametrize("name", ["gpt2-tiny", "resnet18"])
+@pytest.mark.parametrize("name", ["gpt2-tiny", "resnet18", "efficientnet-b0", "yolov5s", "unet3d"])
 def test_every_value_is_a_sound_number(torch, on_cpu, name):
     """What was left in the memory before would be taken for a weight, and arithmetic on it can take longer."""
     model, _ = built(torch, on_cpu, name)
@@ -47,3 +47,5 @@ def test_quantized_linear_layers_take_a_quarter(torch, on_cpu):
     assert figures["quantized_layers"] == 2 * 4 + 1
     assert type(model.tokens) is torch.nn.Embedding
     assert figures["weights_bytes"] - embeddings < 0.35 * (linear + 4 * 512 * 64)
+    assert figures["linear_weights_before_bytes"] == 4 * (2 * 12 * 64 * 64 + 512 * 64)
+    assert figures["linear_weights_bytes"] * 4 == figures["linear_weights_before_bytes"]

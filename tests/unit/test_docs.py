@@ -41,7 +41,7 @@ def test_the_readme_names_only_what_is_there():
         assert (ROOT / link).exists(), link
     for target in re.findall(r"^make ([a-z-]+)", readme, re.MULTILINE):
         assert target in targets, target
-    known = "up|exporter|alerter|rules|mail|outbox|silence|state|config|generate"
+    known = "up|exporter|alerter|rules|mail|outbox|silence|state|config|generate|bench"
     commands = set(re.findall(rf"gpuwarden ({known})\b", readme))
     helped = subprocess.run(
         [sys.executable, "-m", "gpuwarden", "--help"], cwd=ROOT, capture_output=True, text=True, check=True

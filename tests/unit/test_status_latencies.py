@@ -35,17 +35,20 @@ def test_each_way_to_know_a_models_speed_says_which_it_is():
     (probed,) = resnet50.latencies
     assert (probed.what, probed.p50, probed.p90, probed.source) == (
         *("whole answer", "18 ms", "-"),
-        "probed by gpuwarden, fp16, last run",
+        "probed by gpuwarden on GPU 0, fp16, last run, contended",
     )
-    assert resnet50.notes == ("last probed 10 min 0 s ago", "3 probes not started: vram")
+    assert resnet50.notes == (
+        "last probed on GPU 0 10 min 0 s ago",
+        "3 probes on GPU 0 not started: too little memory was free on the card",
+    )
 
 
 def test_what_was_really_observed_can_be_shown():
     """The page would break on the first latency that comes in."""
     seen = Observations()
     seen.observe("model_time_to_first_token_seconds", ("gpt2", "server"), 500.0)
-    seen.set("model_probe_duration_seconds", ("gpt2", "fp16", "90"), 2.0)
-    seen.add("model_probe_skipped_total", ("gpt2", "vram"), 0)
+    seen.set("model_probe_duration_seconds", ("gpt2", "fp32", "", "", "90"), 2.0)
+    seen.add("model_probe_skipped_total", ("gpt2", "", "", "memory"), 0)
     (gpt2,) = models(seen.observed(), NOW)
 
     assert [(item.what, item.p50, item.p90) for item in gpt2.latencies] == [

@@ -2,7 +2,7 @@
 
 import pytest
 
-from exporter.workload.timing import Plan, Stopwatch, measure, p90, warm_up
+from exporter.workload.timing import Budget, Plan, Stopwatch, measure, p90, warm_up
 
 
 class Device:
@@ -37,8 +37,9 @@ def test_the_clock_is_read_when_the_device_is_idle():
 def test_warm_up_goes_by_count_and_by_time(seconds, expected):
     """A fast model would be measured while the card's clock still rises, a slow one with its libraries half loaded."""
     device = Device(seconds)
+    plan = Plan(warmup_iterations=3, warmup_seconds=0.5)
 
-    assert warm_up(device.call, device.stopwatch, Plan(warmup_iterations=3, warmup_seconds=0.5)) == expected
+    assert warm_up(device.call, device.stopwatch, plan, Budget(0.0, device.stopwatch.clock)) == expected
 
 
 def test_the_cold_call_is_a_figure_of_its_own():
@@ -58,10 +59,37 @@ def test_the_cold_call_is_a_figure_of_its_own():
 def test_a_spent_budget_ends_the_iterations():
     """A slow machine's probe would run into its time-out and have no figure at all."""
     device = Device(2.0)
-    timed = measure(device.call, device.stopwatch, Plan(warmup_iterations=1, budget_seconds=5.0))
+    timed = measure(device.call, device.stopwatch, Plan(warmup_iterations=1, budget_seconds=9.0))
 
     assert timed.seconds == (2.0, 2.0, 2.0)
     assert timed.figures("answer")["answer_p90_seconds"] is None
+
+
+def test_a_budget_spent_by_the_cold_call_leaves_no_warm_up():
+    """A slow machine's probe would spend a minute on calls that no figure comes from."""
+    device = Device(20.0)
+    timed = measure(device.call, device.stopwatch, Plan(budget_seconds=5.0))
+
+    assert (timed.cold_seconds, timed.warmup_iterations, timed.seconds) == (20.0, 0, (20.0,))
+
+
+def test_a_budget_spent_in_the_warm_up_ends_it():
+    """A slow machine's probe would spend a minute on calls that no figure comes from."""
+    device = Device(2.0)
+    timed = measure(device.call, device.stopwatch, Plan(warmup_seconds=60.0, budget_seconds=5.0))
+
+    assert (timed.warmup_iterations, len(timed.seconds)) == (2, 1)
+
+
+def test_two_runs_beside_each_other_are_measured_for_a_time():
+    """What a run loses beside another would be told from the minutes in which the other had already ended."""
+    device = Device(1.0)
+    began_at = []
+    plan = Plan(iterations=1, warmup_iterations=2, budget_seconds=4.0, run_seconds=3.0)
+    timed = measure(device.call, device.stopwatch, plan, lambda: began_at.append(device.now))
+
+    assert began_at == [3.0]
+    assert len(timed.seconds) == 3
 
 
 def test_one_iteration_is_measured_however_small_the_budget():

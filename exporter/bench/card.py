@@ -1,0 +1,209 @@
+"""The card that is measured, through the exporter's own reader: its memory, its holders, its clocks before and after.
+
+- Only a whole card in compute mode Default is measured: in another mode a second process gets no context, or the first
+  one takes the card from everybody else. A card that is divided (MIG) is not what any reference means.
+- A reading costs the run nothing: a driver that fails for now leaves the reading empty, with what it said.
+- ``contended`` are all other processes that the driver lists on the card at the barrier, and, where it lists none,
+  whoever kept the card busy before the run began.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+
+from exporter.accumulators import Accumulators
+from exporter.processes.holders import Holders
+from exporter.snapshot import Gpu
+from exporter.sources.nvml.card import Card
+from exporter.sources.nvml.device import Device
+from exporter.sources.nvml.driver import Driver
+from exporter.sources.nvml.errors import NvmlError
+from exporter.sources.nvml.inventory import Inventory, take_inventory
+from gpuwarden.errors import GpuwardenError, UserInputError
+
+SETTLED_BYTES = 8 * 2**20
+_SETTLE_SECONDS = 5.0
+_POLL_SECONDS = 0.02
+_BUSY = 0.05
+_COMPUTE_MODES = {1: "exclusive thread", 2: "prohibited", 3: "exclusive process"}
+
+
+class NoCardError(GpuwardenError):
+    """There is no card to measure, or not in a state to be measured."""
+
+
+class UnknownCardError(UserInputError, LookupError):
+    """No card has this index or UUID."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Another process on the card."""
+
+    pid: int
+    name: str
+    memory_bytes: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The card at one moment, None and empty where it does not say; ``error`` when it said nothing at all."""
+
+    used_bytes: float | None = None
+    free_bytes: float | None = None
+    process_bytes: float | None = None
+    utilization_ratio: float | None = None
+    sm_clock_hertz: float | None = None
+    temperature_celsius: float | None = None
+    power_watts: float | None = None
+    throttled: tuple[str, ...] = ()
+    others: tuple[Holder, ...] = ()
+    error: str = ""
+
+    @property
+    def contended(self) -> tuple[str, ...]:
+        """Who else is there, by name."""
+        return tuple(sorted({holder.name or f"process {holder.pid}" for holder in self.others}))
+
+    @property
+    def busy(self) -> bool:
+        """Whether somebody makes the card work, seen before a run."""
+        return (self.utilization_ratio or 0.0) > _BUSY
+
+    def as_document(self) -> dict[str, object]:
+        """For JSON, without what is not known."""
+        known = {key: value for key, value in asdict(self).items() if value is not None and value not in ("", ())}
+        # JSON has no tuples, and a document is the same when it has been read back.
+        return {key: [*value] if key in {"throttled", "others"} else value for key, value in known.items()}
+
+
+class MeasuredCard:
+    """One card, used by one thread at a time."""
+
+    def __init__(
+        self,
+        driver: Driver,
+        device: Device,
+        identity: tuple[str, str],
+        versions: dict[str, str],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._monotonic = monotonic
+        self.index, self.uuid = identity
+        self._card = Card(f"nvml/{self.index}", device, driver, Holders(), Accumulators())
+        self._versions = versions
+
+    def described(self) -> dict[str, object]:
+        """What it is: name, UUID, driver, memory, for the document.
+
+        Raises:
+            NoCardError: it cannot be asked, or not measured (see the top of this file).
+        """
+        try:
+            gpu = self._read()
+        except NvmlError as error:
+            message = f"GPU {self.index} cannot be read: {error}"
+            raise NoCardError(message) from error
+        if mode := _COMPUTE_MODES.get(int(gpu.compute_mode or 0)):
+            message = (
+                f"GPU {self.index} is in compute mode {mode}; bench needs Default: nvidia-smi -i {self.index} -c 0"
+            )
+            raise NoCardError(message)
+        if gpu.mig_enabled:
+            message = f"GPU {self.index} is divided (MIG): bench measures whole cards"
+            raise NoCardError(message)
+        description = self._card.description()
+        return {
+            "name": description.get("name", ""),
+            "index": self.index,
+            "uuid": self.uuid,
+            "memory_total_bytes": gpu.memory_total_bytes,
+            "power_limit_watts": gpu.power_limit_watts,
+            **self._versions,
+        }
+
+    def reading(self, pid: int | None = None) -> Reading:
+        """The card now; ``pid`` is the run's process, everybody else is another."""
+        try:
+            gpu = self._read()
+        except NvmlError as error:
+            return Reading(error=str(error))
+        own = [process for process in gpu.processes if process.pid == pid]
+        others = tuple(
+            Holder(process.pid, process.name, process.memory_bytes)
+            for process in gpu.processes
+            if process.pid and process.pid != pid
+        )
+        return Reading(
+            used_bytes=gpu.memory_used_bytes,
+            free_bytes=gpu.memory_free_bytes,
+            process_bytes=own[0].memory_bytes if own else None,
+            utilization_ratio=gpu.utilization_ratio,
+            sm_clock_hertz=gpu.clock_hertz.get("sm"),
+            temperature_celsius=gpu.temperature_celsius,
+            power_watts=gpu.power_watts,
+            throttled=tuple(reason for reason, on in gpu.throttled.items() if on),
+            others=others,
+        )
+
+    def settled(self, before: float | None) -> tuple[Reading, float]:
+        """A reading when the memory is back at what it was, or after five seconds; and how long that took."""
+        began = self._monotonic()
+        while before is not None and self._monotonic() - began < _SETTLE_SECONDS:
+            used = self.reading().used_bytes
+            if used is None or used <= before + SETTLED_BYTES:
+                break
+            time.sleep(_POLL_SECONDS)
+        return self.reading(), self._monotonic() - began
+
+    def _read(self) -> Gpu:
+        now = self._monotonic()
+        return Gpu(index=self.index, uuid=self.uuid, read_at=now, **self._card.read(now))
+
+
+def open_card(wanted: str = "") -> MeasuredCard | None:
+    """The card with this index or UUID, or the first; None where there is no driver or no card at all.
+
+    Raises:
+        UnknownCardError: one was wanted, and it is not there.
+    """
+    driver = Driver()
+    try:
+        driver.start()
+        found = take_inventory(driver)
+    except NvmlError as error:
+        if wanted:
+            message = f"there is no GPU {wanted}: {error}"
+            raise UnknownCardError(message) from error
+        return None
+    return _chosen(driver, found, wanted)
+
+
+def _chosen(driver: Driver, found: Inventory, wanted: str) -> MeasuredCard | None:
+    for uuid, (index, device) in found.found.items():
+        if wanted in {"", index, uuid}:
+            return MeasuredCard(driver, device, (index, uuid), found.versions)
+    if not wanted:
+        return None
+    known = ", ".join(f"{index} ({uuid})" for uuid, (index, _) in found.found.items()) or "none"
+    message = f"there is no GPU {wanted}; there are: {known}"
+    raise UnknownCardError(message)
+
+
+def attributed(before: Reading, at_barrier: Reading, *, alone: bool) -> Reading:
+    """The reading at the barrier, with the run's process told apart where its number says nothing.
+
+    In a container the driver may know the process under another number. The one that has come since the run began is
+    it; with two that have come, nobody can tell. A run that is not ``alone`` has brought whoever came with it.
+    """
+    if not alone:
+        there = {holder.pid for holder in before.others}
+        return replace(at_barrier, others=tuple(holder for holder in at_barrier.others if holder.pid in there))
+    if at_barrier.process_bytes is not None:
+        return at_barrier
+    known = {holder.pid for holder in before.others}
+    new = [holder for holder in at_barrier.others if holder.pid not in known]
+    if len(new) != 1:
+        return at_barrier
+    others = tuple(holder for holder in at_barrier.others if holder.pid in known)
+    return replace(at_barrier, process_bytes=new[0].memory_bytes, others=others)

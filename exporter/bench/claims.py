@@ -1,0 +1,10 @@
+"""All claims, in the order of the table, and the runs that belong to none."""
+
+from exporter.bench.claim import Claim
+from exporter.bench.claims_cnn import CNN_CLAIMS
+from exporter.bench.claims_gpt import GPT_CLAIMS
+from exporter.bench.guide_runs import SPARE
+from exporter.bench.scenarios import SCENARIOS
+
+CLAIMS: tuple[Claim, ...] = (*CNN_CLAIMS, *GPT_CLAIMS, *SCENARIOS)
+SPARE_RUNS = SPARE

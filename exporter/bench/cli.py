@@ -1,0 +1,187 @@
+"""``gpuwarden bench``: what this machine does with CNN and GPT models, beside what a guide promises."""
+
+import datetime as dt
+import os
+import platform
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from exporter.bench.card import MeasuredCard, NoCardError, open_card
+from exporter.bench.claims import CLAIMS, SPARE_RUNS
+from exporter.bench.document import Circumstances, as_json, document, write
+from exporter.bench.listing import listing
+from exporter.bench.markdown import markdown
+from exporter.bench.measuring import Bench, Record
+from exporter.bench.plan import Plan, Wishes, plan
+from exporter.bench.progress import Progress
+from exporter.bench.recorded import read
+from exporter.bench.report import NARROWEST, table
+from exporter.bench.session import Outcome, make_all
+from gpuwarden import __version__
+from gpuwarden.errors import UserInputError
+from gpuwarden.options import FAILED
+
+_INTERRUPTED = 130
+_COLOURS = {"met": "green", "not met": "red", "other": "yellow"}
+
+Options = Mapping[str, Any]
+MODE_OPTIONS: Sequence[Callable[[Any], Any]] = ()
+"""Decorators that add the options of further modes."""
+MODES: Mapping[str, Callable[[Options], int]] = {}
+"""What is done instead when the option of this name is given: it takes all options and returns the exit status."""
+
+
+class NothingToRunError(UserInputError, LookupError):
+    """No claim and no run has the word that was asked for."""
+
+
+def _with(decorators: Sequence[Callable[[Any], Any]]) -> Callable[[Any], Any]:
+    def add(function: Any) -> Any:
+        for decorator in reversed(decorators):
+            function = decorator(function)
+        return function
+
+    return add
+
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+_OPTIONS = (
+    click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True),
+    click.option("--gpu", default="", metavar="INDEX|UUID", help="The card to measure [default: the first]"),
+    click.option("--python", default=sys.executable, metavar="INTERPRETER", help="One with torch [default: this one]"),
+    click.option("--only", multiple=True, metavar="WORD", help="Claims and runs with this word; may be repeated."),
+    click.option("--all", "spare", is_flag=True, help="Also the runs that serve no claim."),
+    click.option(
+        "--list", "only_list", is_flag=True, help="Say what would be run and the memory it needs, run nothing."
+    ),
+    click.option("--quick", is_flag=True, help="Fewer steps and three seconds a phase; without a 90th percentile."),
+    click.option("--full-epoch", is_flag=True, help="Train CIFAR-10's whole epoch instead of extrapolating 30 steps."),
+    click.option(
+        "--data",
+        type=click.Path(exists=True, file_okay=False, resolve_path=True),
+        metavar="FOLDER",
+        help="CIFAR-10's own images (data_batch_1, ...), loaded from the host.",
+    ),
+    click.option(
+        "--json", "json_file", type=_FILE, metavar="FILE", help="Every result, written as soon as it is there."
+    ),
+    click.option("--markdown", "markdown_file", type=_FILE, metavar="FILE", help="The tables for a page."),
+    click.option(
+        "--minutes", type=click.FloatRange(min=0, min_open=True), help="What is left by then is not measured."
+    ),
+    click.option("--show", type=_FILE, metavar="FILE", help="Print the table of an earlier --json, run nothing."),
+    click.option("--tiny", is_flag=True, help="Stand-ins on the CPU: try the way to the table in two minutes."),
+)
+
+
+@click.command()
+@_with(_OPTIONS)
+@_with(MODE_OPTIONS)
+@click.pass_context
+def bench(context: click.Context, **options: Any) -> None:
+    """Run GPT-2 and ResNet here and hold what they take against published figures.
+
+    Each run is a process of its own that ends before the next begins. Ctrl-C ends it, and the table of what is there is
+    printed. The exit status is 0 when every run came to a result or was known not to fit, 1 otherwise.
+    """
+    for name, mode in MODES.items():
+        if options[name]:
+            context.exit(mode(options))
+    context.exit(_bench(options))
+
+
+def _bench(options: Options) -> int:
+    if options["show"]:
+        _print(read(options["show"], CLAIMS))
+        return 0
+    card = _card(options)
+    described = card.described() if card else {}
+    chosen = plan(CLAIMS, SPARE_RUNS, _wishes(options, card))
+    if not chosen.runs:
+        message = f"no claim and no run has {' or '.join(options['only'])} in its name; see: gpuwarden bench --list"
+        raise NothingToRunError(message)
+    if options["only_list"]:
+        click.echo(listing(chosen, card.reading().free_bytes if card else None), nl=False)
+        return 0
+    began = dt.datetime.now().astimezone().isoformat(timespec="seconds")
+    circumstances = Circumstances(__version__, began, _told(options), described, _host())
+    return _measure(options, card, chosen, circumstances)
+
+
+def _card(options: Options) -> MeasuredCard | None:
+    """The card to measure, None for the processor."""
+    if options["device"] == "cpu" or options["tiny"]:
+        if options["gpu"]:
+            message = "--gpu names a card, and nothing is run on one"
+            raise click.UsageError(message)
+        return None
+    card = open_card(options["gpu"])
+    if card is None and options["device"] == "cuda":
+        message = "no card is found here (gpuwarden exporter says why); on the processor: --device cpu"
+        raise NoCardError(message)
+    return card
+
+
+def _wishes(options: Options, card: MeasuredCard | None) -> Wishes:
+    names = ("only", "spare", "quick", "full_epoch", "tiny")
+    return Wishes(card is not None, **{name: options[name] for name in names}, data=options["data"] or "")
+
+
+def _told(options: Options) -> Options:
+    """What was asked for, without what says nothing of the figures."""
+    quiet = {"json_file", "markdown_file", "only_list", "python", "show"}
+    return {name: value for name, value in options.items() if value and name not in quiet}
+
+
+def _host() -> Mapping[str, object]:
+    return {"cpus": os.cpu_count(), "machine": platform.machine(), "system": platform.system()}
+
+
+def _measure(options: Options, card: MeasuredCard | None, chosen: Plan, circumstances: Circumstances) -> int:
+    def save(records: tuple[Record, ...]) -> None:
+        found = document(chosen, records, circumstances)
+        if options["json_file"]:
+            write(options["json_file"], as_json(found))
+        if options["markdown_file"]:
+            write(options["markdown_file"], markdown(found))
+
+    save(())  # a file that cannot be written is told now, and not after half an hour
+    until = time.monotonic() + 60 * options["minutes"] if options["minutes"] else None
+    one = Bench(options["python"], card, threading.Event(), until)
+    outcome = make_all(chosen, one, _progress(len(chosen.to_make)), save)
+    found = document(chosen, outcome.records, circumstances)
+    _print(found)
+    return _status(outcome, options["python"])
+
+
+def _print(found: Mapping[str, Any]) -> None:
+    click.echo(table(found, shutil.get_terminal_size((NARROWEST, 24)).columns, _paint), nl=False)
+
+
+def _progress(total: int) -> Progress:
+    width = shutil.get_terminal_size((NARROWEST, 24)).columns if sys.stderr.isatty() else 0
+    return Progress(lambda text: click.echo(text, nl=False, err=True), width, total)
+
+
+def _paint(text: str, verdict: str) -> str:
+    """In colours; click takes them away where standard output is no terminal."""
+    if os.environ.get("NO_COLOR"):
+        return text
+    return click.style(text, fg=_COLOURS.get(verdict), dim=verdict == "not measured")
+
+
+def _status(outcome: Outcome, python: str) -> int:
+    if any(record.done.reason == "no_torch" for record in outcome.records):
+        click.echo(
+            f"{python} has no torch: pip install 'gpuwarden[probe]', or name one: --python INTERPRETER", err=True
+        )
+    if outcome.interrupted:
+        return _INTERRUPTED
+    return 0 if outcome.complete else FAILED

@@ -1,0 +1,148 @@
+"""``bench --fit``: which runs are asked about, and the answer for one card. Pure; bytes."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from exporter.bench.fit_cards import CardMemory
+from exporter.bench.fit_memory import (
+    AMP,
+    FP16,
+    FP32,
+    INT4,
+    INT8,
+    Parts,
+    Precision,
+    answering_cnn,
+    answering_gpt,
+    answering_outline,
+)
+from exporter.bench.fit_training import ADAMW, SGD, training_cnn, training_gpt
+from exporter.bench.fit_verdict import MOST, Judged, Largest, judge, largest
+from exporter.bench.shapes import GPTS, RESNETS, Gpt, Outline, ResNet
+
+ANSWER, TRAIN = "answer", "train"
+_GPT_BATCH, _GPT_SEQUENCE = 4, 512
+_CNN_BATCHES = (8, 32)
+
+Need = Callable[[int, int], tuple[Parts, str]]
+"""What a batch of so many positions takes, without the context, and in which moment of a training ("" otherwise)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What is asked about: ``what`` is answer or train; a CNN has no positions (0), a GPT at most so many."""
+
+    model: str
+    what: str
+    precision: str
+    batch: int
+    positions: int
+    most_positions: int
+    need: Need
+    optimizer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """The answer for one amount of free memory; ``positions`` None for what has none."""
+
+    judged: Judged
+    batch: Largest
+    positions: Largest | None
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """One run on one card; ``now`` None where nobody told what is free now."""
+
+    run: Run
+    parts: Parts
+    moment: str
+    if_empty: Room
+    now: Room | None
+
+
+def assess(run: Run, card: CardMemory, context_bytes: int) -> Assessment:
+    """Whether the run fits this card when it is empty, and now."""
+    parts, moment = run.need(run.batch, run.positions)
+    return Assessment(
+        run,
+        replace(parts, context=context_bytes),
+        moment,
+        _room(run, card.empty_bytes, context_bytes),
+        None if card.free_bytes is None else _room(run, card.free_bytes, context_bytes),
+    )
+
+
+def _room(run: Run, free_bytes: int, context_bytes: int) -> Room:
+    def need(batch: int, positions: int) -> int:
+        return run.need(batch, positions)[0].total + context_bytes
+
+    return Room(
+        judge(need(run.batch, run.positions), free_bytes),
+        largest(lambda batch: need(batch, run.positions), free_bytes),
+        largest(partial(need, run.batch), free_bytes, run.most_positions) if run.positions else None,
+    )
+
+
+def known_runs(models: Sequence[str] = (), optimizer: str = "", *, checkpointing: bool = False) -> tuple[Run, ...]:
+    """The known models, or those named, answering and in training; ``optimizer`` for all instead of each kind's."""
+    wanted = tuple(models) or (*GPTS, *RESNETS)
+    gpts = [GPTS[name] for name in wanted if name in GPTS]
+    cnns = [RESNETS[name] for name in wanted if name in RESNETS]
+    runs = [
+        *(run for shape in gpts for run in _answering_gpt(shape)),
+        *(run for shape in cnns for run in _answering_cnn(shape)),
+        *(run for shape in gpts for run in _training_gpt(shape, optimizer or ADAMW, checkpointing=checkpointing)),
+        *(run for shape in cnns for run in _training_cnn(shape, optimizer or SGD)),
+    ]
+    return tuple(runs)
+
+
+def _answering_gpt(shape: Gpt) -> Iterator[Run]:
+    for precision in (FP32, FP16):
+
+        def need(batch: int, positions: int, precision: Precision = precision) -> tuple[Parts, str]:
+            return answering_gpt(shape, precision, batch, positions), ""
+
+        yield Run(shape.name, ANSWER, precision.name, 1, shape.positions, shape.positions, need)
+
+
+def _answering_cnn(shape: ResNet) -> Iterator[Run]:
+    for precision in (FP32, FP16):
+
+        def need(batch: int, _positions: int, precision: Precision = precision) -> tuple[Parts, str]:
+            return answering_cnn(shape, precision, batch), ""
+
+        yield Run(shape.name, ANSWER, precision.name, 1, 0, 0, need)
+
+
+def _training_gpt(shape: Gpt, optimizer: str, *, checkpointing: bool) -> Iterator[Run]:
+    for precision in (FP32, AMP):
+        need = partial(training_gpt, shape, precision, optimizer=optimizer, checkpointing=checkpointing)
+        yield Run(
+            shape.name, TRAIN, precision.name, _GPT_BATCH, _GPT_SEQUENCE, shape.positions, need, optimizer=optimizer
+        )
+
+
+def _training_cnn(shape: ResNet, optimizer: str) -> Iterator[Run]:
+    for batch in _CNN_BATCHES:
+        for precision in (FP32, AMP):
+
+            def need(batch: int, _positions: int, precision: Precision = precision) -> tuple[Parts, str]:
+                return training_cnn(shape, precision, batch, optimizer=optimizer)
+
+            yield Run(shape.name, TRAIN, precision.name, batch, 0, 0, need, optimizer=optimizer)
+
+
+def outline_runs(shape: Outline, batch: int, positions: int, chunk: int = 0) -> tuple[Run, ...]:
+    """The user's own model answering, in the three precisions that people run such models in."""
+
+    def run(precision: Precision) -> Run:
+        def need(batch: int, positions: int) -> tuple[Parts, str]:
+            return answering_outline(shape, precision, batch, positions, chunk), ""
+
+        return Run(shape.name, ANSWER, precision.name, batch, positions, MOST, need)
+
+    return tuple(run(precision) for precision in (FP16, INT8, INT4))

@@ -1,0 +1,149 @@
+"""How much memory a card has for programs: asked of the driver, or reckoned from what stands on its box.
+
+What a box calls 8 GB are 8 GiB of chips (NVML shows 8192 MiB), so GB and GiB mean the same here. Not all of it can be
+used: the driver keeps some hundred MiB for itself, which it tells (``memory.reserved``) and which is assumed where
+nobody can be asked. On top of that a process has a CUDA context, larger where a card has more multiprocessors and where
+more libraries are loaded: on an H200 680 MiB when answering and 760 when training were measured; from consumer cards
+300 to 500 MiB are reported.
+"""
+
+import queue
+import re
+import threading
+from dataclasses import dataclass
+
+from exporter.bench.fit_memory import MIB
+from exporter.processes.labels import clean_label
+from exporter.sources.nvml.device import Device
+from exporter.sources.nvml.driver import Driver
+from exporter.sources.nvml.errors import NOT_SUPPORTED, NotAvailableError, NvmlError
+from exporter.sources.nvml.inventory import take_inventory
+from gpuwarden.errors import GpuwardenError, UserInputError
+
+GIB = 1024 * MIB
+_LARGE_CARD_BYTES = 30 * GIB
+CONTEXT_BYTES, LARGE_CONTEXT_BYTES = 500 * MIB, 760 * MIB
+_RESERVES = ((16 * GIB, 256 * MIB), (32 * GIB, 384 * MIB))
+_LARGEST_RESERVE = 640 * MIB
+"""Seen: 234 MiB of 6 GiB, 236 of 12, 315 of 24, 557 of 40, 480 to 551 of 80."""
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt])i?b", re.IGNORECASE)
+_SCALES = {"k": 1024, "m": MIB, "g": GIB, "t": 1024 * GIB}
+_MOST_BYTES = 2**50
+
+
+class NoCardError(UserInputError, LookupError):
+    """No driver says what card there is; the message names the flag that does."""
+
+
+class SilentDriverError(GpuwardenError, TimeoutError):
+    """The driver does not answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class CardMemory:
+    """Bytes. ``free_bytes`` is what is free now, None where nobody was asked; ``index`` is empty then, too."""
+
+    name: str
+    total_bytes: int
+    reserved_bytes: int
+    reserved_assumed: bool
+    free_bytes: int | None = None
+    index: str = ""
+    uuid: str = ""
+
+    @property
+    def empty_bytes(self) -> int:
+        """What is free when no program holds any."""
+        return max(0, self.total_bytes - self.reserved_bytes)
+
+    @property
+    def context_bytes(self) -> int:
+        """What a CUDA context is assumed to take."""
+        return LARGE_CONTEXT_BYTES if self.total_bytes >= _LARGE_CARD_BYTES else CONTEXT_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Cards:
+    """Those whose memory is known; ``unknown`` says of each of the others why it is not."""
+
+    found: tuple[CardMemory, ...]
+    unknown: tuple[str, ...] = ()
+
+
+def parse_size(text: str) -> int:
+    """Read ``6GiB``, ``8GB`` (the same unit: see above), ``500MiB``; bytes.
+
+    Raises:
+        ValueError: it is no size, or one that no card has.
+    """
+    match = _SIZE.fullmatch(text.strip())
+    size = round(float(match[1]) * _SCALES[match[2].lower()]) if match else 0
+    if not 0 < size < _MOST_BYTES:
+        message = f"{text!r} is not a size of memory: write 6GiB, 8GB or 500MiB"
+        raise ValueError(message)
+    return size
+
+
+def card_of_size(total_bytes: int) -> CardMemory:
+    """An empty card with this much on its box."""
+    return CardMemory("a card", total_bytes, _reserve(total_bytes), reserved_assumed=True)
+
+
+def _reserve(total_bytes: int) -> int:
+    return next((reserve for limit, reserve in _RESERVES if total_bytes <= limit), _LARGEST_RESERVE)
+
+
+def ask_driver(seconds: float = 20.0) -> Cards:
+    """The cards of this machine; the driver is asked in a thread of its own, which is left behind if it hangs.
+
+    Raises:
+        NoCardError: there is no driver, or it shows no card.
+        SilentDriverError: it has not answered after ``seconds``.
+    """
+    answers: queue.SimpleQueue[Cards | NvmlError] = queue.SimpleQueue()
+    threading.Thread(target=lambda: answers.put(_asked()), name="nvml", daemon=True).start()
+    try:
+        found = answers.get(timeout=seconds)
+    except queue.Empty:
+        message = f"the NVIDIA driver has not answered within {seconds:g} s; name a size with --memory 8GiB"
+        raise SilentDriverError(message) from None
+    if isinstance(found, NvmlError):
+        message = f"no card can be asked ({str(found).partition(' (without')[0]}); name a size with --memory 8GiB"
+        raise NoCardError(message) from found
+    if not found.found:
+        message = f"no card tells its memory ({'; '.join(found.unknown)}); name a size with --memory 8GiB"
+        raise NoCardError(message)
+    return found
+
+
+def _asked() -> Cards | NvmlError:
+    driver = Driver()
+    try:
+        driver.start()
+        inventory = take_inventory(driver)
+        found: list[CardMemory] = []
+        unknown = [f"GPU {position}: {reason}" for position, reason in inventory.unknown.items()]
+        for uuid, (index, device) in inventory.found.items():
+            try:
+                found.append(_memory_of(device, index, uuid))
+            except NvmlError as error:
+                unknown.append(f"GPU {index}: {error}")
+    except NvmlError as error:
+        return error
+    finally:
+        driver.shutdown()
+    return Cards(tuple(found), tuple(unknown or () if found else unknown or ["the driver shows no GPU"]))
+
+
+def _memory_of(device: Device, index: str, uuid: str) -> CardMemory:
+    name = clean_label(device.name())
+    try:
+        memory = device.memory()
+    except NotAvailableError as error:
+        if error.code == NOT_SUPPORTED:  # its memory is the host's, and version 1 would answer with that
+            raise
+        memory = device.memory_v1()
+    assumed = memory.reserved is None
+    reserved = _reserve(memory.total) if memory.reserved is None else memory.reserved
+    return CardMemory(name, memory.total, reserved, assumed, memory.free, index, uuid)

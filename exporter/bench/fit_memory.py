@@ -1,0 +1,122 @@
+"""What a run takes of a card's memory, part by part, before anybody has run it. Pure arithmetic, in bytes.
+
+A run's memory is the highest of what it needs at one moment, so each part is what it is in that moment. This file knows
+the parts and what answering takes; fit_training.py knows training. A GPT is thought to read its whole prompt at once,
+with fused attention: no matrix of all pairs of positions is ever written.
+
+Three parts cannot be derived: the libraries' workspace, what torch's allocator keeps without using it, and the CUDA
+context, of which torch knows nothing. They are set so that the estimates come close to what was measured on an H200
+(fit_measured.py), rather above than below. A card with little memory makes do with less of them, since torch gives back
+what it keeps before it says that there is no more.
+"""
+
+from dataclasses import asdict, dataclass
+
+from exporter.bench.shapes import Gpt, Outline, ResNet, parameters
+
+MIB = 2**20
+
+LIBRARIES_BYTES = 32 * MIB
+"""The workspace that torch gives to cuBLAS on Hopper and later; on earlier cards it is 8 MiB."""
+
+LARGE_TENSOR_BYTES = MIB
+"""Above this a tensor has room of its own, and torch's allocator leaves up to as much behind it unused."""
+
+_KEPT_BY_GPT, _KEPT_BY_CNN = 0.5, 0.75
+"""Room that has been freed and fits nothing that comes after, as a share of what is in use for activations."""
+
+_LOGITS_BYTES = MIB
+"""One position's, for a vocabulary of 150,000 in half precision and once more in full."""
+
+
+@dataclass(frozen=True, slots=True)
+class Precision:
+    """Bytes of a weight as it is kept, and of what a layer hands on; ``cast``: weights are turned for each use."""
+
+    name: str
+    weight: float
+    working: int
+    cast: bool = False
+
+
+FP32 = Precision("fp32", 4, 4)
+FP16 = Precision("fp16", 2, 2)
+AMP = Precision("amp", 4, 2, cast=True)
+INT8 = Precision("int8", 8.5 / 8, 2, cast=True)
+"""With the scales: 8.5 bits a weight, as llama.cpp's Q8_0 has them."""
+INT4 = Precision("int4", 4.9 / 8, 2, cast=True)
+"""4.9 bits a weight, as llama.cpp's Q4_K_M comes to with what it leaves at six bits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Bytes, in the moment of the highest need; all but ``context`` is in the hands of torch's allocator."""
+
+    weights: int
+    kv_cache: int = 0
+    gradients: int = 0
+    optimizer: int = 0
+    activations: int = 0
+    libraries: int = LIBRARIES_BYTES
+    allocator: int = 0
+    context: int = 0
+
+    @property
+    def total(self) -> int:
+        """What the card must have free."""
+        return sum(asdict(self).values())
+
+    @property
+    def in_torch(self) -> int:
+        """What torch's allocator has reserved."""
+        return self.total - self.context
+
+
+def answering_gpt(shape: Gpt, precision: Precision, batch: int, positions: int, prompt: int = 0) -> Parts:
+    """``batch`` texts of ``positions`` each, their first ``prompt`` read at once (0: all of them)."""
+    read = batch * (prompt or positions) * shape.width
+    # What came in, what attention added, the norm of it; then the wide layer before and after its GELU.
+    activations = (11 * read + batch * shape.vocabulary) * precision.working
+    kv_cache = 2 * shape.layers * shape.width * positions * batch * precision.working
+    return _answering(shape, precision, activations, kv_cache, _KEPT_BY_GPT)
+
+
+def answering_cnn(shape: ResNet, precision: Precision, batch: int) -> Parts:
+    """A batch of images."""
+    largest = max(each.result for each in shape.convolutions)
+    # A block holds what came in, its result, their sum and the ReLU of that.
+    activations = batch * (4 * largest + 3 * shape.side**2) * precision.working
+    return _answering(shape, precision, activations, 0, _KEPT_BY_CNN)
+
+
+def _answering(shape: Gpt | ResNet, precision: Precision, activations: int, kv_cache: int, kept: float) -> Parts:
+    if precision.cast:
+        activations += max(shape.tensors) * precision.working
+    return Parts(
+        weights=round(parameters(shape) * precision.weight) + shape.buffers_bytes,
+        kv_cache=kv_cache,
+        activations=activations,
+        allocator=large_tensors(shape, precision.weight) * LARGE_TENSOR_BYTES + round(kept * activations),
+    )
+
+
+def large_tensors(shape: Gpt | ResNet, bytes_of_one: float) -> int:
+    """How many of the weights have room of their own."""
+    return sum(each * bytes_of_one > LARGE_TENSOR_BYTES for each in shape.tensors)
+
+
+def answering_outline(shape: Outline, precision: Precision, batch: int, positions: int, chunk: int = 0) -> Parts:
+    """The user's own; a prompt is read at once or in pieces of ``chunk`` positions. Keys and values are fp16."""
+    read = min(chunk or positions, positions)
+    # What came in, what attention added, the norm of it; with queries, keys, values and what they found, or with the
+    # two gated layers and their product.
+    within = max(3 * shape.inner_width, 2 * shape.width + 2 * shape.kv_width)
+    activations = batch * (read * (3 * shape.width + within) * precision.working + _LOGITS_BYTES)
+    if precision.cast:
+        activations += shape.width * max(shape.inner_width, shape.width) * precision.working
+    return Parts(
+        weights=round(shape.parameters * precision.weight),
+        kv_cache=2 * shape.layers * shape.kv_width * positions * batch * precision.working,
+        activations=activations,
+        allocator=shape.large_tensors * LARGE_TENSOR_BYTES + round(_KEPT_BY_GPT * activations),
+    )

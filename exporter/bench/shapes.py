@@ -1,0 +1,183 @@
+"""What models are made of, in numbers: how many weights, how large what a layer hands on. No torch is needed for it.
+
+The known models are those of ``exporter/workload``, and a test holds each shape against the real module there. The
+last one stands for a model of somebody's own, of which only the outline is known: a Llama-like one, that is, with gated
+linear layers, no biases, and keys and values for fewer heads than there are queries.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+
+@dataclass(frozen=True, slots=True)
+class Gpt:
+    """A GPT-2; the last layer shares its weight with the token embedding."""
+
+    name: str
+    layers: int
+    width: int
+    heads: int
+    vocabulary: int = 50_257
+    positions: int = 1024
+
+    @property
+    def tensors(self) -> tuple[int, ...]:
+        """Elements of each weight."""
+        width = self.width
+        layer = (3 * width**2, 3 * width, width**2, width, 4 * width**2, 4 * width, 4 * width**2, *[width] * 5)
+        return (self.vocabulary * width, self.positions * width, *layer * self.layers, width, width)
+
+    @property
+    def buffers_bytes(self) -> int:
+        """What is kept with the weights without being trained."""
+        return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Convolution:
+    """One with its batch norm, and with a ReLU behind it unless it is a shortcut; ``side`` is that of its result."""
+
+    inside: int
+    outside: int
+    kernel: int
+    stride: int
+    side: int
+    shortcut: bool = False
+
+    @property
+    def result(self) -> int:
+        """Elements of what comes out, for one image."""
+        return self.outside * self.side**2
+
+
+@dataclass(frozen=True, slots=True)
+class ResNet:
+    """With the stem of ImageNet (7 x 7 by two, then pooling) or of CIFAR (3 x 3, no pooling)."""
+
+    name: str
+    depths: tuple[int, ...]
+    bottleneck: bool = False
+    stem: str = "imagenet"
+
+    @property
+    def side(self) -> int:
+        """Pixels on each side of an image."""
+        return 32 if self.stem == "cifar" else 224
+
+    @property
+    def classes(self) -> int:
+        """How many the last layer tells apart."""
+        return 10 if self.stem == "cifar" else 1000
+
+    @property
+    def pooled(self) -> int:
+        """Elements that come out of the pooling behind the stem, for one image."""
+        return 0 if self.stem == "cifar" else 64 * (self.side // 4) ** 2
+
+    @property
+    def convolutions(self) -> tuple[Convolution, ...]:
+        """In the order in which an image meets them."""
+        return tuple(self._walk())
+
+    def _walk(self) -> Iterator[Convolution]:
+        small = self.stem == "cifar"
+        side = self.side if small else self.side // 2
+        yield Convolution(3, 64, 3 if small else 7, 1 if small else 2, side)
+        side, inside = side if small else side // 2, 64
+        for stage, depth in enumerate(self.depths):
+            for number in range(depth):
+                stride = 2 if stage and not number else 1
+                side //= stride
+                yield from self._block(inside, 64 * 2**stage, stride, side)
+                inside = 64 * 2**stage * (4 if self.bottleneck else 1)
+
+    def _block(self, inside: int, width: int, stride: int, side: int) -> Iterator[Convolution]:
+        outside = 4 * width if self.bottleneck else width
+        if self.bottleneck:
+            yield Convolution(inside, width, 1, 1, side * stride)
+            yield Convolution(width, width, 3, stride, side)
+            yield Convolution(width, outside, 1, 1, side)
+        else:
+            yield Convolution(inside, width, 3, stride, side)
+            yield Convolution(width, width, 3, 1, side)
+        if inside != outside or stride != 1:
+            yield Convolution(inside, outside, 1, stride, side, shortcut=True)
+
+    @property
+    def tensors(self) -> tuple[int, ...]:
+        """Elements of each weight."""
+        found: list[int] = []
+        for each in self.convolutions:
+            found += [each.inside * each.outside * each.kernel**2, each.outside, each.outside]
+        last = 512 * (4 if self.bottleneck else 1)
+        return (*found, last * self.classes, self.classes)
+
+    @property
+    def buffers_bytes(self) -> int:
+        """The running mean and variance of each batch norm, and how many batches it has seen."""
+        return sum(2 * 4 * each.outside + 8 for each in self.convolutions)
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """A Llama-like model of which only this is known; ``kv_heads`` 0 means as many as ``heads``."""
+
+    parameters: int
+    layers: int
+    width: int
+    heads: int
+    kv_heads: int = 0
+    name: str = field(default="your model")
+
+    @property
+    def kv_width(self) -> int:
+        """Elements of one position's keys in one layer; as many are its values."""
+        return self.width // self.heads * (self.kv_heads or self.heads)
+
+    @property
+    def attention(self) -> int:
+        """Weights of one layer's attention: queries and output, keys and values."""
+        return 2 * self.width**2 + 2 * self.width * self.kv_width
+
+    @property
+    def inner_width(self) -> int:
+        """Of the gated layers, from what a layer has left; the embeddings are counted in, so it comes out a bit high.
+
+        Where there is more than eight times the width, as with many experts of which a few are asked, it is eight.
+        """
+        left = self.parameters // self.layers - self.attention
+        return max(0, min(8 * self.width, -(-left // (3 * self.width))))
+
+    @property
+    def large_tensors(self) -> int:
+        """Queries, keys, values, output, and three of the gated layers, in each layer; two embeddings."""
+        return 7 * self.layers + 2
+
+
+GPTS: Mapping[str, Gpt] = MappingProxyType(
+    {
+        each.name: each
+        for each in (
+            Gpt("gpt2-small", 12, 768, 12),
+            Gpt("gpt2-medium", 24, 1024, 16),
+            Gpt("gpt2-large", 36, 1280, 20),
+            Gpt("gpt2-xl", 48, 1600, 25),
+        )
+    }
+)
+RESNETS: Mapping[str, ResNet] = MappingProxyType(
+    {
+        each.name: each
+        for each in (
+            ResNet("resnet18", (2, 2, 2, 2)),
+            ResNet("resnet34", (3, 4, 6, 3)),
+            ResNet("resnet50", (3, 4, 6, 3), bottleneck=True),
+        )
+    }
+)
+
+
+def parameters(shape: Gpt | ResNet) -> int:
+    """How many weights it has."""
+    return sum(shape.tensors)

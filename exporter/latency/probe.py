@@ -1,0 +1,242 @@
+"""The probe: runs models of known size on the cards, seldom and briefly, and publishes how fast they answered.
+
+1. One thread of its own keeps the schedule and runs one target after the other, never two at once on the machine. The
+   runs themselves are children (torch_child.py); nothing here loads torch, and no page waits for a run.
+2. Before each run the Python is looked at, the card is read at once, and admission.py decides. What speaks against the
+   run is counted and published by its reason; the log has a line when a reason is another than the last time.
+3. A Python without torch, or with one that does not fit the driver, is no failure of a model: the source ``probe`` is
+   then down and says why, once. It is looked at again whenever a run is due, so torch may be installed meanwhile.
+4. At the end the child is told to stop and nothing is waited for: the kernel ends it with this process.
+"""
+
+import logging
+import os
+import random
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+
+from exporter.latency import reasons
+from exporter.latency.admission import Limits, Skip, admit, admit_on_processor
+from exporter.latency.book import Book
+from exporter.latency.during import During
+from exporter.latency.figures import MEASURING, LastRun, number, observe
+from exporter.latency.interpreter import missing
+from exporter.latency.ledger import Ledger
+from exporter.latency.needs import needs
+from exporter.latency.observations import Observations
+from exporter.latency.schedule import Schedule
+from exporter.latency.settings import ProbeSettings
+from exporter.latency.targets import Target, spec, targets, threads
+from exporter.latency.torch_child import Asked, Done, run
+from exporter.latency.watch import Watch
+from exporter.sampler import Sampler
+from exporter.snapshot import Gpu, Host
+from exporter.sources.reader import Part
+
+logger = logging.getLogger(__name__)
+
+_LOOK_SECONDS = 1.0
+"""How often it is looked which cards are there."""
+_FRESH_SECONDS = 2.0
+"""How long a card may take to be read before a run."""
+_FRESH_MEANWHILE_SECONDS = 0.4
+"""And during one: whoever waits longer cannot end a run within a second."""
+_AFTER_QUIET_SECONDS = 1.0
+_JITTER, _MOST_JITTER_SECONDS = 0.05, 30.0
+
+
+class Probe:
+    """``start`` and ``stop`` are the main program's."""
+
+    def __init__(self, settings: ProbeSettings, sampler: Sampler, observations: Observations) -> None:
+        self._settings = settings
+        self._sampler = sampler
+        self._observations = observations
+        self._limits = Limits(settings.quiet, settings.busy)
+        self._python = settings.python or sys.executable
+        self._cpus = os.cpu_count() or 1
+        self._watch = Watch(sampler.latest, self._limits, sampler.interval)
+        self._book = Book("own" if settings.python is None else "configured")
+        self._ledger = Ledger(settings.share)
+        jitter = min(_JITTER * settings.interval, _MOST_JITTER_SECONDS)
+        first = time.monotonic() + settings.quiet + _AFTER_QUIET_SECONDS + 2 * sampler.interval
+        self._schedule: Schedule[Target] = Schedule(
+            first,
+            settings.interval,
+            lambda: random.uniform(0, jitter),  # noqa: S311 -- no secret
+        )
+        self._troubles: dict[Target | None, str] = {}
+        self._skipped: dict[Target, str] = {}
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="probe", daemon=True)
+
+    def start(self) -> None:
+        """Begin; the first run comes when the cards have been watched for long enough."""
+        for model in self._settings.models:
+            self._observations.known(model, "probe")
+        self._observations.tell_also(self._book.told)
+        self._sampler.add(self._watch)
+        self._thread.start()
+
+    def stop(self, timeout: float) -> bool:
+        """End the run under way; False when its child is not gone after ``timeout`` seconds."""
+        self._stopping.set()
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        self._look_at_python()
+        while not self._stopping.is_set():
+            self._look_around()
+            now = time.monotonic()
+            due = self._schedule.take(now)
+            if due is None:
+                self._stopping.wait(min(_LOOK_SECONDS, self._schedule.seconds_left(now)))
+                continue
+            try:
+                self._attempt(*due)
+            except Exception:  # one mistake must not end the probe for good
+                logger.exception("probe: %s on %s", due[0].model, due[0].place)
+
+    def _look_around(self) -> None:
+        """Which cards are there, and what of their time was used."""
+        snapshot, now = self._sampler.latest(), time.monotonic()
+        found = targets(self._settings, snapshot)
+        self._schedule.follow(found, now)
+        used = {target.uuid: self._ledger.ratio(target.uuid, now) for target in found}
+        self._book.keep(found, (gpu.uuid for gpu in snapshot.gpus if gpu.up), used)
+        self._skipped = {target: reason for target, reason in self._skipped.items() if target in found}
+        self._troubles = {key: words for key, words in self._troubles.items() if key is None or key in found}
+        self._watch.trouble = next(iter(self._troubles.values()), "")
+
+    def _attempt(self, target: Target, missed: int) -> None:
+        if missed:
+            self._book.skip(target, reasons.MISSED, missed)
+        reason = self._look_at_python()
+        skip = Skip(reason) if reason else self._admission(target)
+        if skip is not None:
+            self._skip(target, skip)
+            return
+        self._skipped.pop(target, None)
+        self._measure(target)
+
+    def _look_at_python(self) -> str:
+        reason = missing(self._python)
+        self._trouble(None, reason)
+        return reason
+
+    def _trouble(self, about: Target | None, reason: str, detail: str = "") -> None:
+        """What is wrong with the Python, as a whole or for one card; nothing, if ``reason`` is empty."""
+        words = reasons.WORDS.get(reason, "")
+        if not words:
+            self._troubles.pop(about, None)
+        else:
+            self._troubles[about] = f"{reason}: {words}{f' ({detail})' if detail else ''}"
+        self._watch.trouble = next(iter(self._troubles.values()), "")
+
+    def _skip(self, target: Target, skip: Skip) -> None:
+        self._book.skip(target, skip.reason)
+        again = self._skipped.get(target) == skip.reason
+        if not again and skip.reason not in reasons.OF_THE_INTERPRETER:
+            detail = f", {skip.detail}" if skip.detail else ""
+            words = reasons.WORDS.get(skip.reason, "")
+            logger.info("%s on %s is skipped: %s (%s%s)", target.model, target.place, skip.reason, words, detail)
+        self._skipped[target] = skip.reason
+
+    def _admission(self, target: Target) -> Skip | None:
+        needed = needs(target.model, target.precision)
+        left = self._ledger.allows(target.uuid, target.model, time.monotonic())
+        if not target.on_card:
+            host = self._sampler.read_now(_host, _FRESH_SECONDS)
+            return admit_on_processor(host, self._watch.host_lately(), needed, self._limits, share_left=left)
+        gpu = self._sampler.read_now(_card(target.uuid), _FRESH_SECONDS)
+        if gpu is None:
+            return Skip(reasons.NO_READING)
+        return admit(gpu, self._watch.lately(gpu), needed, self._limits, share_left=left)
+
+    def _measure(self, target: Target) -> None:
+        own_cpu = threads(target, self._cpus) / self._cpus
+        began, during = time.monotonic(), self._watch.begin(target, own_cpu)
+        self._book.running(target, now=True)
+        meanwhile = _Meanwhile(self._sampler, self._watch, target, during)
+        asked = Asked(spec(target, self._cpus), self._python, self._settings.timeout, uuid=target.uuid, background=True)
+        try:
+            done = run(asked, at_barrier=meanwhile.at_barrier, on_phase=meanwhile.on_phase, stop=self._stopping)
+        except Exception as error:  # a mistake of ours; the child has been ended
+            logger.exception("probe: %s on %s", target.model, target.place)
+            done = Done("error", type(error).__name__, str(error))
+        seen = self._watch.end()
+        self._book.running(target, now=False)
+        used = device_seconds(done, time.monotonic() - began)
+        self._ledger.spend(target.uuid, target.model, began, used * (1.0 if target.on_card else own_cpu))
+        self._write_down(target, done, seen, meanwhile.phase)
+
+    def _write_down(self, target: Target, done: Done, seen: During, phase: str) -> None:
+        if done.outcome == "stopped":
+            return
+        if done.outcome == "refused" and done.reason in reasons.WORDS:
+            interpreter = done.reason in reasons.OF_THE_INTERPRETER
+            self._trouble(target, done.reason if interpreter else "", done.detail)
+            self._skip(target, Skip(done.reason, done.detail))
+            return
+        self._trouble(target, "")
+        last = LastRun(
+            outcome=done.outcome,
+            seconds=done.seconds,
+            figures=done.figures,
+            started=done.started,
+            contended=seen.contended,
+            throttled=seen.throttled,
+            clocks=dict(seen.clocks),
+            process_bytes=seen.process_bytes,
+        )
+        observe(self._observations, target, last, limit=self._settings.timeout, phase=phase)
+        self._book.ran(target, last, time.time())
+        say = logger.info if done.outcome == "ok" else logger.warning
+        why = ": ".join(filter(None, (done.reason, done.detail)))
+        say("%s on %s: %s after %.1f s%s", target.model, target.place, done.outcome, done.seconds, why and f", {why}")
+
+
+class _Meanwhile:
+    """Answers a child while it runs; used by the thread that runs it."""
+
+    def __init__(self, sampler: Sampler, watch: Watch, target: Target, during: During) -> None:
+        self._sampler = sampler
+        self._watch = watch
+        self._target = target
+        self._during = during
+        self.phase = ""
+
+    def _fresh(self) -> Gpu | None:
+        if not self._target.on_card:
+            return None
+        return self._sampler.read_now(_card(self._target.uuid), _FRESH_MEANWHILE_SECONDS)
+
+    def on_phase(self, phase: str, _line: Mapping[str, object]) -> None:
+        """A phase begins."""
+        self.phase = phase
+        if phase in MEASURING:
+            self._watch.mark(self._during, "start", self._fresh())
+
+    def at_barrier(self, pid: int) -> Mapping[str, object]:
+        """Everything is in memory."""
+        self._watch.mark(self._during, "end", self._fresh(), pid)
+        return {}
+
+
+def device_seconds(done: Done, whole: float) -> float:
+    """Of the device's time: the child's word; ``whole``, all of it, of a child that could not tell any more."""
+    told = number(done.figures, "device_seconds")
+    if told is not None:
+        return told
+    return 0.0 if done.outcome == "refused" else whole
+
+
+def _card(uuid: str) -> Callable[[Part], Gpu | None]:
+    return lambda part: next((gpu for gpu in part.gpus if gpu.uuid == uuid), None)
+
+
+def _host(part: Part) -> Host | None:
+    return part.host

@@ -1,0 +1,115 @@
+"""``bench --fit`` as a user runs it, on machines with drivers of all kinds."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.fakes.nvml.codes import Return
+
+MIB = 2**20
+COMMAND = ("-c", "from exporter.bench.cli_fit import fit; fit()")
+
+
+def told(*arguments, driver=None, tmp_path, **options):
+    """The command's end; without a driver there is none, whatever this machine has."""
+    none = {"LD_LIBRARY_PATH": str(tmp_path)}
+    environ = {**os.environ, **(driver.environment() if driver else none)}
+    command = [sys.executable, *COMMAND, *arguments]
+    return subprocess.run(
+        command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False, timeout=60, **options
+    )
+
+
+def cards(*arguments, **where):
+    found = told("--json", "--model", "gpt2-xl", *arguments, **where)
+    assert (found.returncode, found.stderr) == (0, "")
+    document = json.loads(found.stdout)
+    return document["cards"], document["unknown_cards"]
+
+
+def test_each_card_is_asked_what_is_free(fake_driver, tmp_path):
+    """A card that somebody uses would be told to be free."""
+    driver = fake_driver("rtx-2060", "rtx-3090")
+    driver.gpu(0).memory_used = 3000 * MIB
+    (small, large), unknown = cards(driver=driver, tmp_path=tmp_path)
+    xl = next(run for run in small["runs"] if (run["precision"], run["what"]) == ("fp16", "answer"))
+
+    assert unknown == []
+    assert (small["name"], small["index"]) == ("NVIDIA GeForce RTX 2060", "0")
+    assert small["total_bytes"] == 6144 * MIB
+    assert (small["reserved_bytes"], small["reserved_assumed"]) == (234 * MIB, False)
+    assert small["free_if_empty_bytes"] == (6144 - 234) * MIB
+    assert small["free_bytes"] == (6144 - 234 - 3000) * MIB
+    assert (xl["now"]["verdict"], xl["if_empty"]["verdict"]) == ("does not fit", "fits")
+    assert large["uuid"] != small["uuid"]
+
+
+def test_an_old_driver_does_not_tell_its_reserve(fake_driver, tmp_path):
+    """Under WSL or an old driver there would be no answer at all."""
+    driver = fake_driver("rtx-3060")
+    driver.gpu(0).fail("nvmlDeviceGetMemoryInfo_v2", Return.FUNCTION_NOT_FOUND)
+    (card,), _ = cards(driver=driver, tmp_path=tmp_path)
+
+    assert card["reserved_assumed"] is True
+    assert card["reserved_bytes"] == 256 * MIB
+    assert card["free_bytes"] == (12_288 - 236) * MIB
+
+
+def test_a_card_that_does_not_answer_costs_only_itself(fake_driver, tmp_path):
+    """One broken card would keep the answer for all others back."""
+    driver = fake_driver("rtx-3060", "gb10", "rtx-2060")
+    driver.gpu(2).fail("nvmlDeviceGetMemoryInfo_v2", Return.GPU_IS_LOST)
+    found, unknown = cards(driver=driver, tmp_path=tmp_path)
+
+    assert [card["index"] for card in found] == ["0"]
+    assert ["GPU 1" in unknown[0], "GPU 2" in unknown[1]] == [True, True]
+
+
+@pytest.mark.parametrize("profiles", [None, (), ("gb10",)], ids=["no driver", "no card", "memory of the host"])
+def test_without_a_card_the_flag_is_named(fake_driver, tmp_path, profiles):
+    """A user without a card here would not learn how to ask about one."""
+    driver = None if profiles is None else fake_driver(*profiles)
+    found = told(driver=driver, tmp_path=tmp_path)
+
+    assert found.returncode != 0
+    assert "--memory 8GiB" in found.stderr
+    assert "Traceback" not in found.stderr or "NoCardError" in found.stderr
+
+
+def test_a_named_size_asks_no_driver(fake_driver, tmp_path):
+    """A hanging driver would keep back an answer that does not need it."""
+    driver = fake_driver("rtx-3060")
+    driver.system.hang("nvmlInitWithFlags")
+    found = told("--memory", "8GB", driver=driver, tmp_path=tmp_path)
+
+    assert found.returncode == 0
+    assert driver.calls("nvmlInitWithFlags") == 0
+
+
+def test_a_driver_that_hangs_is_not_waited_for(fake_driver, tmp_path):
+    """The command would hang, and Ctrl-C would be all that is left."""
+    driver = fake_driver("rtx-3060")
+    driver.system.hang("nvmlInitWithFlags")
+    program = "from exporter.bench.fit_cards import ask_driver; ask_driver(seconds=0.3)"
+    environ = {**os.environ, **driver.environment()}
+    found = subprocess.run(
+        [sys.executable, "-c", program], env=environ, capture_output=True, text=True, check=False, timeout=60
+    )
+
+    assert found.returncode == 1
+    assert "SilentDriverError: the NVIDIA driver has not answered within 0.3 s" in found.stderr
+
+
+def test_it_loads_neither_torch_nor_the_workload(tmp_path):
+    """A question that is arithmetic would need a gigabyte of torch."""
+    program = (
+        "import sys; from exporter.bench.cli_fit import fit\n"
+        "fit(['--memory', '8GB'], standalone_mode=False)\n"
+        "print(*sorted({name.partition('.')[0] for name in sys.modules} & {'torch', 'pynvml', 'yaml', 'alerts'}))"
+    )
+    found = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
+
+    assert found.stdout.splitlines()[-1] == ""
