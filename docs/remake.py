@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any, get_args, get_type_hints
 
+from bench_page import bench_page
 from fit_page import fit_page
 from mail_page import mail_page
 from reference import MADE, docstring, table
@@ -130,6 +131,7 @@ PAGES = {
     "rules.md": rules_page,
     "settings.md": settings_page,
     "mail.md": mail_page,
+    "bench.md": bench_page,
     "fit.md": fit_page,
 }
 

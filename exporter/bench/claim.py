@@ -25,6 +25,7 @@ Word = Literal["met", "not met", "other", "not measured"]
 
 TINY, CPU, UNDEFINED, CONTENDED = "tiny", "cpu", "undefined", "contended"
 NO_FIGURE, NO_CARD = "no_figure", "no_card"
+LESS, MORE = "less", "more"
 _OF_TIME = frozenset({"seconds", "more seconds", "times", "per second"})
 _NEAR = 0.25
 
@@ -67,6 +68,12 @@ class Reference:
             return abs(value - self.value) <= _NEAR * abs(self.value)
         return value <= self.value if self.test == "at most" else value >= self.value
 
+    def verdict(self, value: float) -> tuple[Word, str]:
+        """Whether it holds; and where not, of a number that can be missed on both sides, on which it was."""
+        if self.holds(value):
+            return "met", ""
+        return "not met", (LESS if value < self.value else MORE) if self.test == "about" else ""
+
 
 def _nothing(_: Results) -> str:
     return ""
@@ -77,9 +84,10 @@ class Claim:
     """One line of the table.
 
     ``value`` finds the number in ``unit``, ``detail`` further words for the column beside it; either may raise
-    LookupError, TypeError or ZeroDivisionError where a figure is missing. All ``runs`` are needed; those of ``besides``
-    only add to the detail. ``how`` says what is measured, ``note`` where the reference is ill-defined or wrong. A claim
-    that is not ``comparable`` gets ``other``; one that is not ``of_a_card`` may be judged on the processor.
+    LookupError, TypeError, ValueError or ZeroDivisionError where a figure is missing. All ``runs`` are needed; those of
+    ``besides`` only add to the detail. ``how`` says what is measured, ``note`` where the reference is ill-defined or
+    wrong. A claim that is not ``comparable`` gets ``other``; one that is not ``of_a_card`` is judged on the processor,
+    too.
     """
 
     id: str
@@ -100,6 +108,13 @@ class Claim:
     def all_runs(self) -> tuple[Run, ...]:
         """Those that are needed, then the others."""
         return (*self.runs.values(), *self.besides.values())
+
+
+class _CardMemoryUnknown(LookupError):  # noqa: N818 -- it names what is missing
+    """A figure of a card's memory is missing; the processor has none."""
+
+
+_NO_VALUE = (LookupError, TypeError, ValueError, ZeroDivisionError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,18 +147,20 @@ def judge(claim: Claim, results: Mapping[str, Result]) -> Verdict:
     figures = {key: result.figures for key, result in {**found, **besides}.items() if not result.reason}
     try:
         value = float(claim.value(figures))
-    except (LookupError, TypeError, ZeroDivisionError):
+    except _CardMemoryUnknown:
         return Verdict("not measured", NO_CARD if _stands_in(claim, found) else NO_FIGURE)
+    except _NO_VALUE:
+        return Verdict("not measured", NO_FIGURE)
     detail = _detail(claim, figures)
     if reason := _incomparable(claim, found, holds=claim.reference.holds(value)):
         return Verdict("other", reason, value, detail)
-    return Verdict("met" if claim.reference.holds(value) else "not met", "", value, detail)
+    return Verdict(*claim.reference.verdict(value), value, detail)
 
 
 def _detail(claim: Claim, figures: Results) -> str:
     try:
         return claim.detail(figures)
-    except (LookupError, TypeError, ZeroDivisionError):
+    except _NO_VALUE:
         return ""
 
 
@@ -167,11 +184,15 @@ def _stands_in(claim: Claim, found: Mapping[str, Result]) -> bool:
 def held_bytes(figures: Figures) -> float:
     """What the run took of the card: the process's memory by NVML, else how much more the card held than before."""
     known = [figures[key] for key in ("process_bytes", "card_bytes") if figures.get(key) is not None]
+    if not known:
+        raise _CardMemoryUnknown
     return known[0]
 
 
 def tensors_bytes(figures: Figures) -> float:
     """The most that torch gave out at once for tensors."""
+    if "torch_allocated_peak_bytes" not in figures:
+        raise _CardMemoryUnknown
     return figures["torch_allocated_peak_bytes"]
 
 

@@ -57,6 +57,12 @@ def _checkpointed_time(found: Results) -> str:
     return "; medium ".join([f"{steps[0]} a step", *steps[1:]])
 
 
+def _int8_words(figures: Figures) -> str:
+    before, after = figures["weights_before_bytes"] / MIB, figures["weights_bytes"] / MIB
+    linear = figures["linear_weights_bytes"] / figures["linear_weights_before_bytes"]
+    return f"{before:.0f} -> {after:.0f} MiB; its linear layers {linear * 100:.0f} %"
+
+
 def _needs(size: str, claimed: float, training: float, weights: int) -> Claim:
     return Claim(
         id=f"{size}-memory",
@@ -125,9 +131,7 @@ GPT_CLAIMS = (
         unit="share",
         runs={"int8": ON_THE_CPU["int8_dynamic"]},
         value=lambda found: found["int8"]["weights_bytes"] / found["int8"]["weights_before_bytes"],
-        detail=lambda found: (
-            f"{found['int8']['weights_before_bytes'] / MIB:.0f} -> {found['int8']['weights_bytes'] / MIB:.0f} MiB"
-        ),
+        detail=lambda found: _int8_words(found["int8"]),
         how="GPT-2 small's weights after dynamic quantization of its linear layers, on the CPU, against fp32",
         note="The embeddings stay fp32; the head, which shares the token embedding's weight, gets an INT8 copy.",
         of_a_card=False,

@@ -106,7 +106,7 @@ def _run(record: Record) -> dict[str, Any]:
     planned, done = record.planned, record.done
     return {
         "name": planned.run.name,
-        "kind": planned.spec["run"],
+        "kind": "together" if "beside" in planned.spec else planned.spec["run"],
         "serves": list(planned.serves),
         "stands_for": list(planned.stands_for),
         "needs_bytes": planned.needs_bytes,

@@ -10,21 +10,24 @@
 5. ``--tiny`` replaces every run by a stand-in for the processor, to try out the way from the plan to the table.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 from exporter.bench.claim import MIB, NO_CARD, Claim, Run
 
+Spec = Mapping[str, object]
+
 _QUICK_ITERATIONS, _QUICK_STEPS, _QUICK_SECONDS = 16, 10, 3.0
-_TINY: Mapping[str, object] = {
+_TINY: Spec = {
     "iterations": 3,
     "warmup_iterations": 1,
     "warmup_seconds": 0.0,
     "steps": 1,
-    "precision": "fp32",
     "threads": 1,
     "full": False,
 }
+_TEXT_MODELS = ("gpt2", "dialogpt", "biogpt")
 _LEAST_MARGIN_BYTES, _MARGIN = 512 * MIB, 0.10
 
 
@@ -50,7 +53,7 @@ class Planned:
 
     run: Run
     stands_for: tuple[str, ...]
-    spec: Mapping[str, object]
+    spec: Spec
     serves: tuple[str, ...]
     on_cpu: bool
     tiny: bool = False
@@ -117,7 +120,8 @@ def _has(words: Sequence[str], texts: Iterable[str]) -> bool:
 
 def _planned(run: Run, serves: tuple[str, ...], wishes: Wishes) -> Planned:
     if wishes.tiny:
-        return Planned(run, (run.name,), _tiny(run), serves, on_cpu=True, tiny=True)
+        spec = {**_changed(run.spec, _tiny), "device": "cpu", **run.tiny}
+        return Planned(run, (run.name,), spec, serves, on_cpu=True, tiny=True)
     on_cpu = run.where == "cpu" or not wishes.card
     made = run.on_cpu if on_cpu and run.where == "card" else run
     if made is None:
@@ -126,39 +130,51 @@ def _planned(run: Run, serves: tuple[str, ...], wishes: Wishes) -> Planned:
     if _of_cifar(spec):
         spec |= _epoch_as_wished(spec, wishes)
     if wishes.quick and not spec.get("full"):
-        spec |= _quick(spec)
+        spec = _changed(spec, _quick)
     return Planned(made, (run.name,), spec, serves, on_cpu=on_cpu)
 
 
-def _of_cifar(spec: Mapping[str, object]) -> bool:
+def _changed(spec: Spec, change: Callable[[Spec], dict[str, object]]) -> dict[str, object]:
+    """The spec, and that of the run beside it where there is one, each with what ``change`` finds for it."""
+    changed = {**spec, **change(spec)}
+    beside = spec.get("beside")
+    if isinstance(beside, Mapping):
+        changed["beside"] = _changed(cast("Spec", beside), change)
+    return changed
+
+
+def _of_cifar(spec: Spec) -> bool:
     return (spec["run"], spec.get("stem")) == ("train", "cifar")
 
 
-def _epoch_as_wished(spec: Mapping[str, object], wishes: Wishes) -> dict[str, object]:
+def _epoch_as_wished(spec: Spec, wishes: Wishes) -> dict[str, object]:
     changes: dict[str, object] = {"data": wishes.data} if wishes.data else {}
     if wishes.full_epoch and not spec.get("full"):
         changes |= {"full": True}
     return changes
 
 
-def _quick(spec: Mapping[str, object]) -> dict[str, object]:
-    seconds = spec.get("budget_seconds") or _QUICK_SECONDS
-    assert isinstance(seconds, float), "specs of ours"  # noqa: S101
-    steps = spec.get("steps", _QUICK_STEPS)
-    assert isinstance(steps, int), "specs of ours"  # noqa: S101
-    return {
-        "iterations": _QUICK_ITERATIONS,
-        "steps": min(steps, _QUICK_STEPS),
-        "budget_seconds": min(seconds, _QUICK_SECONDS),
-    }
+def _quick(spec: Spec) -> dict[str, object]:
+    def least(key: str, most: float) -> dict[str, object]:
+        asked = spec.get(key)
+        return {key: min(asked, most) if isinstance(asked, int | float) and asked else most}
+
+    steps, seconds = least("steps", _QUICK_STEPS), least("budget_seconds", _QUICK_SECONDS)
+    timed = least("run_seconds", _QUICK_SECONDS) if spec.get("run_seconds") else {}
+    return {"iterations": _QUICK_ITERATIONS, **steps, **seconds, **timed}
 
 
-def _tiny(run: Run) -> dict[str, object]:
+def _tiny(spec: Spec) -> dict[str, object]:
     """The same kind of run, small enough for one processor core."""
-    quantized = run.spec.get("precision") == "int8_dynamic"
-    spec = {**run.spec, **_TINY, "device": "cpu", **({"precision": "int8_dynamic"} if quantized else {})}
-    if str(run.spec["model"]).startswith("gpt2"):
-        spec |= {"model": "gpt2-tiny", "batch": 1, "prompt": 8, "new_tokens": 24, "sequence": 32}
+    model = str(spec["model"])
+    changes: dict[str, object] = {"precision": "fp32"}
+    if spec.get("precision") == "int8_dynamic":
+        changes = {}
+    if spec.get("run_seconds"):
+        changes |= {"run_seconds": 0.5}
+    if model.startswith(_TEXT_MODELS):
+        changes |= {"model": "gpt2-tiny", "prompt": 8, "new_tokens": 24, "sequence": 32, "streams": 2, "batch": 1}
     else:
-        spec |= {"model": "resnet18", "batch": 2, "image_size": 32}
-    return {**spec, **run.tiny}
+        small = {"model": "resnet18", "batch": 2, "image_size": 32} if model.startswith("resnet") else {}
+        changes |= {"batch": 1, "image_size": 64, "volume": 16, **small}
+    return {**_TINY, **changes}

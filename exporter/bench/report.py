@@ -8,8 +8,8 @@ from exporter.bench.words import Document, failures, heading, reasons, reference
 NARROWEST, WIDEST = 80, 120
 _GAP = "  "
 _HEAD = ("claim", "reference", "here", "verdict")
-_FIXED = (11, 25, 13)
-"""Widths of all columns but the first, which takes what is left."""
+_FIXED = (11, 25, 14)
+"""Widths of all columns but the first, which takes what is left of 80; what is beyond goes half to the third."""
 
 Paint = Callable[[str, str], str]
 """A text and its verdict into the text with colours; the length that is seen must not change."""
@@ -38,7 +38,8 @@ def table(document: Document, columns: int = NARROWEST, paint: Paint = _plain) -
 
 
 def _rows(document: Document, numbers: dict[str, int], width: int, paint: Paint) -> Iterable[str]:
-    widths = (width - sum(_FIXED) - len(_GAP) * len(_FIXED), *_FIXED)
+    fixed = (_FIXED[0], _FIXED[1] + (width - NARROWEST) // 2, _FIXED[2])
+    widths = (width - sum(fixed) - len(_GAP) * len(fixed), *fixed)
     yield _line(_HEAD, widths)
     yield _line(["-" * each for each in widths], widths)
     for claim in document["claims"]:

@@ -61,7 +61,7 @@ def run(
     """As ``torch_child.run``; with ``beside`` in the spec, both at once, under the same deadline.
 
     The result is the first run's, with the other's figures as ``beside`` in its own and ``overlap_ratio``: for which
-    part of the longer time both were at work. It is ok when both were and that was nine tenths; else it is that of the
+    part of ``run_seconds`` both were at work. It is ok when both were and that was nine tenths; else it is that of the
     one which was not. ``at_barrier`` is called for the first, while both hold their memory.
     """
     other = asked.spec.get(BESIDE)
@@ -77,7 +77,9 @@ def run(
         one = threads.submit(first.run, replace(asked, spec=own), on_phase, stop)
         spec = {**cast("Mapping[str, object]", other), **device}
         two = threads.submit(second.run, replace(asked, spec=spec), _nobody_listens, stop)
-        return _as_one(one.result(), two.result(), _overlap(first.window, second.window))
+        done = (one.result(), two.result())
+    seconds = max(float(cast("Any", each.get("run_seconds", 0.0))) for each in (own, spec))
+    return _as_one(*done, _overlap(first.window, second.window, seconds))
 
 
 def _nobody_listens(_phase: str, _line: Mapping[str, object]) -> None:
@@ -142,12 +144,12 @@ class _Side:
         return found
 
 
-def _overlap(one: tuple[float, float] | None, two: tuple[float, float] | None) -> float:
-    """Which part of the longer time both were at work."""
+def _overlap(one: tuple[float, float] | None, two: tuple[float, float] | None, seconds: float) -> float:
+    """Which part of the time both were at work; the last step of either may outlast it a little."""
     if not one or not two:
         return 0.0
     together = min(one[1], two[1]) - max(one[0], two[0])
-    return max(together, 0.0) / max(one[1] - one[0], two[1] - two[0])
+    return min(max(together, 0.0) / seconds, 1.0) if seconds else 0.0
 
 
 def _as_one(first: Done, second: Done, overlap: float) -> Done:

@@ -5,11 +5,13 @@ out of memory and refused included; a child that ends otherwise has crashed.
 """
 
 import dataclasses
+import importlib.util
 from collections.abc import Sequence
 
 from . import lifetime
+from .known import NEEDS
 from .lines import Lines, on_standard_output, read_spec_line
-from .spec import NO_TORCH, Refused, Spec, parse
+from .spec import NO_ONNXRUNTIME, NO_TORCH, Refused, Spec, parse
 
 _NO_DEVICE = {"device_seconds": 0.0}
 
@@ -20,6 +22,7 @@ def main(arguments: Sequence[str]) -> int:
     lines = on_standard_output()
     try:
         spec = parse(arguments[0] if arguments else read_spec_line())
+        _refuse_without_needed(spec)
     except Refused as refused:
         lines.tell("result", outcome="refused", reason=refused.reason, detail=str(refused), figures=_NO_DEVICE)
         return 0
@@ -27,6 +30,14 @@ def main(arguments: Sequence[str]) -> int:
         return 1
     lines.tell("result", spec=dataclasses.asdict(spec), **_result(spec, lines))
     return 0
+
+
+def _refuse_without_needed(spec: Spec) -> None:
+    """Before torch is loaded and a card is taken; what is there and broken is refused later."""
+    missing = [name for name in NEEDS.get(spec.run, ()) if importlib.util.find_spec(name) is None]
+    if missing:
+        message = f"this Python lacks {', '.join(missing)}; install it there to compare"
+        raise Refused(NO_ONNXRUNTIME, message)
 
 
 def _result(spec: Spec, lines: Lines) -> dict[str, object]:

@@ -89,10 +89,9 @@ def _set_tf32(*, allowed: bool) -> None:
     # For matrix products this one switch sets torch's older and newer settings alike; apart they contradict each other.
     torch.set_float32_matmul_precision("high" if allowed else "highest")
     cudnn: Any = torch.backends.cudnn
-    if hasattr(cudnn, "conv"):  # torch 2.9 and later
+    cudnn.allow_tf32 = allowed
+    if hasattr(cudnn, "conv"):  # torch 2.9 and later; set alone, torch's exporter finds the older switch contradicting
         cudnn.conv.fp32_precision = cudnn.rnn.fp32_precision = "tf32" if allowed else "ieee"
-    else:
-        cudnn.allow_tf32 = allowed
 
 
 def describe(chosen: Ground) -> dict[str, object]:

@@ -7,8 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-GENERATE, SERVE, INFER, TRAIN = "generate", "serve", "infer", "train"
+GENERATE, SERVE, INFER, TRAIN, ONNX, MODULE = "generate", "serve", "infer", "train", "onnx", "module"
+NEEDS: Mapping[str, tuple[str, ...]] = MappingProxyType({ONNX: ("onnx", "onnxscript", "onnxruntime")})
+"""What a run needs beside torch: the interpreter of whoever asks for it may have it, ours need not."""
 TOKENS, IMAGES, VOLUMES = "tokens", "images", "volumes"
+ANYTHING = "anything"
 CLASSES, LABELS, BOXES = "classes", "labels", "boxes"
 
 
@@ -27,11 +30,13 @@ class Family:
     """The sides must be multiples of this many pixels or voxels."""
 
 
-GPT2 = Family("gpt2", TOKENS, (GENERATE, SERVE, TRAIN))
-RESNET = Family("resnet", IMAGES, (INFER, TRAIN), CLASSES, side=224)
-EFFICIENTNET = Family("efficientnet", IMAGES, (INFER, TRAIN), CLASSES, side=224)
-YOLOV5 = Family("yolov5", IMAGES, (INFER, TRAIN), BOXES, side=640, multiple=32)
-UNET3D = Family("unet3d", VOLUMES, (INFER, TRAIN), LABELS, multiple=8)
+GPT2 = Family("gpt2", TOKENS, (GENERATE, SERVE, TRAIN, ONNX))
+_CNN = (INFER, TRAIN, ONNX)
+RESNET = Family("resnet", IMAGES, _CNN, CLASSES, side=224)
+EFFICIENTNET = Family("efficientnet", IMAGES, _CNN, CLASSES, side=224)
+YOLOV5 = Family("yolov5", IMAGES, _CNN, BOXES, side=640, multiple=32)
+UNET3D = Family("unet3d", VOLUMES, _CNN, LABELS, multiple=8)
+OWN = Family("own", ANYTHING, (MODULE,), ANYTHING)
 
 MODELS: Mapping[str, Family] = MappingProxyType(
     {
@@ -41,5 +46,6 @@ MODELS: Mapping[str, Family] = MappingProxyType(
         "efficientnet-b0": EFFICIENTNET,
         "yolov5s": YOLOV5,
         "unet3d": UNET3D,
+        "own": OWN,
     }
 )

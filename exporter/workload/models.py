@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from torch import nn
 
-from . import known
+from . import known, own_module
 from .devices import Ground
 from .efficientnet import EfficientNetB0
 from .gpt2 import GPT2, SIZES
@@ -40,7 +40,9 @@ _BUILDERS: Mapping[known.Family, Callable[[Spec], nn.Module]] = MappingProxyType
 
 
 def build(spec: Spec, ground: Ground) -> tuple[nn.Module, dict[str, int]]:
-    """The model with random weights, and its figures."""
+    """The model with random weights, or the user's own as he made it, and its figures."""
+    if spec.family == known.OWN:
+        return own_module.build(spec, ground)
     model = on_device(lambda: _BUILDERS[spec.family](spec), ground)
     figures = {"parameters": sum(each.numel() for each in model.parameters()), "weights_bytes": weights_bytes(model)}
     if spec.precision == "int8_dynamic":

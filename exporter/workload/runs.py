@@ -8,10 +8,12 @@ from types import MappingProxyType
 import torch
 from torch import nn
 
+from . import own_module
+from .comparison import compare
 from .devices import Ground, describe, ground
 from .generation import generate
 from .inference import infer
-from .known import GENERATE, INFER, SERVE, TRAIN
+from .known import GENERATE, INFER, MODULE, ONNX, SERVE, TRAIN
 from .lines import Lines
 from .memory import is_out_of_memory, peaks_so_far
 from .models import build
@@ -21,7 +23,9 @@ from .training import train
 
 Run = Callable[[nn.Module, Spec, Ground, Lines], dict[str, object]]
 
-RUNS: Mapping[str, Run] = MappingProxyType({GENERATE: generate, SERVE: serve, INFER: infer, TRAIN: train})
+RUNS: Mapping[str, Run] = MappingProxyType(
+    {GENERATE: generate, SERVE: serve, INFER: infer, TRAIN: train, ONNX: compare, MODULE: own_module.run}
+)
 
 _MOST_OF_A_MESSAGE = 500
 
@@ -65,6 +69,8 @@ def outcome(error: BaseException) -> dict[str, object]:
         return {"outcome": "oom", "reason": "out_of_memory", "detail": detail}
     if _says(detail, "no kernel image", "driver version is insufficient", "unsupported ptx", "forward compatibility"):
         return {"outcome": "refused", "reason": WRONG_CUDA, "detail": detail}
+    if isinstance(error, own_module.TheirError):
+        return {"outcome": "error", "reason": error.reason, "detail": detail}
     return {"outcome": "error", "reason": type(error).__name__, "detail": detail}
 
 

@@ -12,9 +12,9 @@ import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .known import BOXES, GENERATE, INFER, LABELS, MODELS, RESNET, SERVE, TOKENS, TRAIN, VOLUMES, Family
+from .known import BOXES, GENERATE, INFER, LABELS, MODELS, MODULE, ONNX, RESNET, SERVE, TOKENS, TRAIN, VOLUMES, Family
 
-RUNS = (GENERATE, SERVE, INFER, TRAIN)
+RUNS = (GENERATE, SERVE, INFER, TRAIN, ONNX, MODULE)
 PRECISIONS = ("fp32", "tf32", "fp16", "amp", "int8_dynamic")
 ON_CUDA_ONLY = ("tf32", "fp16", "amp")
 ATTENTIONS = ("sdpa", "plain", "chunked")
@@ -25,13 +25,14 @@ SERVINGS = (THREADS, BATCHED)
 MOST_POSITIONS = 1024
 CIFAR_SIDE = 32
 
-BAD_SPEC, NO_TORCH, WRONG_CUDA, NO_CUDA, NO_INT8, NO_DATA = (
+BAD_SPEC, NO_TORCH, WRONG_CUDA, NO_CUDA, NO_INT8, NO_DATA, NO_ONNXRUNTIME = (
     "bad_spec",
     "no_torch",
     "wrong_cuda",
     "no_cuda",
     "no_int8",
     "no_data",
+    "no_onnxruntime",
 )
 """Why a run is refused."""
 
@@ -80,6 +81,13 @@ class Spec:
     """The whole epoch instead of ``steps`` steps that are extrapolated."""
     data: str = ""
     """A folder with CIFAR-10's files; without one the images are random and the loader is not measured."""
+
+    module: str = ""
+    """A Python file of the user's, for the model ``own``; what it defines is told in own_module.py."""
+    module_name: str = "model"
+    """What in that file makes the module."""
+    training: bool = False
+    """Steps of its training instead of its answers."""
 
     iterations: int = 64
     warmup_iterations: int = 3
@@ -138,6 +146,7 @@ def parse(text: str) -> Spec:
     _check_sizes(spec)
     _check_sense(spec)
     _check_time(spec)
+    _check_module(spec)
     return spec
 
 
@@ -189,7 +198,8 @@ def _check_sizes(spec: Spec) -> None:
     for key, value in dataclasses.asdict(spec).items():
         amiss = isinstance(value, int | float) and not 0 <= value < float("inf")
         _refuse_if(amiss, f"{key} must be a number that is not negative")
-    positions = spec.prompt + spec.new_tokens if spec.run in {GENERATE, SERVE} else spec.sequence
+    answer = spec.prompt + spec.new_tokens
+    positions = {GENERATE: answer, SERVE: answer, ONNX: spec.prompt}.get(spec.run, spec.sequence)
     _refuse_if(
         spec.gpt and positions > MOST_POSITIONS,
         f"{spec.model} has {MOST_POSITIONS} positions, and {positions} are asked for",
@@ -200,8 +210,16 @@ def _check_sizes(spec: Spec) -> None:
 
 def _check_time(spec: Spec) -> None:
     by_time = spec.run_seconds or spec.ready_seconds
-    _refuse_if(by_time and spec.run == SERVE, "serve is measured by number only, and waits for nobody")
+    by_number = spec.run in {SERVE, ONNX}
+    _refuse_if(by_time and by_number, f"{spec.run} is measured by number only, and waits for nobody")
     _refuse_if(by_time and spec.full, "a run for a time is no whole epoch")
+
+
+def _check_module(spec: Spec) -> None:
+    if spec.run == MODULE:
+        _refuse_if(not spec.module, "module names no file")
+        _refuse_if(spec.precision == "int8_dynamic", "a module of one's own is measured as it is, not in int8_dynamic")
+        _refuse_if(spec.training and spec.precision == "fp16", "no training in fp16; mixed precision is amp")
 
 
 def _check_sense(spec: Spec) -> None:
@@ -214,6 +232,10 @@ def _check_sense(spec: Spec) -> None:
     _refuse_if(quantized and without_linear, f"{spec.model} has no linear layer that could be quantized", NO_INT8)
     halved = spec.precision == "fp16" or quantized
     _refuse_if(spec.run == TRAIN and halved, f"no training in {spec.precision}; mixed precision is amp")
+    _refuse_if(
+        spec.run == ONNX and spec.precision not in {"fp32", "tf32", "fp16"},
+        f"torch and ONNX Runtime are compared in fp32, tf32 or fp16, not in {spec.precision}",
+    )
     of_cifar = spec.run == TRAIN and not spec.gpt and spec.dataset == "cifar" and spec.side == CIFAR_SIDE
     _refuse_if(
         (spec.full or spec.data) and not of_cifar,

@@ -11,7 +11,7 @@ from tests.fakes import probe_python
 from tests.polling import wait_until
 
 QUICK = {"ENABLED": "true", "INTERVAL": "10s", "QUIET": "1s", "SHARE": "0.05", "MODELS": "gpt2-small"}
-SECONDS = 30.0
+SECONDS = 60.0
 
 
 class Probing:
@@ -50,11 +50,11 @@ def value(url: str, name: str, **labels: str) -> float | None:
     return found[0] if found else None
 
 
-def wait_for(process: Running, name: str, wanted: float, **labels: str) -> None:
+def wait_for(process: Running, name: str, wanted: float, seconds: float = SECONDS, **labels: str) -> None:
     """Until that series has that value."""
     wait_until(
         lambda: value(process.url, name, **labels) == wanted,
-        SECONDS,
+        seconds,
         lambda: f"{name}{labels} is {value(process.url, name, **labels)}\n{process.output}\n{_probes(process.url)}",
     )
 

@@ -12,6 +12,8 @@ from tests.golden.example_cards import PAGES
 from tests.golden.example_digests import AT, DIGESTS
 from tests.golden.example_mails import DRAWINGS, EXAMPLES, SETTINGS, mail
 from tests.golden.example_reports import REPORTS
+from tests.golden.test_bench import FOLDER as BENCH
+from tests.golden.test_bench import tables
 from tests.golden.test_mails import report
 from tests.golden.test_status import page
 
@@ -21,7 +23,7 @@ PROMETHEUS = Path(__file__).parent / "prometheus"
 
 
 def main() -> None:
-    """Remake every golden mail and status page, in UTC, and the Prometheus rules for shipped rules and overrides."""
+    """Remake every golden mail, status page and bench table, in UTC, and Prometheus's rules, shipped and overridden."""
     os.environ["TZ"] = "UTC"
     time.tzset()
     for name, drawing in DRAWINGS.items():
@@ -34,6 +36,8 @@ def main() -> None:
         (MAILS / f"{name}.eml").write_bytes(report(facts).data)
     for name, known in PAGES.items():
         (STATUS / f"{name}.html").write_text(page(known), "utf-8")
+    for name, text in tables().items():
+        (BENCH / name).write_text(text, "utf-8")
     for name, files in {"gpuwarden": [], "overrides": [PROMETHEUS / "overrides.yml"]}.items():
         (PROMETHEUS / f"{name}.rules.yml").write_text(rule_file(load_rules(SHIPPED, files)), "utf-8")
 

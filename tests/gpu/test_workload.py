@@ -67,8 +67,12 @@ def beside(tmp_path_factory):
 
 
 def has_context(process, card) -> bool:
-    """Whether a process is on the card, or has loaded what it would need for that."""
-    return process.pid in card.pids or "libcuda.so" in Path(f"/proc/{process.pid}/maps").read_text()
+    """Whether a process is on the card, or has opened what it would need for that.
+
+    CUDA's library says nothing: NVML loads it to tell its version.
+    """
+    opened = {os.path.realpath(each) for each in Path(f"/proc/{process.pid}/fd").iterdir()}
+    return process.pid in card.pids or bool(opened & {"/dev/nvidia-uvm", "/dev/nvidia-uvm-tools"})
 
 
 @pytest.fixture

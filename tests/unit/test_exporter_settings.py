@@ -91,3 +91,53 @@ def test_a_wrong_url_is_refused_without_its_password(tmp_path, url):
         load(tmp_path, f"exporter: {{alerts_from: '{url}'}}\n")
     assert "alerts_from: is not an http or https URL" in str(raised.value)
     assert not {"s3cr", "12/34"} & {word for word in ("s3cr", "12/34") if word in str(raised.value)}
+
+
+PROBE_MISTAKES = """\
+exporter:
+  probe:
+    enabled: yes please
+    models: [gpt2-small, gpt3, gpt2-small]
+    precision: fp16
+    interval: 1s
+    timeout: 0
+    share: 1
+    busy: 0
+    quiet: 2h
+    gpus: [0]
+"""
+
+
+def test_the_probe_is_off_unless_it_is_asked_for(tmp_path):
+    """A box that nobody asked would run models of ours."""
+    assert load(tmp_path, "exporter: {}").probe.enabled is False
+    environ = {
+        "GPUWARDEN_EXPORTER_PROBE_ENABLED": "true",
+        "GPUWARDEN_EXPORTER_PROBE_MODELS": "gpt2-xl,resnet50",
+        "GPUWARDEN_EXPORTER_PROBE_GPUS": "0,GPU-a",
+        "GPUWARDEN_EXPORTER_PROBE_DEVICE": "cuda",
+        "GPUWARDEN_EXPORTER_PROBE_PRECISION": "fp16",
+        "GPUWARDEN_EXPORTER_PROBE_SHARE": "0.005",
+        "GPUWARDEN_EXPORTER_PROBE_INTERVAL": "1h",
+    }
+    probe = load(tmp_path, "exporter: {}", environ).probe
+    assert (probe.enabled, probe.models, probe.gpus) == (True, ("gpt2-xl", "resnet50"), ("0", "GPU-a"))
+    assert (probe.share, probe.interval, probe.python) == (0.005, 3600, None)
+
+
+def test_every_mistake_about_the_probe_is_told_with_what_to_write(tmp_path):
+    """A user would find his mistakes one by one, or have a probe that never runs."""
+    with pytest.raises(DocumentError) as caught:
+        load(tmp_path, PROBE_MISTAKES)
+    assert [mistake.key for mistake in caught.value.mistakes] == ["exporter.probe.enabled", "exporter.probe.gpus[0]"]
+    of_types = PROBE_MISTAKES.replace("yes please", "true").replace("[0]", '["0"]')
+    with pytest.raises(DocumentError) as caught:
+        load(tmp_path, of_types)
+    told = {mistake.key.removeprefix("exporter.probe."): mistake for mistake in caught.value.mistakes}
+    assert set(told) == {
+        *("models[1]", "models[2]", "precision", "interval", "timeout", "share", "busy", "quiet"),
+    }
+    assert "resnet18" in told["models[1]"].hint
+    assert told["precision"].hint == "set device to cuda with it"
+    assert told["interval"].message == "must be from 10s to 1d"
+    assert told["share"].hint == "write 0.01"

@@ -8,6 +8,7 @@ from exporter.workload.spec import Refused, Spec, parse
 
 GPT = {"run": "generate", "model": "gpt2-small"}
 CNN = {"run": "infer", "model": "resnet18"}
+OWN = {"run": "module", "model": "own", "module": "net.py"}
 TRAINING = {"run": "train", "model": "resnet18", "stem": "cifar"}
 
 
@@ -59,12 +60,13 @@ def test_a_whole_number_is_a_number_of_seconds():
         ('{"run": "generate", "model": "gpt2-small", "budget_seconds": NaN}', "budget_seconds must be a number"),
         ('{"run": "generate", "model": "gpt2-small", "hold_seconds": Infinity}', "hold_seconds must be a number"),
         ({**GPT, "model": "gpt3"}, "model must be one of gpt2-tiny, gpt2-small"),
-        ({**GPT, "run": "play"}, "run must be one of generate, serve, infer, train"),
+        ({**GPT, "run": "play"}, "run must be one of generate, serve, infer, train, onnx"),
         ({**GPT, "run": "serve", "prompt": 33}, "gpt2-small has 1024 positions"),
         ({**GPT, "run": "serve", "serving": "well"}, "serving must be one of threads, batched"),
         ({**GPT, "run": "serve", "streams": 0}, "streams must be at least 1"),
         ({**CNN, "run": "serve"}, "resnet18 cannot serve"),
         ({**GPT, "run": "serve", "run_seconds": 5}, "serve is measured by number only"),
+        ({**CNN, "run": "onnx", "run_seconds": 5}, "onnx is measured by number only"),
         ({**TRAINING, "run_seconds": 5, "full": True}, "a run for a time is no whole epoch"),
         ({**GPT, "precision": "fp8"}, "precision must be one of"),
         ({**GPT, "device": "tpu"}, "device must be cpu, cuda or cuda:N"),
@@ -75,6 +77,11 @@ def test_a_whole_number_is_a_number_of_seconds():
         ({**CNN, "run": "generate"}, "resnet18 cannot generate"),
         ({**TRAINING, "device": "cuda", "precision": "fp16"}, "no training in fp16; mixed precision is amp"),
         ({**TRAINING, "precision": "int8_dynamic"}, "no training in int8_dynamic"),
+        ({"run": "module", "model": "own"}, "module names no file"),
+        ({**OWN, "model": "resnet18"}, "resnet18 cannot module"),
+        ({**OWN, "run": "infer"}, "own cannot infer"),
+        ({**OWN, "precision": "int8_dynamic"}, "measured as it is"),
+        ({**OWN, "training": True, "device": "cuda", "precision": "fp16"}, "no training in fp16"),
         ({**TRAINING, "stem": "imagenet", "full": True}, "full and data belong to"),
         ({**TRAINING, "image_size": 64, "data": "there"}, "full and data belong to"),
         ({**TRAINING, "model": "efficientnet-b0", "image_size": 32, "full": True}, "full and data belong to"),
@@ -82,6 +89,8 @@ def test_a_whole_number_is_a_number_of_seconds():
         ({**CNN, "model": "unet3d", "volume": 100}, "unet3d needs sides that are multiples of 8, not 100"),
         ({**CNN, "model": "unet3d", "volume": 0}, "volume must be at least 1"),
         ({**CNN, "model": "unet3d", "run": "generate"}, "unet3d cannot generate"),
+        ({**GPT, "run": "onnx", "prompt": 1025}, "gpt2-small has 1024 positions, and 1025 are asked for"),
+        ({**CNN, "run": "onnx", "precision": "int8_dynamic"}, "compared in fp32, tf32 or fp16, not in int8_dynamic"),
     ],
     ids=str,
 )
