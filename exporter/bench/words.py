@@ -33,6 +33,7 @@ REASONS: Mapping[str, str] = {
     "not_run": "its turn has not come",
     "out_of_memory": "the memory was too small",
     "deadline": "it took too long and was ended",
+    "not_begun": "torch was not loaded in time: the processors are busy, or a disk is slow",
     "crashed": "the process crashed",
     "no_result": "the process ended without a result",
     "not_together": "one of the two had no other beside it for nine tenths of its time",

@@ -189,7 +189,7 @@ class Probe:
     def _write_down(self, target: Target, done: Done, seen: During, phase: str) -> None:
         if done.outcome == "stopped":
             return
-        if done.outcome == "refused" and done.reason in reasons.WORDS:
+        if done.reason == reasons.NOT_BEGUN or (done.outcome == "refused" and done.reason in reasons.WORDS):
             interpreter = done.reason in reasons.OF_THE_INTERPRETER
             self._trouble(target, done.reason if interpreter else "", done.detail)
             self._skip(target, Skip(done.reason, done.detail))
@@ -251,7 +251,7 @@ def device_seconds(done: Done, whole: float) -> float:
     told = number(done.figures, "device_seconds")
     if told is not None:
         return told
-    return 0.0 if done.outcome == "refused" else whole
+    return 0.0 if done.outcome == "refused" or done.reason == reasons.NOT_BEGUN else whole
 
 
 def _card(uuid: str) -> Callable[[Part], Gpu | None]:

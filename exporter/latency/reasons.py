@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 NO_INTERPRETER, NO_TORCH, WRONG_CUDA, NO_CUDA = "no_interpreter", "no_torch", "wrong_cuda", "no_cuda"
-NO_READING, MIG, COMPUTE_MODE, NOT_ENDED = "no_reading", "mig", "compute_mode", "not_ended"
+NO_READING, MIG, COMPUTE_MODE = "no_reading", "mig", "compute_mode"
+NOT_BEGUN, NOT_ENDED = "not_begun", "not_ended"
 VRAM, MEMORY, THERMAL, UNWATCHED = "vram", "memory", "thermal", "unwatched"
 NEW_PROCESS, MEMORY_MOVES, BUSY, DUTY_CYCLE, MISSED = "new_process", "memory_moves", "busy", "duty_cycle", "missed"
 
@@ -17,6 +18,7 @@ WORDS: Mapping[str, str] = MappingProxyType(
         NO_READING: "the card or host gave no reading",
         MIG: "the card is divided (MIG)",
         COMPUTE_MODE: "the card's compute mode is not Default",
+        NOT_BEGUN: "torch was not loaded in time: the processors are busy, or a disk is slow",
         NOT_ENDED: "an earlier run could not be ended and is still there",
         VRAM: "too little memory was free on the card",
         MEMORY: "too little main memory was free",
@@ -34,7 +36,7 @@ WORDS: Mapping[str, str] = MappingProxyType(
 OF_THE_INTERPRETER = frozenset({NO_INTERPRETER, NO_TORCH, WRONG_CUDA, NO_CUDA})
 """Nothing was wrong with card or model: the probe itself does not work, and says so as a source."""
 
-_EITHER = (NO_INTERPRETER, NO_TORCH, NO_READING, NOT_ENDED, UNWATCHED, BUSY, DUTY_CYCLE, MISSED)
+_EITHER = (NO_INTERPRETER, NO_TORCH, NO_READING, NOT_BEGUN, NOT_ENDED, UNWATCHED, BUSY, DUTY_CYCLE, MISSED)
 ON_A_CARD = (*_EITHER, WRONG_CUDA, NO_CUDA, MIG, COMPUTE_MODE, VRAM, THERMAL, NEW_PROCESS, MEMORY_MOVES)
 ON_THE_PROCESSOR = (*_EITHER, MEMORY)
 """Those that are counted from 0 on."""

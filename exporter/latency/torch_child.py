@@ -11,7 +11,8 @@ refused   the workload's word (no_torch, wrong_cuda, no_cuda, bad_spec, ...); no
           not_ended: an earlier child on this card is still there
 error     the workload's word, the class of an exception; crashed: by a signal or an exit status; no_result: it ended
           well and said nothing; flooded: it wrote without end
-timeout   deadline; not_ended: it cannot even be killed, and still holds what it holds
+timeout   deadline; not_begun: the deadline came before torch was loaded, which says nothing of card or model;
+          not_ended: it cannot even be killed, and still holds what it holds
 stopped   stopped
 
 The kernel kills the child when the THREAD that called ``run`` ends (see exporter/workload/lifetime.py).
@@ -41,6 +42,7 @@ _SECONDS_TO_LEAVE = 10.0
 _HOLD_SECONDS = 10.0
 _LOOK_SECONDS = 0.05
 _MOST_BYTES = 64 * 2**20
+_BEFORE_THE_DEVICE = frozenset({"start", "import"})
 _GO_ON = b"go on\n"
 UNENDED = Unended()
 """Which cards are held by a child that could not be ended."""
@@ -174,7 +176,7 @@ class _Run:
             if self.bytes_heard > _MOST_BYTES:
                 return "error", "flooded"
             if (left := self.until - time.monotonic()) <= 0:
-                return "timeout", "deadline"
+                return "timeout", "not_begun" if self.phase in _BEFORE_THE_DEVICE else "deadline"
             self._hear(min(left, _LOOK_SECONDS))
         return None
 
@@ -214,7 +216,7 @@ class _Run:
         if not gone:
             outcome = "stopped" if self.stop.is_set() else "timeout"
             end = (outcome, "not_ended", f"process {self.child.pid} cannot be ended")
-        elif told and given_up in {None, ("timeout", "deadline")}:
+        elif told and (given_up is None or given_up[0] == "timeout"):
             end = (told.outcome, told.reason, told.detail)
         elif given_up:
             end = (*given_up, _joined(f"in phase {self.phase}", self.last_words.text))

@@ -50,6 +50,7 @@ def run(spec: Spec, lines: Lines) -> dict[str, object]:
 
 
 def _do(spec: Spec, lines: Lines, figures: dict[str, object]) -> None:
+    lines.phase("device")
     chosen = ground(spec)
     lines.tell("started", **describe(chosen))
     lines.phase("build")

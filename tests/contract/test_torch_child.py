@@ -180,4 +180,4 @@ def test_a_child_that_does_not_listen_does_not_keep_us_waiting():
     """A spec that does not fit into the pipe would hold the probe for ever."""
     done = run(Asked({**GPT, "data": "x" * 10**6}, "/bin/sleep", 0.5, workload="600"))
 
-    assert (done.outcome, done.reason) == ("timeout", "deadline")
+    assert (done.outcome, done.reason) == ("timeout", "not_begun")

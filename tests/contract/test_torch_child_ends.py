@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from exporter.latency import torch_child
+from exporter.latency.child_process import Child
 from exporter.latency.torch_child import UNENDED, Asked, run
 from tests.fakes.workload import stand_in
 from tests.polling import wait_until
@@ -65,6 +66,25 @@ def gone(process):
 
 
 @pytest.mark.parametrize(
+    ("phase", "reason"),
+    [("process", "not_begun"), ("import", "not_begun"), ("device", "deadline"), ("build", "deadline")],
+)
+def test_a_deadline_before_torch_is_loaded_is_told_apart(asked, phase, reason):
+    """A machine whose processors are busy would look like one whose model hangs."""
+    what = asked(f'tell("progress", phase="{phase}")\nhang()')
+
+    def too_late(now, _):
+        if now == phase:
+            running.until = 0.0
+
+    child = Child([what.python, what.workload], os.environ, background=False)
+    running = torch_child._Run(what, child, lambda _: {}, too_late, threading.Event())
+    done = running.whole()
+
+    assert (done.outcome, done.reason) == ("timeout", reason)
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "hang()",
@@ -80,7 +100,7 @@ def test_a_child_that_hangs_is_killed(asked, text):
     pid = Pid()
     done = run(asked(text, seconds=0.5), on_phase=pid)
 
-    assert (done.outcome, done.reason) == ("timeout", "deadline")
+    assert (done.outcome, done.reason) in {("timeout", "deadline"), ("timeout", "not_begun")}
     assert done.detail.startswith("in phase ")
     assert pid.is_gone
 
@@ -328,7 +348,7 @@ def test_two_hundred_runs_leave_nothing_behind(asked):
     assert outcomes == {
         ("error", "no_result"),
         ("refused", "no_interpreter"),
-        ("timeout", "deadline"),
+        ("timeout", "not_begun"),
         ("error", "crashed"),
     }
     assert (descriptors(), threading.active_count()) == before

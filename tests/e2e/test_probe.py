@@ -189,6 +189,18 @@ def test_a_run_that_hangs_delays_nothing_and_counts_as_long_as_it_was_waited_for
         wait_for(process, "model_probe_skipped_total", 1, reason="duty_cycle")
 
 
+def test_a_python_that_does_not_come_to_its_beginning_says_nothing_of_a_model(tmp_path, fake_driver):
+    """A machine with busy processors would mail that its models do not answer."""
+    driver = fake_driver("rtx-3060")
+    probing = Probing(tmp_path, "slow", TIMEOUT="1s")
+    with probing.exporter(driver.environment()) as process:
+        wait_for(process, "model_probe_skipped_total", 1, reason="not_begun")
+
+        assert value(process.url, "model_requests_total", source="probe", outcome="timeout") == 0
+        assert value(process.url, "model_probe_time_used_ratio", gpu="0") == 0
+        assert value(process.url, "model_probe_success", gpu="0") is None
+
+
 def test_the_probes_own_process_is_named_and_not_in_its_own_way(tmp_path, fake_driver):
     """The exporter's own run would look like a stranger on the card, and its figures like contended ones."""
     driver = fake_driver("rtx-3060")

@@ -2,7 +2,8 @@
 
 STAND_IN is a file with one word, read at each start, so that a test may change it while the exporter runs. In the
 folder STAND_IN_TOLD each run leaves its spec as PID.json. In the mode ``ok`` it stops at the barrier until it is told
-to go on, as the real one does; in the mode ``wait`` it measures until the word is another one.
+to go on, as the real one does; in the mode ``wait`` it measures until the word is another one, and in the mode
+``slow`` it never comes to its beginning.
 """
 
 import json
@@ -67,6 +68,8 @@ def run(mode, spec):
     if mode == "garbage":
         sys.stdout.buffer.write(os.urandom(4096) + b'\n{"gpuwarden_workload": 1, "event": "result"}\n[1, 2\n')
         return 0
+    if mode == "slow":
+        time.sleep(3600)
     tell("started", **STARTED)
     tell("progress", phase="first token" if spec["run"] == "generate" else "inference")
     if mode == "oom":

@@ -72,7 +72,7 @@ def test_what_others_print_is_never_taken_for_a_result(bare):
     found = run(GPT, **bare({"sitecustomize.py": CHATTY}, with_torch=True))
 
     assert found["outcome"] == "ok"
-    assert found["phases"] == ["import", "build", "first token", "further tokens"]
+    assert found["phases"] == ["import", "device", "build", "first token", "further tokens"]
 
 
 @pytest.mark.parametrize(

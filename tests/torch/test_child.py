@@ -29,7 +29,7 @@ def test_a_gpt_writes_an_answer():
     figures = found["figures"]
 
     assert (found["outcome"], found["detail"]) == ("ok", "")
-    assert found["phases"] == ["import", "build", "first token", "further tokens"]
+    assert found["phases"] == ["import", "device", "build", "first token", "further tokens"]
     assert found["started"]["device"] == "cpu"
     assert figures["answer_complete"] is True
     assert figures["tokens"] == 40

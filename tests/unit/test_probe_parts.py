@@ -327,6 +327,7 @@ def test_a_histogram_gets_one_observation_of_a_run(outcome, phase, whole, first)
         (Done("ok", figures={"device_seconds": 2.5}), 2.5),
         (Done("oom", figures={"device_seconds": 1.5}), 1.5),
         (Done("timeout"), 9.0),
+        (Done("timeout", "not_begun"), 0.0),
         (Done("stopped"), 9.0),
         (Done("error", "crashed"), 9.0),
         (Done("refused", "no_torch"), 0.0),
