@@ -78,7 +78,7 @@ _OPTIONS = (
         "--minutes", type=click.FloatRange(min=0, min_open=True), help="What is left by then is not measured."
     ),
     click.option("--show", type=_FILE, metavar="FILE", help="Print the table of an earlier --json, run nothing."),
-    click.option("--tiny", is_flag=True, help="Stand-ins on the CPU: try the way to the table in two minutes."),
+    click.option("--tiny", is_flag=True, help="Stand-ins on the CPU, to try the way to the table."),
 )
 
 
