@@ -40,6 +40,8 @@ class Watch:
         self._run: tuple[Target, During] | None = None
         self.trouble = ""
         """Why no probe can be run at all, in words; empty while nothing is known to be wrong."""
+        self.note = ""
+        """What a person should know of a probe that is well itself."""
 
     def read(self) -> Part:
         """Take in what the sources last said.
@@ -50,7 +52,7 @@ class Watch:
         self._take(self._latest())
         if self.trouble:
             raise SourceError(self.trouble)
-        return Part()
+        return Part(detail=self.note)
 
     def _take(self, snapshot: Snapshot) -> None:
         with self._lock:
