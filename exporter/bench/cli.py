@@ -19,6 +19,7 @@ from exporter.bench.document import Circumstances, as_json, document, write
 from exporter.bench.listing import listing
 from exporter.bench.markdown import markdown
 from exporter.bench.measuring import Bench, Record
+from exporter.bench.patience import answered
 from exporter.bench.plan import Plan, Wishes, plan
 from exporter.bench.progress import Progress
 from exporter.bench.recorded import read
@@ -77,7 +78,7 @@ _OPTIONS = (
         "--minutes", type=click.FloatRange(min=0, min_open=True), help="What is left by then is not measured."
     ),
     click.option("--show", type=_FILE, metavar="FILE", help="Print the table of an earlier --json, run nothing."),
-    click.option("--tiny", is_flag=True, help="Stand-ins on the CPU: try the way to the table in two minutes."),
+    click.option("--tiny", is_flag=True, help="Stand-ins on the CPU, to try the way to the table."),
 )
 
 
@@ -102,13 +103,13 @@ def _bench(options: Options) -> int:
         _print(read(options["show"], CLAIMS))
         return 0
     card = _card(options)
-    described = card.described() if card else {}
+    described = answered(card.described) if card else {}
     chosen = plan(CLAIMS, SPARE_RUNS, _wishes(options, card))
     if not chosen.runs:
         message = f"no claim and no run has {' or '.join(options['only'])} in its name; see: gpuwarden bench --list"
         raise NothingToRunError(message)
     if options["only_list"]:
-        click.echo(listing(chosen, card.reading().free_bytes if card else None), nl=False)
+        click.echo(listing(chosen, answered(card.reading).free_bytes if card else None), nl=False)
         return 0
     began = dt.datetime.now().astimezone().isoformat(timespec="seconds")
     circumstances = Circumstances(__version__, began, _told(options), described, _host())
@@ -122,7 +123,7 @@ def _card(options: Options) -> MeasuredCard | None:
             message = "--gpu names a card, and nothing is run on one"
             raise click.UsageError(message)
         return None
-    card = open_card(options["gpu"])
+    card = answered(lambda: open_card(options["gpu"]))
     if card is None and options["device"] == "cuda":
         message = "no card is found here (gpuwarden exporter says why); on the processor: --device cpu"
         raise NoCardError(message)
