@@ -189,7 +189,7 @@ def test_a_file_that_cannot_be_written_is_told_at_once(bench, option):
 
 def test_without_a_card_what_needs_one_is_left_out(bench, no_driver):
     """A user without a card would be kept waiting for what says nothing there."""
-    status, table, told = bench(ENDS_WELL, "--only", "resnet", environ=no_driver)
+    status, table, told = bench(ENDS_WELL, "--only", "resnet18", "--only", "resnet50 training", environ=no_driver)
 
     assert status == 0, told
     assert table.count("no_card") > 4
