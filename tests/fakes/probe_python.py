@@ -2,7 +2,7 @@
 
 STAND_IN is a file with one word, read at each start, so that a test may change it while the exporter runs. In the
 folder STAND_IN_TOLD each run leaves its spec as PID.json. In the mode ``ok`` it stops at the barrier until it is told
-to go on, as the real one does.
+to go on, as the real one does; in the mode ``wait`` it measures until the word is another one.
 """
 
 import json
@@ -74,6 +74,9 @@ def run(mode, spec):
     if mode == "hang":
         while True:
             time.sleep(3600)
+    while mode == "wait":
+        time.sleep(0.02)
+        mode = pathlib.Path(os.environ["STAND_IN"]).read_text().strip()
     tell("progress", phase="further tokens")
     tell("barrier", pid=os.getpid(), hold_seconds=spec["hold_seconds"])
     select.select([sys.stdin], [], [], spec["hold_seconds"])

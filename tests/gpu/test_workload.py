@@ -162,7 +162,7 @@ def test_an_exporter_that_probes_stays_off_the_card_itself(tmp_path, card):
                 for labels, value in series(process.url).get("model_requests_total", {}).items()
             )
 
-        wait_until(ran, 40, lambda: f"no probe was run:\n{process.output}")
+        wait_until(ran, 60, lambda: f"no probe was run:\n{process.output}")
         found = series(process.url)
         outcomes = {dict(labels)["outcome"] for labels, value in found["model_requests_total"].items() if value}
 
