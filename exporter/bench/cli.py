@@ -79,10 +79,11 @@ _OPTIONS = (
 @_with(MODE_OPTIONS)
 @click.pass_context
 def bench(context: click.Context, **options: Any) -> None:
-    """Run GPT-2 and ResNet here and hold what they take against published figures.
+    """Run GPTs and CNNs here and hold what they take against published figures.
 
     Each run is a process of its own that ends before the next begins. Ctrl-C ends it, and the table of what is there is
-    printed. The exit status is 0 when every run came to a result or was known not to fit, 1 otherwise.
+    printed. The exit status is 0 when every run came to a result, or was known not to fit or to lack ONNX Runtime, 1
+    otherwise.
     """
     mode = mode_of(context)
     context.exit(mode(options) if mode else _bench(options))
