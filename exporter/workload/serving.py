@@ -162,6 +162,6 @@ class _InThreads:
 
 def _converse(writer: Writer, lane: "torch.cuda.Stream | None", meeting: threading.Barrier, count: int) -> Times:
     """What a thread does; torch's modes and its current stream are a thread's own."""
-    with torch.inference_mode(), torch.cuda.stream(lane) if lane else contextlib.nullcontext():
+    with torch.inference_mode(), contextlib.nullcontext() if lane is None else torch.cuda.stream(lane):
         meeting.wait(_MOST_SECONDS_TO_MEET)
         return [time.perf_counter() for _ in writer.tokens(count)]

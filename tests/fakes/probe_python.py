@@ -6,6 +6,7 @@ to go on, as the real one does; in the mode ``wait`` it measures until the word 
 ``slow`` it never comes to its beginning.
 """
 
+import ctypes
 import json
 import os
 import pathlib
@@ -53,6 +54,7 @@ def main():
     mode = pathlib.Path(os.environ["STAND_IN"]).read_text().strip()
     if "-c" in sys.argv:  # asked whether it has torch
         return 3 if mode == "no_torch" else 0
+    ctypes.CDLL(None).prctl(1, 9, 0, 0, 0)  # PR_SET_PDEATHSIG, SIGKILL: as the workload does
     spec = json.loads(sys.stdin.readline())
     (pathlib.Path(os.environ["STAND_IN_TOLD"]) / f"{os.getpid()}.json").write_text(
         json.dumps({**spec, "visible": os.environ.get("CUDA_VISIBLE_DEVICES"), "nice": os.nice(0)})

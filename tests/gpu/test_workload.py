@@ -26,6 +26,13 @@ KINDS = {
 }
 RUNS = [(kind, precision) for kind in KINDS for precision in ("fp32", "tf32", "fp16", "amp")]
 RUNS.remove(("train", "fp16"))
+KINDS |= {
+    "weigh channels": {"run": "infer", "model": "efficientnet-b0", "batch": 8},
+    "detect": {"run": "infer", "model": "yolov5s", "batch": 2},
+    "learn to detect": {"run": "train", "model": "yolov5s", "batch": 2, "image_size": 320},
+    "learn volumes": {"run": "train", "model": "unet3d", "batch": 2, "volume": 32},
+}
+RUNS += [("weigh channels", "fp16"), ("detect", "fp16"), ("learn to detect", "amp"), ("learn volumes", "amp")]
 
 
 class Card:
