@@ -16,6 +16,7 @@ import random
 import sys
 import threading
 import time
+from pathlib import Path
 
 from exporter.latency import reasons
 from exporter.latency.admission import Limits, Skip, admit, admit_on_processor
@@ -33,6 +34,7 @@ from exporter.latency.targets import Target, spec, targets, threads
 from exporter.latency.torch_child import Asked, Done, run
 from exporter.latency.watch import Watch
 from exporter.sampler import Sampler
+from gpuwarden.units import format_duration
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +56,7 @@ class Probe:
         self._sampler = sampler
         self._observations = observations
         self._limits = Limits(settings.quiet, settings.busy)
-        self._python = settings.python or sys.executable
+        self._python = str(Path(settings.python).expanduser()) if settings.python else sys.executable
         self._cpus = os.cpu_count() or 1
         self._watch = Watch(sampler.latest, self._limits, sampler.interval)
         self._book = Book("own" if settings.python is None else "configured", lambda: self._watch.answering)
@@ -78,6 +80,8 @@ class Probe:
             self._observations.known(model, "probe")
         self._observations.tell_also(self._book.told)
         self._sampler.add(self._watch)
+        names, every = ", ".join(self._settings.models), format_duration(self._settings.interval)
+        logger.info("%s are run every %s, first after %s", names, every, format_duration(self._settings.quiet))
         self._thread.start()
 
     def stop(self, timeout: float) -> bool:
