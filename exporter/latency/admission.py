@@ -13,7 +13,7 @@ A probe must never be what takes a card's last memory, slows somebody's training
 6. A hot card, or one that is held down, would be heated further, and its figures mean little.
 7. The share of the card's time is the ledger's word (ledger.py).
 
-The first of these that does not hold names the reason; what a person can change comes first.
+The first that does not hold names the reason: what stays until a person changes it comes before what passes.
 """
 
 from dataclasses import dataclass
@@ -77,10 +77,10 @@ def admit(gpu: Gpu | None, lately: Lately, needed: Needs, limits: Limits, *, sha
         or (Skip(reasons.NOT_ENDED) if lately.own_child else None)
         or _no_room(gpu.memory_free_bytes, gpu.memory_total_bytes, needed, reasons.VRAM)
         or _hot(gpu)
+        or (None if share_left else Skip(reasons.DUTY_CYCLE))
         or _unwatched(lately, limits)
         or _unsteady(lately, limits)
         or _at_work(max(gpu.utilization_ratio, lately.busiest or 0.0), limits)
-        or (None if share_left else Skip(reasons.DUTY_CYCLE))
     )
 
 

@@ -3,8 +3,8 @@
 1. One thread of its own keeps the schedule and runs one target after the other, never two at once on the machine. The
    runs themselves are children (torch_child.py); nothing here loads torch, and no page waits for a run.
 2. Before each run the Python is looked at, the card is read at once, and admission.py decides. What speaks against the
-   run is counted and published by its reason; the log has a line when a reason is another than the last time. A run
-   for which there is no time left is put off until there is, and counted as skipped once.
+   run is counted and published by its reason; the log has a line when a reason is another than the last time. What
+   passes by itself (no time is left, the card was not watched for long enough) puts a run off and counts once.
 3. A Python without torch, or with one that does not fit the driver, is no failure of a model: the source ``probe`` is
    then down and says why, once. It is looked at again whenever a run is due, so torch may be installed meanwhile.
 4. At the end the child is told to stop and nothing is waited for: the kernel ends it with this process.
@@ -16,6 +16,7 @@ import random
 import sys
 import threading
 import time
+from pathlib import Path
 
 from exporter.latency import reasons
 from exporter.latency.admission import Limits, Skip, admit, admit_on_processor
@@ -33,6 +34,7 @@ from exporter.latency.targets import Target, spec, targets, threads
 from exporter.latency.torch_child import Asked, Done, run
 from exporter.latency.watch import Watch
 from exporter.sampler import Sampler
+from gpuwarden.units import format_duration
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +43,7 @@ _LOOK_SECONDS = 1.0
 _FRESH_SECONDS = 2.0
 """How long a card may take to be read before a run."""
 _AGAIN_SECONDS = 5.0
-"""How soon it is tried again whether the share of the time is free."""
+"""How soon a run that was put off is tried again."""
 _AFTER_QUIET_SECONDS = 1.0
 _JITTER, _MOST_JITTER_SECONDS = 0.05, 30.0
 
@@ -54,7 +56,7 @@ class Probe:
         self._sampler = sampler
         self._observations = observations
         self._limits = Limits(settings.quiet, settings.busy)
-        self._python = settings.python or sys.executable
+        self._python = str(Path(settings.python).expanduser()) if settings.python else sys.executable
         self._cpus = os.cpu_count() or 1
         self._watch = Watch(sampler.latest, self._limits, sampler.interval)
         self._book = Book("own" if settings.python is None else "configured", lambda: self._watch.answering)
@@ -78,6 +80,8 @@ class Probe:
             self._observations.known(model, "probe")
         self._observations.tell_also(self._book.told)
         self._sampler.add(self._watch)
+        names, every = ", ".join(self._settings.models), format_duration(self._settings.interval)
+        logger.info("%s are run every %s, first after %s", names, every, format_duration(self._settings.quiet))
         self._thread.start()
 
     def stop(self, timeout: float) -> bool:
@@ -118,14 +122,14 @@ class Probe:
         target = turn.target
         if turn.missed:
             self._book.skip(target, reasons.MISSED, turn.missed)
-        reason = self._look_at_python()
+        reason = "" if turn.again else self._look_at_python()
         skip = Skip(reason) if reason else self._admission(target)
         if skip is None:
             self._skipped.pop(target, None)
             self._measure(target)
             return
-        waits = skip.reason == reasons.DUTY_CYCLE
-        if not (waits and turn.again):
+        waits = skip.reason in reasons.PASSES
+        if not (waits and turn.again and self._skipped.get(target) == skip.reason):
             self._skip(target, skip)
         if waits:
             now = time.monotonic()

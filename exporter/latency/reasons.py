@@ -36,6 +36,9 @@ WORDS: Mapping[str, str] = MappingProxyType(
 OF_THE_INTERPRETER = frozenset({NO_INTERPRETER, NO_TORCH, WRONG_CUDA, NO_CUDA})
 """Nothing was wrong with card or model: the probe itself does not work, and says so as a source."""
 
+PASSES = frozenset({UNWATCHED, DUTY_CYCLE})
+"""These pass by themselves: the run is put off, not left out."""
+
 _EITHER = (NO_INTERPRETER, NO_TORCH, NO_READING, NOT_BEGUN, NOT_ENDED, UNWATCHED, BUSY, DUTY_CYCLE, MISSED)
 ON_A_CARD = (*_EITHER, WRONG_CUDA, NO_CUDA, MIG, COMPUTE_MODE, VRAM, THERMAL, NEW_PROCESS, MEMORY_MOVES)
 ON_THE_PROCESSOR = (*_EITHER, MEMORY)

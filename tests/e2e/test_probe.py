@@ -222,7 +222,6 @@ def test_a_neighbour_at_work_makes_the_figures_contended(tmp_path, fake_driver):
         probing.wait_for_run()
         driver.gpu(0).set_processes([Process(pid=os.getpid(), memory=GIB, utilization=(90, 0, 0, 0))])
         wait_for(process, "gpu_process_memory_used_bytes", GIB, pid=str(os.getpid()))
-        driver.gpu(0).set_processes([])
         probing.mode("ok")
         wait_for(process, "model_probe_contended", 1, gpu="0")
         assert ", contended" in CLIENT.get(process.url).text
