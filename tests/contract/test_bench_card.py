@@ -180,8 +180,8 @@ def test_the_list_tells_what_fits_now(driver, tmp_path):
     """A user would learn only after an hour that the card was full."""
     driver.gpu(0).memory_used = 10 * GIB
     found = run("bench", "--list", "--python", "/nowhere", home=tmp_path, environ=driver.environment())
-    lines = [line for line in found.stdout.splitlines() if line.startswith("gpt2-xl fp16")]
+    lines = [line for line in found.stdout.splitlines() if "  gpt2-xl fp16 32+992" in line]
 
     assert found.returncode == 0, found.stderr
-    assert lines[0].endswith("(vram: not enough is free now)")
+    assert lines[0].endswith("gpt2-xl fp16 32+992 (vram: not enough is free now)")
     assert Path(tmp_path / "a.json").exists() is False
