@@ -14,7 +14,7 @@ from gpuwarden.units import format_value
 
 _RECORDING = pathlib.Path(__file__).parents[1] / "tests" / "golden" / "bench" / "h200.json"
 _INTRODUCTION = """\
-`gpuwarden bench` runs GPT-2 and ResNet models of published sizes, with random weights, on one card or on the processor,
+`gpuwarden bench` runs GPTs and CNNs of published sizes, with random weights, on one card or on the processor,
 and holds what they take against figures that a guide for people with their own cards promises. It needs a Python with
 torch: this one (`pip install 'gpuwarden[probe]'`) or any other (`--python`). Each run is a process of its own; the
 card's memory is read before it, while it holds everything, and after its end.

@@ -1,9 +1,6 @@
 """``gpuwarden bench``: what this machine does with CNN and GPT models, beside what a guide promises."""
 
-import datetime as dt
 import os
-import platform
-import shutil
 import sys
 import threading
 import time
@@ -13,30 +10,25 @@ from typing import Any
 
 import click
 
-from exporter.bench.card import MeasuredCard, NoCardError, open_card
+from exporter.bench import around
+from exporter.bench.around import Options
+from exporter.bench.card import MeasuredCard
 from exporter.bench.claims import CLAIMS, SPARE_RUNS
+from exporter.bench.cli_modes import MODE_OPTIONS, InModes, mode_of
 from exporter.bench.document import Circumstances, as_json, document, write
 from exporter.bench.listing import listing
 from exporter.bench.markdown import markdown
 from exporter.bench.measuring import Bench, Record
 from exporter.bench.patience import answered
 from exporter.bench.plan import Plan, Wishes, plan
-from exporter.bench.progress import Progress
 from exporter.bench.recorded import read
-from exporter.bench.report import NARROWEST, table
+from exporter.bench.report import table
 from exporter.bench.session import Outcome, make_all
-from gpuwarden import __version__
 from gpuwarden.errors import UserInputError
 from gpuwarden.options import FAILED
 
 _INTERRUPTED = 130
 _COLOURS = {"met": "green", "not met": "red", "other": "yellow"}
-
-Options = Mapping[str, Any]
-MODE_OPTIONS: Sequence[Callable[[Any], Any]] = ()
-"""Decorators that add the options of further modes."""
-MODES: Mapping[str, Callable[[Options], int]] = {}
-"""What is done instead when the option of this name is given: it takes all options and returns the exit status."""
 
 
 class NothingToRunError(UserInputError, LookupError):
@@ -82,29 +74,26 @@ _OPTIONS = (
 )
 
 
-@click.command()
+@click.command(cls=InModes)
 @_with(_OPTIONS)
 @_with(MODE_OPTIONS)
 @click.pass_context
 def bench(context: click.Context, **options: Any) -> None:
-    """Run GPT-2 and ResNet here and hold what they take against published figures.
+    """Run GPTs and CNNs here and hold what they take against published figures.
 
     Each run is a process of its own that ends before the next begins. Ctrl-C ends it, and the table of what is there is
     printed. The exit status is 0 when every run came to a result or cannot be made here, for want of memory, a card,
     ONNX Runtime or quantization; else 1.
     """
-    for name, mode in MODES.items():
-        if options[name]:
-            context.exit(mode(options))
-    context.exit(_bench(options))
+    mode = mode_of(context)
+    context.exit(mode(options) if mode else _bench(options))
 
 
 def _bench(options: Options) -> int:
     if options["show"]:
         _print(read(options["show"], CLAIMS))
         return 0
-    card = _card(options)
-    described = answered(card.described) if card else {}
+    card = around.card_to_measure(options)
     chosen = plan(CLAIMS, SPARE_RUNS, _wishes(options, card))
     if not chosen.runs:
         message = f"no claim and no run has {' or '.join(options['only'])} in its name; see: gpuwarden bench --list"
@@ -112,38 +101,12 @@ def _bench(options: Options) -> int:
     if options["only_list"]:
         click.echo(listing(chosen, answered(card.reading).free_bytes if card else None), nl=False)
         return 0
-    began = dt.datetime.now().astimezone().isoformat(timespec="seconds")
-    circumstances = Circumstances(__version__, began, _told(options), described, _host())
-    return _measure(options, card, chosen, circumstances)
-
-
-def _card(options: Options) -> MeasuredCard | None:
-    """The card to measure, None for the processor."""
-    if options["device"] == "cpu" or options["tiny"]:
-        if options["gpu"]:
-            message = "--gpu names a card, and nothing is run on one"
-            raise click.UsageError(message)
-        return None
-    card = answered(lambda: open_card(options["gpu"]))
-    if card is None and options["device"] == "cuda":
-        message = "no card is found here (gpuwarden exporter says why); on the processor: --device cpu"
-        raise NoCardError(message)
-    return card
+    return _measure(options, card, chosen, around.circumstances(options, card))
 
 
 def _wishes(options: Options, card: MeasuredCard | None) -> Wishes:
     names = ("only", "spare", "quick", "full_epoch", "tiny")
     return Wishes(card is not None, **{name: options[name] for name in names}, data=options["data"] or "")
-
-
-def _told(options: Options) -> Options:
-    """What was asked for, without what says nothing of the figures."""
-    quiet = {"json_file", "markdown_file", "only_list", "python", "show"}
-    return {name: value for name, value in options.items() if value and name not in quiet}
-
-
-def _host() -> Mapping[str, object]:
-    return {"cpus": os.cpu_count(), "machine": platform.machine(), "system": platform.system()}
 
 
 def _measure(options: Options, card: MeasuredCard | None, chosen: Plan, circumstances: Circumstances) -> int:
@@ -157,19 +120,14 @@ def _measure(options: Options, card: MeasuredCard | None, chosen: Plan, circumst
     save(())  # a file that cannot be written is told now, and not after half an hour
     until = time.monotonic() + 60 * options["minutes"] if options["minutes"] else None
     one = Bench(options["python"], card, threading.Event(), until)
-    outcome = make_all(chosen, one, _progress(len(chosen.to_make)), save)
+    outcome = make_all(chosen, one, around.progress(len(chosen.to_make)), save)
     found = document(chosen, outcome.records, circumstances)
     _print(found)
     return _status(outcome, options["python"])
 
 
 def _print(found: Mapping[str, Any]) -> None:
-    click.echo(table(found, shutil.get_terminal_size((NARROWEST, 24)).columns, _paint), nl=False)
-
-
-def _progress(total: int) -> Progress:
-    width = shutil.get_terminal_size((NARROWEST, 24)).columns if sys.stderr.isatty() else 0
-    return Progress(lambda text: click.echo(text, nl=False, err=True), width, total)
+    click.echo(table(found, around.columns(), _paint), nl=False)
 
 
 def _paint(text: str, verdict: str) -> str:

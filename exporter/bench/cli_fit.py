@@ -1,22 +1,26 @@
-"""``gpuwarden bench --fit``: from flags to answers. Nothing is loaded but the driver's library, and nothing is run."""
+"""``gpuwarden bench --fit``: from flags to answers. Nothing is run, and torch is not needed."""
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import click
 
+from exporter.bench.around import columns
+from exporter.bench.document import as_json, write
 from exporter.bench.fit import Run, assess, known_runs, outline_runs
-from exporter.bench.fit_cards import CardMemory, Cards, ask_driver, card_of_size, parse_size
+from exporter.bench.fit_cards import CardMemory, Cards, NoCardKnownError, ask_driver, card_of_size, parse_size
 from exporter.bench.fit_report import Answer, document, text
-from exporter.bench.fit_training import COPIES
 from exporter.bench.shapes import GPTS, RESNETS, Outline
 from gpuwarden.errors import UserInputError
 
 _SCALES = {"k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}
 _MOST_PARAMETERS = 10**15
 _OUTLINE = ("parameters", "layers", "width", "heads", "positions")
-_OF_AN_OUTLINE = ("kv_heads", "batch", "prompt_chunk")
+_OF_AN_OUTLINE = ("kv_heads", "prompt_chunk")
+
+
+class UnknownModelError(UserInputError, LookupError):
+    """No known model has such a name."""
 
 
 class OutlineError(UserInputError, ValueError):
@@ -47,58 +51,60 @@ def _count(_context: click.Context, _parameter: click.Parameter, value: str | No
 
 
 _AT_LEAST_ONE = click.IntRange(min=1, max=2**24)
-_OPTIONS = (
-    click.option("--memory", metavar="SIZE", callback=_size, help="A card of this size (6GiB, 8GB), asking no driver."),
+
+
+def _whole(name: str, text: str) -> Callable[[Any], Any]:
+    return click.option(name, type=_AT_LEAST_ONE, metavar="N", help=text)
+
+
+FIT_OPTIONS: Sequence[Callable[[Any], Any]] = (
+    click.option("--fit", is_flag=True, help="Say which models fit a card instead, and run nothing: docs/fit.md"),
+    click.option("--memory", metavar="SIZE", callback=_size, help="A card of 6GiB, 8GB; no driver is asked."),
     click.option(
         "--cuda-context", metavar="SIZE", callback=_size, help="Of a process [default: 500MiB; 760MiB from 30 GiB]"
     ),
-    click.option(
-        "--optimizer", type=click.Choice(list(COPIES)), help="For all [default: sgd for CNNs, adamw for GPTs]"
-    ),
     click.option("--checkpointing", is_flag=True, help="GPTs are trained with gradient checkpointing."),
-    click.option("--parameters", metavar="COUNT", callback=_count, help="Of your own Llama-like model: 7e9, 7B."),
-    click.option("--layers", type=_AT_LEAST_ONE, help="How many it has."),
-    click.option("--width", type=_AT_LEAST_ONE, help="What its configuration calls hidden_size."),
-    click.option("--heads", type=_AT_LEAST_ONE, help="How many of attention."),
-    click.option("--kv-heads", type=_AT_LEAST_ONE, help="How many have keys and values [default: all]"),
-    click.option("--positions", type=_AT_LEAST_ONE, help="Prompt and answer together."),
-    click.option("--batch", type=_AT_LEAST_ONE, help="How many texts at once [default: 1]"),
-    click.option("--prompt-chunk", type=_AT_LEAST_ONE, help="Positions of a prompt read at once [default: all]"),
+    click.option("--parameters", metavar="COUNT", callback=_count, help="Of your own Llama-like model, 7B."),
+    _whole("--layers", "Of that model."),
+    _whole("--width", "Of that model: what its configuration calls hidden_size."),
+    _whole("--heads", "Of that model's attention."),
+    _whole("--kv-heads", "Of that model: how many have keys and values [default: all]"),
+    _whole("--positions", "For that model: prompt and answer together."),
+    _whole("--prompt-chunk", "For that model: read at once [default: the whole prompt]"),
 )
+SHARED = frozenset({"only", "gpu", "json_file", "markdown_file", "batch", "optimizer"})
+"""Options that other modes have, too."""
 
 
-def fit_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The flags of ``--fit`` that no other mode has."""
-    for option in reversed(_OPTIONS):
-        function = option(function)
-    return function
-
-
-@click.command()
-@fit_options
-@click.option(
-    "--model", "models", multiple=True, type=click.Choice([*GPTS, *RESNETS]), help="Only this one; may be repeated."
-)
-@click.option("--json", "as_json", is_flag=True, help="All figures in bytes.")
-@click.option("--markdown", is_flag=True, help="Tables for a page.")
-def fit(models: tuple[str, ...], *, as_json: bool, markdown: bool, **asked: Any) -> None:
-    """Say which models fit a card's memory, answering and in training, without running anything."""
-    tell_fit(models, as_json=as_json, markdown=markdown, **asked)
-
-
-def tell_fit(models: tuple[str, ...], *, as_json: bool, markdown: bool, **asked: Any) -> None:
-    """Print the answers.
+def tell_fit(options: Mapping[str, Any]) -> int:
+    """Print the answers, write the files; the exit status.
 
     Raises:
         UserInputError: the flags contradict each other, or neither a driver nor ``--memory`` tells of a card.
     """
-    runs = _runs(models, asked)
-    cards = Cards((card_of_size(asked["memory"]),)) if asked["memory"] else ask_driver()
-    answers = [_answer(card, runs, asked["cuda_context"]) for card in cards.found]
-    if as_json:
-        click.echo(json.dumps(document(answers, cards.unknown), indent=2))
-    else:
-        click.echo(text(answers, cards.unknown, markdown=markdown), nl=False)
+    runs = _runs(options)
+    cards = _cards(options)
+    answers = [_answer(card, runs, options["cuda_context"]) for card in cards.found]
+    if options["json_file"]:
+        write(options["json_file"], as_json(document(answers, cards.unknown)))
+    if options["markdown_file"]:
+        write(options["markdown_file"], text(answers, cards.unknown, markdown=True))
+    click.echo(text(answers, cards.unknown, markdown=False, width=columns()), nl=False)
+    return 0
+
+
+def _cards(options: Mapping[str, Any]) -> Cards:
+    if options["memory"]:
+        return Cards((card_of_size(options["memory"]),))
+    cards, wanted = ask_driver(), options["gpu"]
+    if not wanted:
+        return cards
+    chosen = tuple(card for card in cards.found if wanted in {card.index, card.uuid})
+    if not chosen:
+        known = ", ".join(f"{card.index} ({card.uuid})" for card in cards.found)
+        message = f"no GPU {wanted} tells its memory; there are: {known}"
+        raise NoCardKnownError(message)
+    return Cards(chosen)
 
 
 def _answer(card: CardMemory, runs: tuple[Run, ...], context_bytes: int | None) -> Answer:
@@ -106,20 +112,34 @@ def _answer(card: CardMemory, runs: tuple[Run, ...], context_bytes: int | None) 
     return Answer(card, context, context_bytes is None, tuple(assess(run, card, context) for run in runs))
 
 
-def _runs(models: tuple[str, ...], asked: Mapping[str, Any]) -> tuple[Run, ...]:
-    given = [key for key in (*_OUTLINE, *_OF_AN_OUTLINE) if asked[key] is not None]
-    if not given:
-        return known_runs(models, asked["optimizer"] or "", checkpointing=asked["checkpointing"])
-    missing = [f"--{key}" for key in _OUTLINE if asked[key] is None]
+def _runs(options: Mapping[str, Any]) -> tuple[Run, ...]:
+    if any(options[key] is not None for key in (*_OUTLINE, *_OF_AN_OUTLINE)):
+        return _own_runs(options)
+    if options["batch"]:
+        message = "--batch goes with a model of your own (--parameters); of the known ones the largest batch is told"
+        raise OutlineError(message)
+    runs = known_runs(options["optimizer"] or "", checkpointing=options["checkpointing"])
+    wanted = [word.lower() for word in options["only"]]
+    chosen = tuple(run for run in runs if not wanted or any(word in run.words for word in wanted))
+    if not chosen:
+        message = f"no model has {' or '.join(options['only'])} in its name; there are: {', '.join((*GPTS, *RESNETS))}"
+        raise UnknownModelError(message)
+    return chosen
+
+
+def _own_runs(options: Mapping[str, Any]) -> tuple[Run, ...]:
+    missing = [f"--{key}" for key in _OUTLINE if options[key] is None]
     if missing:
         message = f"of a model of your own these are needed, too: {', '.join(missing)}"
         raise OutlineError(message)
-    outline = _outline(asked)
-    return outline_runs(outline, asked["batch"] or 1, asked["positions"], asked["prompt_chunk"] or 0)
+    outline = _outline(options)
+    return outline_runs(outline, options["batch"] or 1, options["positions"], options["prompt_chunk"] or 0)
 
 
-def _outline(asked: Mapping[str, Any]) -> Outline:
-    outline = Outline(asked["parameters"], asked["layers"], asked["width"], asked["heads"], asked["kv_heads"] or 0)
+def _outline(options: Mapping[str, Any]) -> Outline:
+    outline = Outline(
+        options["parameters"], options["layers"], options["width"], options["heads"], options["kv_heads"] or 0
+    )
     if outline.width % outline.heads:
         message = f"--width {outline.width} is no multiple of --heads {outline.heads}"
         raise OutlineError(message)

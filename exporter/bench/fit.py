@@ -1,6 +1,6 @@
 """``bench --fit``: which runs are asked about, and the answer for one card. Pure; bytes."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -41,6 +41,11 @@ class Run:
     most_positions: int
     need: Need
     optimizer: str = ""
+
+    @property
+    def words(self) -> str:
+        """What ``--only`` looks into."""
+        return f"{self.model} {self.what} {self.precision} {self.optimizer}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,18 +91,18 @@ def _room(run: Run, free_bytes: int, context_bytes: int) -> Room:
     )
 
 
-def known_runs(models: Sequence[str] = (), optimizer: str = "", *, checkpointing: bool = False) -> tuple[Run, ...]:
-    """The known models, or those named, answering and in training; ``optimizer`` for all instead of each kind's."""
-    wanted = tuple(models) or (*GPTS, *RESNETS)
-    gpts = [GPTS[name] for name in wanted if name in GPTS]
-    cnns = [RESNETS[name] for name in wanted if name in RESNETS]
-    runs = [
-        *(run for shape in gpts for run in _answering_gpt(shape)),
-        *(run for shape in cnns for run in _answering_cnn(shape)),
-        *(run for shape in gpts for run in _training_gpt(shape, optimizer or ADAMW, checkpointing=checkpointing)),
-        *(run for shape in cnns for run in _training_cnn(shape, optimizer or SGD)),
-    ]
-    return tuple(runs)
+def known_runs(optimizer: str = "", *, checkpointing: bool = False) -> tuple[Run, ...]:
+    """The known models answering and in training; ``optimizer`` for all instead of each kind's own."""
+    return (
+        *(run for shape in GPTS.values() for run in _answering_gpt(shape)),
+        *(run for shape in RESNETS.values() for run in _answering_cnn(shape)),
+        *(
+            run
+            for shape in GPTS.values()
+            for run in _training_gpt(shape, optimizer or ADAMW, checkpointing=checkpointing)
+        ),
+        *(run for shape in RESNETS.values() for run in _training_cnn(shape, optimizer or SGD)),
+    )
 
 
 def _answering_gpt(shape: Gpt) -> Iterator[Run]:

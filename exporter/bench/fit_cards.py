@@ -32,7 +32,7 @@ _SCALES = {"k": 1024, "m": MIB, "g": GIB, "t": 1024 * GIB}
 _MOST_BYTES = 2**50
 
 
-class NoCardError(UserInputError, LookupError):
+class NoCardKnownError(UserInputError, LookupError):
     """No driver says what card there is; the message names the flag that does."""
 
 
@@ -98,7 +98,7 @@ def ask_driver(seconds: float = 20.0) -> Cards:
     """The cards of this machine; the driver is asked in a thread of its own, which is left behind if it hangs.
 
     Raises:
-        NoCardError: there is no driver, or it shows no card.
+        NoCardKnownError: there is no driver, or it shows no card.
         SilentDriverError: it has not answered after ``seconds``.
     """
     answers: queue.SimpleQueue[Cards | NvmlError] = queue.SimpleQueue()
@@ -110,10 +110,10 @@ def ask_driver(seconds: float = 20.0) -> Cards:
         raise SilentDriverError(message) from None
     if isinstance(found, NvmlError):
         message = f"no card can be asked ({str(found).partition(' (without')[0]}); name a size with --memory 8GiB"
-        raise NoCardError(message) from found
+        raise NoCardKnownError(message) from found
     if not found.found:
         message = f"no card tells its memory ({'; '.join(found.unknown)}); name a size with --memory 8GiB"
-        raise NoCardError(message)
+        raise NoCardKnownError(message)
     return found
 
 

@@ -1,9 +1,11 @@
 """The answers of ``bench --fit`` as tables for a terminal or in Markdown, and as a document for JSON."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import textwrap
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from exporter.bench.columns import NOTHING, drawn
 from exporter.bench.fit import ANSWER, Assessment, Room, Run
 from exporter.bench.fit_cards import GIB, CardMemory
 from exporter.bench.fit_measured import measured
@@ -21,8 +23,7 @@ _TIGHT = (
 _LARGEST = (
     "largest: what still fits on the empty card, the other number staying as it is; in brackets: what would be tight."
 )
-_NOTHING = "-"
-_VERDICTS = ("model", "run", "precision", "needs", "free now", "if empty", "largest batch", "largest context")
+_VERDICTS = ("model", "run", "precision", "needs (GiB)", "free now", "if empty", "largest batch", "largest context")
 _PARTS = (
     "model",
     "run",
@@ -82,17 +83,21 @@ def _room(room: Room) -> dict[str, Any]:
     }
 
 
-def text(answers: Sequence[Answer], unknown: Sequence[str], *, markdown: bool) -> str:
-    """For a person. Cards that are told the same of are told of once."""
+def text(answers: Sequence[Answer], unknown: Sequence[str], *, markdown: bool, width: int = 0) -> str:
+    """For a person; sentences are broken at ``width`` columns, 0: never. Cards of which the same is told share it."""
+
+    def sentence(words: str, indent: str = "") -> str:
+        return textwrap.fill(words, width, subsequent_indent=indent) if width else words
+
     lines: list[str] = []
     for told, cards in _alike(answers).items():
-        lines += [_title(card, markdown=markdown) for card in cards]
-        lines += ["", *_table(_VERDICTS, map(_verdict_cells, told), markdown=markdown), ""]
+        lines += [sentence(_title(card, markdown=markdown)) for card in cards]
+        lines += ["", *drawn(_VERDICTS, map(_verdict_cells, told), markdown=markdown), ""]
     for context, answer in {each.context_bytes: each for each in answers}.items():
-        lines += [_parts_title(context, assumed=answer.context_assumed), ""]
-        lines += [*_table(_PARTS, map(_part_cells, answer.assessments), markdown=markdown), ""]
+        lines += [sentence(_parts_title(context, assumed=answer.context_assumed)), ""]
+        lines += [*drawn(_PARTS, map(_part_cells, answer.assessments), markdown=markdown), ""]
     lines += [f"Not told of: {each}" for each in unknown]
-    lines += [f"- {each}" for each in notes(answers)]
+    lines += [sentence(f"- {each}", "  ") for each in notes(answers)]
     return "\n".join(lines) + "\n"
 
 
@@ -146,10 +151,10 @@ def _verdict_cells(each: Assessment) -> tuple[str, ...]:
     run, room = each.run, each.if_empty
     return (
         *(run.model, _run_words(run), run.precision, _gib(each.parts.total)),
-        _NOTHING if each.now is None else _judged(each.now.judged),
+        NOTHING if each.now is None else _judged(each.now.judged),
         _judged(room.judged),
         _largest(room.batch),
-        _NOTHING if room.positions is None else _largest(room.positions),
+        NOTHING if room.positions is None else _largest(room.positions),
     )
 
 
@@ -159,7 +164,7 @@ def _part_cells(each: Assessment) -> tuple[str, ...]:
     torch = parts.libraries + parts.allocator
     return (
         *(each.run.model, _run_words(each.run), each.run.precision),
-        *(_gib(size) if size else _NOTHING for size in (*sizes, torch, parts.context)),
+        *(_gib(size) if size else NOTHING for size in (*sizes, torch, parts.context)),
     )
 
 
@@ -169,24 +174,10 @@ def _gib(size: int) -> str:
 
 def _judged(judged: Judged) -> str:
     gap = "short" if judged.left_bytes < 0 else "left"
-    return f"{judged.verdict}, {_gib(abs(judged.left_bytes))} {gap}"
+    return f"{judged.verdict}, {_gib(abs(judged.left_bytes))} GiB {gap}"
 
 
 def _largest(found: Largest) -> str:
     if found.fits:
         return f"{found.fits:,}"
     return f"({found.tight:,})" if found.tight else "none"
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]], *, markdown: bool) -> list[str]:
-    """Lines, without the columns in which no row has anything."""
-    given = [list(head), *map(list, rows)]
-    kept = [column for column in range(len(head)) if any(row[column] != _NOTHING for row in given[1:])]
-    cells = [[row[column] for column in kept] for row in given]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(kept))]
-    lines = [[cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in cells]
-    if markdown:
-        rule = f"| {' | '.join('-' * width for width in widths)} |"
-        drawn = [f"| {' | '.join(line)} |" for line in lines]
-        return [drawn[0], rule, *drawn[1:]]
-    return ["  ".join(line).rstrip() for line in lines]

@@ -16,15 +16,15 @@ import random
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
 
 from exporter.latency import reasons
 from exporter.latency.admission import Limits, Skip, admit, admit_on_processor
 from exporter.latency.book import Book
 from exporter.latency.during import During
-from exporter.latency.figures import MEASURING, LastRun, number, observe
+from exporter.latency.figures import LastRun, number, observe
 from exporter.latency.interpreter import missing
 from exporter.latency.ledger import Ledger
+from exporter.latency.meanwhile import Meanwhile, card_called, host_of
 from exporter.latency.needs import needs
 from exporter.latency.observations import Observations
 from exporter.latency.schedule import Schedule, Turn
@@ -33,8 +33,6 @@ from exporter.latency.targets import Target, spec, targets, threads
 from exporter.latency.torch_child import Asked, Done, run
 from exporter.latency.watch import Watch
 from exporter.sampler import Sampler
-from exporter.snapshot import Gpu, Host
-from exporter.sources.reader import Part
 
 logger = logging.getLogger(__name__)
 
@@ -42,8 +40,6 @@ _LOOK_SECONDS = 1.0
 """How often it is looked which cards are there."""
 _FRESH_SECONDS = 2.0
 """How long a card may take to be read before a run."""
-_FRESH_MEANWHILE_SECONDS = 0.4
-"""And during one: whoever waits longer cannot end a run within a second."""
 _AGAIN_SECONDS = 5.0
 """How soon it is tried again whether the share of the time is free."""
 _AFTER_QUIET_SECONDS = 1.0
@@ -61,7 +57,7 @@ class Probe:
         self._python = settings.python or sys.executable
         self._cpus = os.cpu_count() or 1
         self._watch = Watch(sampler.latest, self._limits, sampler.interval)
-        self._book = Book("own" if settings.python is None else "configured")
+        self._book = Book("own" if settings.python is None else "configured", lambda: self._watch.answering)
         self._ledger = Ledger(settings.share)
         jitter = min(_JITTER * settings.interval, _MOST_JITTER_SECONDS)
         self._settled_at = time.monotonic() + settings.quiet + 2 * sampler.interval
@@ -111,7 +107,7 @@ class Probe:
         found = targets(self._settings, snapshot, settled=settled)
         self._schedule.follow(found, now)
         used = {target.uuid: self._ledger.ratio(target.uuid, now) for target in found}
-        self._book.keep(found, (gpu.uuid for gpu in snapshot.gpus if gpu.up), used)
+        self._book.keep(found, used)
         self._skipped = {target: reason for target, reason in self._skipped.items() if target in found}
         self._outcomes = {target: outcome for target, outcome in self._outcomes.items() if target in found}
         self._troubles = {key: words for key, words in self._troubles.items() if key is None or key in found}
@@ -162,9 +158,9 @@ class Probe:
         needed = needs(target.model, target.precision)
         left = self._ledger.allows(target.uuid, target.model, time.monotonic())
         if not target.on_card:
-            host = self._sampler.read_now(_host, _FRESH_SECONDS)
+            host = self._sampler.read_now(host_of, _FRESH_SECONDS)
             return admit_on_processor(host, self._watch.host_lately(), needed, self._limits, share_left=left)
-        gpu = self._sampler.read_now(_card(target.uuid), _FRESH_SECONDS)
+        gpu = self._sampler.read_now(card_called(target.uuid), _FRESH_SECONDS)
         if gpu is None:
             return Skip(reasons.NO_READING)
         return admit(gpu, self._watch.lately(gpu), needed, self._limits, share_left=left)
@@ -173,7 +169,7 @@ class Probe:
         own_cpu = threads(target, self._cpus) / self._cpus
         began, during = time.monotonic(), self._watch.begin(target, own_cpu)
         self._book.running(target, now=True)
-        meanwhile = _Meanwhile(self._sampler, self._watch, target, during)
+        meanwhile = Meanwhile(self._sampler, self._watch, target, during)
         asked = Asked(spec(target, self._cpus), self._python, self._settings.timeout, uuid=target.uuid, background=True)
         try:
             done = run(asked, at_barrier=meanwhile.at_barrier, on_phase=meanwhile.on_phase, stop=self._stopping)
@@ -219,44 +215,9 @@ class Probe:
         logger.log(level, "%s on %s: %s after %.1f s%s", target.model, target.place, done.outcome, done.seconds, end)
 
 
-class _Meanwhile:
-    """Answers a child while it runs; used by the thread that runs it."""
-
-    def __init__(self, sampler: Sampler, watch: Watch, target: Target, during: During) -> None:
-        self._sampler = sampler
-        self._watch = watch
-        self._target = target
-        self._during = during
-        self.phase = ""
-
-    def _fresh(self) -> Gpu | None:
-        if not self._target.on_card:
-            return None
-        return self._sampler.read_now(_card(self._target.uuid), _FRESH_MEANWHILE_SECONDS)
-
-    def on_phase(self, phase: str, _line: Mapping[str, object]) -> None:
-        """A phase begins."""
-        self.phase = phase
-        if phase in MEASURING:
-            self._watch.mark(self._during, "start", self._fresh())
-
-    def at_barrier(self, pid: int) -> Mapping[str, object]:
-        """Everything is in memory."""
-        self._watch.mark(self._during, "end", self._fresh(), pid)
-        return {}
-
-
 def device_seconds(done: Done, whole: float) -> float:
     """Of the device's time: the child's word; ``whole``, all of it, of a child that could not tell any more."""
     told = number(done.figures, "device_seconds")
     if told is not None:
         return told
     return 0.0 if done.outcome == "refused" else whole
-
-
-def _card(uuid: str) -> Callable[[Part], Gpu | None]:
-    return lambda part: next((gpu for gpu in part.gpus if gpu.uuid == uuid), None)
-
-
-def _host(part: Part) -> Host | None:
-    return part.host

@@ -106,7 +106,7 @@ def run(own: nn.Module, spec: Spec, ground: Ground, lines: Lines) -> dict[str, o
     given = _inputs(own.functions, spec, ground)
     own.module.train(spec.training)
     reset_peaks(ground)
-    lines.phase("training" if spec.training else "answers")
+    lines.phase("training" if spec.training else "inference")
     name = "step" if spec.training else "batch"
     with _theirs(own.functions.file):
         call, figures = (_step if spec.training else _answer)(own, given, ground)

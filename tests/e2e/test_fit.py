@@ -10,7 +10,7 @@ import pytest
 from tests.fakes.nvml.codes import Return
 
 MIB = 2**20
-COMMAND = ("-c", "from exporter.bench.cli_fit import fit; fit()")
+COMMAND = ("-m", "gpuwarden", "bench", "--fit")
 
 
 def told(*arguments, driver=None, tmp_path, **options):
@@ -24,9 +24,10 @@ def told(*arguments, driver=None, tmp_path, **options):
 
 
 def cards(*arguments, **where):
-    found = told("--json", "--model", "gpt2-xl", *arguments, **where)
+    file = where["tmp_path"] / "fit.json"
+    found = told("--json", str(file), "--only", "gpt2-xl", *arguments, **where)
     assert (found.returncode, found.stderr) == (0, "")
-    document = json.loads(found.stdout)
+    document = json.loads(file.read_text())
     return document["cards"], document["unknown_cards"]
 
 
@@ -74,9 +75,19 @@ def test_without_a_card_the_flag_is_named(fake_driver, tmp_path, profiles):
     driver = None if profiles is None else fake_driver(*profiles)
     found = told(driver=driver, tmp_path=tmp_path)
 
-    assert found.returncode != 0
+    assert found.returncode == 2
     assert "--memory 8GiB" in found.stderr
-    assert "Traceback" not in found.stderr or "NoCardError" in found.stderr
+    assert "Traceback" not in found.stderr
+
+
+def test_one_card_can_be_named(fake_driver, tmp_path):
+    """On a box of eight cards a user would look for his among all."""
+    driver = fake_driver("rtx-3060", "rtx-2060")
+    (card,), _ = cards("--gpu", "1", driver=driver, tmp_path=tmp_path)
+    refused = told("--gpu", "7", driver=driver, tmp_path=tmp_path)
+
+    assert card["name"] == "NVIDIA GeForce RTX 2060"
+    assert (refused.returncode, "no GPU 7 tells its memory; there are: 0 (GPU-" in refused.stderr) == (2, True)
 
 
 def test_a_named_size_asks_no_driver(fake_driver, tmp_path):
@@ -106,8 +117,8 @@ def test_a_driver_that_hangs_is_not_waited_for(fake_driver, tmp_path):
 def test_it_loads_neither_torch_nor_the_workload(tmp_path):
     """A question that is arithmetic would need a gigabyte of torch."""
     program = (
-        "import sys; from exporter.bench.cli_fit import fit\n"
-        "fit(['--memory', '8GB'], standalone_mode=False)\n"
+        "import sys; from gpuwarden.cli import main\n"
+        "main(['bench', '--fit', '--memory', '8GB'], standalone_mode=False)\n"
         "print(*sorted({name.partition('.')[0] for name in sys.modules} & {'torch', 'pynvml', 'yaml', 'alerts'}))"
     )
     found = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)

@@ -343,9 +343,9 @@ def told(book):
 
 def test_reasons_are_counted_from_0_on_and_go_with_the_card():
     """A rule could not see the first skip, or a card that was taken out would be skipped for ever."""
-    book = Book("own")
+    book = Book("own", lambda: ["GPU-a"])
     assert told(book) == {}
-    book.keep([CARD, PROCESSOR], ["GPU-a"], {"GPU-a": 0.004})
+    book.keep([CARD, PROCESSOR], {"GPU-a": 0.004})
     book.skip(CARD, reasons.VRAM)
     book.skip(CARD, reasons.MISSED, 3)
     found = told(book)
@@ -357,17 +357,29 @@ def test_reasons_are_counted_from_0_on_and_go_with_the_card():
     assert {name for name, *_ in found} == {
         *("model_probe_skipped_total", "model_probe_running", "model_probe_time_used_ratio")
     }
-    book.keep([], [], {})
+    book.keep([], {})
     book.skip(CARD, reasons.VRAM)
     book.running(CARD, now=True)
     book.ran(CARD, LastRun(outcome="ok", seconds=1.0), 1.0)
     assert told(book) == {}
 
 
+def test_a_card_that_does_not_answer_has_counters_and_no_figures():
+    """The page would show how fast a card is that has fallen off the bus, or its counters would start again."""
+    book = Book("own", list)
+    book.keep([CARD, PROCESSOR], {})
+    for target in (CARD, PROCESSOR):
+        book.ran(target, LastRun(outcome="ok", seconds=1.0, figures=FIGURES), 100.0)
+    found = {(name, labels[1]) for name, *labels in told(book)}
+    assert ("model_probe_success", "") in found
+    assert ("model_probe_success", "0") not in found
+    assert {("model_probe_last_run_timestamp_seconds", "0"), ("model_probe_skipped_total", "0")} <= found
+
+
 def test_only_a_run_that_went_well_is_a_last_run():
     """ModelProbeSilent would stay quiet while each run fails."""
-    book = Book("own")
-    book.keep([CARD], ["GPU-a"], {})
+    book = Book("own", lambda: ["GPU-a"])
+    book.keep([CARD], {})
     book.ran(CARD, LastRun(outcome="ok", seconds=1.0, figures=FIGURES), 100.0)
     book.ran(CARD, LastRun(outcome="error", seconds=1.0), 200.0)
     book.running(CARD, now=True)
