@@ -144,6 +144,22 @@ def test_what_a_run_takes_is_read_while_it_holds_it(tmp_path, driver):
     assert f"Memory of the card was not back after: {run['name']}." in " ".join(running.output.split())
 
 
+@pytest.mark.parametrize("stays", [False, True])
+def test_the_end_of_the_run_before_contends_with_nobody(tmp_path, driver, stays):
+    """Each run would be called contended because of the one before it, or none because of a stranger."""
+    gpu, python = driver.gpu(0), interpreter(tmp_path, RESULT)
+    gpu.utilization_gpu = 90
+    arguments = ("--python", python, "--json", "a.json", *EPOCH)
+    with Running("bench", *arguments, home=tmp_path, environ=driver.environment()) as running:
+        asked = "nvmlDeviceGetUtilizationRates"
+        wait_until(lambda: gpu.entered(asked) > 2, 20, lambda: running.output)
+        gpu.utilization_gpu = 90 if stays else 0
+        assert running.process.wait(20) == 0, running.output
+    run = json.loads((tmp_path / "a.json").read_text())["runs"][0]
+
+    assert run["contended"] == (["somebody who cannot be seen"] if stays else [])
+
+
 def test_a_card_that_falls_silent_costs_its_readings_and_no_run(tmp_path, driver):
     """A driver's hiccup would end the bench and lose what was measured."""
     gpu, python = driver.gpu(0), interpreter(tmp_path, WAITS_BEFORE_THE_BARRIER + RESULT)
