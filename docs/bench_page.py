@@ -29,8 +29,8 @@ gpuwarden bench --show here.json             # the table again, judged by the cl
 
 A run starts only where the card has free what it needs and 512 MiB or a tenth beside it, and never on a card that is
 divided or in another compute mode than Default. The exit status is 0 when every run came to a result (out of memory is
-one), or was known not to fit or to lack ONNX Runtime, 1 otherwise, 2 when the input is wrong, 130 after Ctrl-C, which
-ends the child at once and keeps what is there.
+one) or cannot be made here (`vram`, `no_card`, `no_onnxruntime`, `no_int8`), 1 otherwise, 2 when the input is wrong,
+130 after Ctrl-C, which ends the child at once and keeps what is there.
 
 The JSON is written anew after each run. It has `claims`, each with its `value` in its `unit`, `verdict`, `reason` and
 `note`, and `runs`, each with its `spec`, `outcome`, `reason`, the `figures` of the workload in seconds and bytes, who

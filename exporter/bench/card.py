@@ -24,6 +24,8 @@ from gpuwarden.errors import GpuwardenError, UserInputError
 
 SETTLED_BYTES = 8 * 2**20
 _SETTLE_SECONDS = 5.0
+_REST_SECONDS = 3.0
+"""NVML's utilization looks back up to a second, and on some cards its lists of processes are as late."""
 _POLL_SECONDS = 0.02
 _BUSY = 0.05
 _LEAST_WORK = 0.02
@@ -68,6 +70,11 @@ class Reading:
     throttled: tuple[str, ...] = ()
     others: tuple[Holder, ...] = ()
     error: str = ""
+
+    @property
+    def busy(self) -> bool:
+        """Whether anybody makes the card work."""
+        return (self.utilization_ratio or 0.0) > _BUSY
 
     def as_document(self) -> dict[str, object]:
         """For JSON, without what is not known."""
@@ -145,6 +152,13 @@ class MeasuredCard:
             others=others,
         )
 
+    def at_rest(self) -> Reading:
+        """A reading when nobody is at work, or after three seconds: an end is a while in the driver's figures."""
+        began = self._monotonic()
+        while (found := self.reading()).busy and self._monotonic() - began < _REST_SECONDS:
+            time.sleep(_POLL_SECONDS)
+        return found
+
     def settled(self, before: float | None) -> tuple[Reading, float]:
         """A reading when the memory is back at what it was, or after five seconds; and how long that took."""
         began = self._monotonic()
@@ -219,7 +233,7 @@ def contenders(readings: Mapping[str, Reading]) -> tuple[str, ...]:
             for holder in readings.get(moment, Reading()).others
             if holder.at_work or holder.pid not in there or _moved(holder.memory_bytes, there[holder.pid])
         ]
-    if not before.others and (before.utilization_ratio or 0.0) > _BUSY:
+    if before.busy and not before.others:
         return ("somebody who cannot be seen",)
     return tuple(sorted({holder.name or f"process {holder.pid}" for holder in found}))
 

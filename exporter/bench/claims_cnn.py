@@ -95,7 +95,7 @@ CNN_CLAIMS = (
     ),
     Claim(
         id="batch-32-memory",
-        says="Batch 32 at 224 x 224 needs 8 GB",
+        says="Batch 32 at 224 x 224 fits in 8 GB",
         reference=Reference("8 GB", 8 * GB),
         unit="bytes",
         runs={"fp32": TRAININGS[32, "fp32"]},

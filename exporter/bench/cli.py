@@ -82,8 +82,8 @@ def bench(context: click.Context, **options: Any) -> None:
     """Run GPTs and CNNs here and hold what they take against published figures.
 
     Each run is a process of its own that ends before the next begins. Ctrl-C ends it, and the table of what is there is
-    printed. The exit status is 0 when every run came to a result, or was known not to fit or to lack ONNX Runtime, 1
-    otherwise.
+    printed. The exit status is 0 when every run came to a result or cannot be made here, for want of memory, a card,
+    ONNX Runtime or quantization; else 1.
     """
     mode = mode_of(context)
     context.exit(mode(options) if mode else _bench(options))
@@ -134,7 +134,7 @@ def _paint(text: str, verdict: str) -> str:
     """In colours; click takes them away where standard output is no terminal."""
     if os.environ.get("NO_COLOR"):
         return text
-    return click.style(text, fg=_COLOURS.get(verdict), dim=verdict == "not measured")
+    return click.style(text, fg=_COLOURS.get(verdict), dim=verdict == "not measured" or None)
 
 
 def _status(outcome: Outcome, python: str) -> int:

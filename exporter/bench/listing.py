@@ -1,28 +1,31 @@
-"""What would be run: pure text."""
+"""What would be run: pure text of 80 columns."""
 
+import textwrap
 from collections.abc import Iterable
 
 from exporter.bench.plan import Plan, Planned
 from exporter.bench.words import REASONS
 from gpuwarden.units import format_value
 
+_WIDTH, _MEMORY_WIDTH = 80, 9
+
 
 def listing(plan: Plan, free_bytes: float | None) -> str:
-    """A line for each run with the card memory that it needs and the claims that it serves."""
-    width = max(len(planned.run.name) for planned in plan.runs)
-    lines = [
-        f"{'run':{width}}  {'memory':>9}  serves",
-        *(_line(planned, width, free_bytes) for planned in plan.to_make),
-    ]
+    """Each run with the card memory that it needs, and below it the claims that it serves."""
+    head = f"{'memory':>{_MEMORY_WIDTH}}  run, and the claims that it serves"
+    lines = [head, *(line for planned in plan.to_make for line in _lines(planned, free_bytes))]
     left_out = [planned for planned in plan.runs if planned.left_out]
     return "\n".join([*lines, *_left_out(left_out), _sum(plan, free_bytes)]) + "\n"
 
 
-def _line(planned: Planned, width: int, free_bytes: float | None) -> str:
+def _lines(planned: Planned, free_bytes: float | None) -> Iterable[str]:
     memory = format_value(planned.needs_bytes, "bytes") if planned.needs_bytes else "processor"
     short = free_bytes is not None and free_bytes < planned.wants_bytes
-    remark = "  (vram: not enough is free now)" if short else ""
-    return f"{planned.run.name:{width}}  {memory:>9}  {', '.join(planned.serves) or '-'}{remark}"
+    yield f"{memory:>{_MEMORY_WIDTH}}  {planned.run.name}{' (vram: not enough is free now)' if short else ''}"
+    indent = " " * (_MEMORY_WIDTH + 4)
+    yield from textwrap.wrap(
+        ", ".join(planned.serves), _WIDTH, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False
+    )
 
 
 def _left_out(left_out: list[Planned]) -> Iterable[str]:

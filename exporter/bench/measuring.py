@@ -88,7 +88,7 @@ class Bench:
         return Record(planned, self._run(planned, asked, on_phase=at_phase))
 
     def _on_card(self, planned: Planned, card: MeasuredCard, on_phase: OnPhase) -> Record:
-        readings = {"before": card.reading()}
+        readings = {"before": card.at_rest()}
         before = readings["before"]
         free = before.free_bytes
         if free is not None and free < planned.wants_bytes:

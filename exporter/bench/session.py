@@ -16,7 +16,7 @@ from exporter.bench.progress import Progress
 _LOOK_SECONDS = 0.2
 _SECONDS_TO_STOP = 15.0
 _RESULTS = frozenset({"ok", "oom"})
-_FORESEEN = frozenset({"vram", "no_card", "no_onnxruntime"})
+_FORESEEN = frozenset({"vram", "no_card", "no_onnxruntime", "no_int8"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,6 +144,22 @@ def test_what_a_run_takes_is_read_while_it_holds_it(tmp_path, driver):
     assert f"Memory of the card was not back after: {run['name']}." in " ".join(running.output.split())
 
 
+@pytest.mark.parametrize("stays", [False, True])
+def test_the_end_of_the_run_before_contends_with_nobody(tmp_path, driver, stays):
+    """Each run would be called contended because of the one before it, or none because of a stranger."""
+    gpu, python = driver.gpu(0), interpreter(tmp_path, RESULT)
+    gpu.utilization_gpu = 90
+    arguments = ("--python", python, "--json", "a.json", *EPOCH)
+    with Running("bench", *arguments, home=tmp_path, environ=driver.environment()) as running:
+        asked = "nvmlDeviceGetUtilizationRates"
+        wait_until(lambda: gpu.entered(asked) > 2, 20, lambda: running.output)
+        gpu.utilization_gpu = 90 if stays else 0
+        assert running.process.wait(20) == 0, running.output
+    run = json.loads((tmp_path / "a.json").read_text())["runs"][0]
+
+    assert run["contended"] == (["somebody who cannot be seen"] if stays else [])
+
+
 def test_a_card_that_falls_silent_costs_its_readings_and_no_run(tmp_path, driver):
     """A driver's hiccup would end the bench and lose what was measured."""
     gpu, python = driver.gpu(0), interpreter(tmp_path, WAITS_BEFORE_THE_BARRIER + RESULT)
@@ -180,8 +196,8 @@ def test_the_list_tells_what_fits_now(driver, tmp_path):
     """A user would learn only after an hour that the card was full."""
     driver.gpu(0).memory_used = 10 * GIB
     found = run("bench", "--list", "--python", "/nowhere", home=tmp_path, environ=driver.environment())
-    lines = [line for line in found.stdout.splitlines() if line.startswith("gpt2-xl fp16")]
+    lines = [line for line in found.stdout.splitlines() if "  gpt2-xl fp16 32+992" in line]
 
     assert found.returncode == 0, found.stderr
-    assert lines[0].endswith("(vram: not enough is free now)")
+    assert lines[0].endswith("gpt2-xl fp16 32+992 (vram: not enough is free now)")
     assert Path(tmp_path / "a.json").exists() is False
