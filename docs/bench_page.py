@@ -31,6 +31,11 @@ A run starts only where the card has free what it needs and 512 MiB or a tenth b
 divided or in another compute mode than Default. The exit status is 0 when every run came to a result (out of memory is
 one) or was known not to fit, 1 otherwise, 2 when the input is wrong, 130 after Ctrl-C, which ends the child at once and
 keeps what is there.
+
+The JSON is written anew after each run. It has `claims`, each with its `value` in its `unit`, `verdict`, `reason` and
+`note`, and `runs`, each with its `spec`, `outcome`, `reason`, the `figures` of the workload in seconds and bytes, who
+`contended`, and the `card`: `before` the run, at the `start` of what is timed, at the `barrier` where everything is in
+memory, and `after` its end.
 """
 _VERDICTS = """\
 - **met**, **not met**: of this machine, whatever card the reference names in brackets.

@@ -12,6 +12,7 @@ import click
 
 from exporter.bench.card import MeasuredCard, NoCardError, open_card
 from exporter.bench.document import Circumstances
+from exporter.bench.patience import answered
 from exporter.bench.progress import Progress
 from exporter.bench.report import NARROWEST
 from gpuwarden import __version__
@@ -26,13 +27,14 @@ def card_to_measure(options: Options) -> MeasuredCard | None:
 
     Raises:
         NoCardError: a card was asked for, and there is none.
+        DriverHangsError: the driver does not answer.
     """
     if options["device"] == "cpu" or options["tiny"]:
         if options["gpu"]:
             message = "--gpu names a card, and nothing is run on one"
             raise click.UsageError(message)
         return None
-    card = open_card(options["gpu"])
+    card = answered(lambda: open_card(options["gpu"]))
     if card is None and options["device"] == "cuda":
         message = "no card is found here (gpuwarden exporter says why); on the processor: --device cpu"
         raise NoCardError(message)

@@ -3,15 +3,16 @@
 - Only a whole card in compute mode Default is measured: in another mode a second process gets no context, or the first
   one takes the card from everybody else. A card that is divided (MIG) is not what any reference means.
 - A reading costs the run nothing: a driver that fails for now leaves the reading empty, with what it said.
-- ``contended`` are all other processes that the driver lists on the card at the barrier, and, where it lists none,
-  whoever kept the card busy before the run began.
+- Contended means what it means of a probe (exporter/latency/during.py): another process worked on the card, came while
+  the run was under way or moved its memory; or, where the driver names nobody, somebody kept the card busy before.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 
 from exporter.accumulators import Accumulators
+from exporter.latency.admission import MOST_MOVED_BYTES
 from exporter.processes.holders import Holders
 from exporter.snapshot import Gpu
 from exporter.sources.nvml.card import Card
@@ -25,6 +26,8 @@ SETTLED_BYTES = 8 * 2**20
 _SETTLE_SECONDS = 5.0
 _POLL_SECONDS = 0.02
 _BUSY = 0.05
+_LEAST_WORK = 0.02
+"""A desktop that draws its clock contends with nobody."""
 _COMPUTE_MODES = {1: "exclusive thread", 2: "prohibited", 3: "exclusive process"}
 
 
@@ -42,7 +45,13 @@ class Holder:
 
     pid: int
     name: str
-    memory_bytes: float | None
+    memory_bytes: float | None = None
+    utilization_ratio: float | None = None
+
+    @property
+    def at_work(self) -> bool:
+        """Whether it makes the card work, as far as the driver says."""
+        return (self.utilization_ratio or 0.0) > _LEAST_WORK
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +68,6 @@ class Reading:
     throttled: tuple[str, ...] = ()
     others: tuple[Holder, ...] = ()
     error: str = ""
-
-    @property
-    def contended(self) -> tuple[str, ...]:
-        """Who else is there, by name."""
-        return tuple(sorted({holder.name or f"process {holder.pid}" for holder in self.others}))
-
-    @property
-    def busy(self) -> bool:
-        """Whether somebody makes the card work, seen before a run."""
-        return (self.utilization_ratio or 0.0) > _BUSY
 
     def as_document(self) -> dict[str, object]:
         """For JSON, without what is not known."""
@@ -130,7 +129,7 @@ class MeasuredCard:
             return Reading(error=str(error))
         own = [process for process in gpu.processes if process.pid == pid]
         others = tuple(
-            Holder(process.pid, process.name, process.memory_bytes)
+            Holder(process.pid, process.name, process.memory_bytes, process.utilization_ratio)
             for process in gpu.processes
             if process.pid and process.pid != pid
         )
@@ -190,20 +189,40 @@ def _chosen(driver: Driver, found: Inventory, wanted: str) -> MeasuredCard | Non
     raise UnknownCardError(message)
 
 
-def attributed(before: Reading, at_barrier: Reading, *, alone: bool) -> Reading:
-    """The reading at the barrier, with the run's process told apart where its number says nothing.
+def attributed(before: Reading, now: Reading, *, alone: bool) -> Reading:
+    """A reading while the run is under way, with its process told apart where its number says nothing.
 
     In a container the driver may know the process under another number. The one that has come since the run began is
     it; with two that have come, nobody can tell. A run that is not ``alone`` has brought whoever came with it.
     """
     if not alone:
         there = {holder.pid for holder in before.others}
-        return replace(at_barrier, others=tuple(holder for holder in at_barrier.others if holder.pid in there))
-    if at_barrier.process_bytes is not None:
-        return at_barrier
+        return replace(now, others=tuple(holder for holder in now.others if holder.pid in there))
+    if now.process_bytes is not None:
+        return now
     known = {holder.pid for holder in before.others}
-    new = [holder for holder in at_barrier.others if holder.pid not in known]
+    new = [holder for holder in now.others if holder.pid not in known]
     if len(new) != 1:
-        return at_barrier
-    others = tuple(holder for holder in at_barrier.others if holder.pid in known)
-    return replace(at_barrier, process_bytes=new[0].memory_bytes, others=others)
+        return now
+    others = tuple(holder for holder in now.others if holder.pid in known)
+    return replace(now, process_bytes=new[0].memory_bytes, others=others)
+
+
+def contenders(readings: Mapping[str, Reading]) -> tuple[str, ...]:
+    """Who else was at work, by name; ``readings`` are those ``before`` the run, at its ``start`` and ``barrier``."""
+    before = readings.get("before", Reading())
+    there = {holder.pid: holder.memory_bytes for holder in before.others}
+    found = [holder for holder in before.others if holder.at_work]
+    for moment in ("start", "barrier"):
+        found += [
+            holder
+            for holder in readings.get(moment, Reading()).others
+            if holder.at_work or holder.pid not in there or _moved(holder.memory_bytes, there[holder.pid])
+        ]
+    if not before.others and (before.utilization_ratio or 0.0) > _BUSY:
+        return ("somebody who cannot be seen",)
+    return tuple(sorted({holder.name or f"process {holder.pid}" for holder in found}))
+
+
+def _moved(now: float | None, before: float | None) -> bool:
+    return now is not None and before is not None and abs(now - before) > MOST_MOVED_BYTES

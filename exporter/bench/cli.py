@@ -19,6 +19,7 @@ from exporter.bench.document import Circumstances, as_json, document, write
 from exporter.bench.listing import listing
 from exporter.bench.markdown import markdown
 from exporter.bench.measuring import Bench, Record
+from exporter.bench.patience import answered
 from exporter.bench.plan import Plan, Wishes, plan
 from exporter.bench.recorded import read
 from exporter.bench.report import table
@@ -92,13 +93,13 @@ def _bench(options: Options) -> int:
         _print(read(options["show"], CLAIMS))
         return 0
     card = around.card_to_measure(options)
-    described = card.described() if card else {}
+    described = answered(card.described) if card else {}
     chosen = plan(CLAIMS, SPARE_RUNS, _wishes(options, card))
     if not chosen.runs:
         message = f"no claim and no run has {' or '.join(options['only'])} in its name; see: gpuwarden bench --list"
         raise NothingToRunError(message)
     if options["only_list"]:
-        click.echo(listing(chosen, card.reading().free_bytes if card else None), nl=False)
+        click.echo(listing(chosen, answered(card.reading).free_bytes if card else None), nl=False)
         return 0
     return _measure(options, card, chosen, around.circumstances(options, described))
 

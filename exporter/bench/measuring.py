@@ -10,14 +10,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import cast
 
-from exporter.bench.card import MeasuredCard, Reading, attributed
+from exporter.bench.card import MeasuredCard, Reading, attributed, contenders
 from exporter.bench.plan import Planned
 from exporter.latency import torch_child
 from exporter.latency.torch_child import Asked, Done
 from gpuwarden.units import format_value
 
-_BESIDE = "beside"
+_BESIDE, _PROCESS = "beside", "process"
 VRAM, NO_TIME, STOPPED = "vram", "no_time", "stopped"
 _FOR_ALL = frozenset({"no_torch", "no_interpreter"})
 _FOR_THE_CARD = frozenset({"no_cuda", "wrong_cuda", "not_ended"})
@@ -41,9 +42,7 @@ class Record:
     @property
     def contended(self) -> tuple[str, ...]:
         """Who else was at the card."""
-        barrier, before = self.card.get("barrier", Reading()), self.card.get("before", Reading())
-        found = barrier.contended or before.contended
-        return found or (("somebody who cannot be seen",) if before.busy else ())
+        return contenders(self.card)
 
 
 @dataclass(slots=True)
@@ -96,13 +95,17 @@ class Bench:
             wanted, there = (format_value(value, "bytes") for value in (planned.wants_bytes, free))
             return Record(planned, Done("not run", VRAM, f"wants {wanted} of the card, {there} are free"), readings)
 
-        def at_phase(name: str, _: Mapping[str, object]) -> None:
+        alone, pids = _BESIDE not in planned.spec, [0]
+
+        def at_phase(name: str, line: Mapping[str, object]) -> None:
             on_phase(name)
-            if name in _MEASURED_PHASES:
-                readings["start"] = card.reading()
+            if name == _PROCESS:
+                pids[0] = cast("int", line["pid"])
+            elif name in _MEASURED_PHASES:
+                readings["start"] = attributed(before, card.reading(pids[0]), alone=alone)
 
         def at_barrier(pid: int) -> Mapping[str, object]:
-            readings["barrier"] = attributed(before, card.reading(pid), alone=_BESIDE not in planned.spec)
+            readings["barrier"] = attributed(before, card.reading(pid), alone=alone)
             return {}
 
         asked = Asked({**planned.spec, "device": "cuda:0"}, self.python, self._seconds(planned), uuid=card.uuid)

@@ -38,6 +38,7 @@ class Child:
             start_new_session=True,
         )
         self.pid = self._process.pid
+        self._background = background
         self._poll = select.poll()
         self._open: dict[int, str] = {}
         for stream, name in ((self._process.stdout, "stdout"), (self._process.stderr, "stderr")):
@@ -88,6 +89,9 @@ class Child:
 
     def kill(self, seconds: float) -> bool:
         """End it and all that it started; whether it was gone within so many seconds. Its last words can be heard."""
+        if self._background and not self.has_ended:
+            # It has to come to the processor to end, and gives the card's memory back only then.
+            _be_nice(self.pid, 0)
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
         until = time.monotonic() + seconds
@@ -106,13 +110,21 @@ class Child:
 
 
 def _step_back(pid: int) -> None:
-    """Let everybody else have the processor and the memory first, as far as the kernel allows.
+    """Let everybody else have the processor and the memory first, as far as the kernel allows."""
+    _be_nice(pid, _BACKGROUND_NICE)
+    _write(pid, "oom_score_adj", _FIRST_TO_BE_KILLED)
 
-    A session is a scheduling group of its own where the kernel makes such groups, and niceness counts within a group
-    only; so the group gets it, too.
+
+def _be_nice(pid: int, nice: int) -> None:
+    """Where each session is a scheduling group, niceness counts within the group only: so that gets it, too.
+
+    A group's may be taken back by everybody, a process's by root alone.
     """
     with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, pid, _BACKGROUND_NICE)
-    for name, value in (("autogroup", _BACKGROUND_NICE), ("oom_score_adj", _FIRST_TO_BE_KILLED)):
-        with contextlib.suppress(OSError), open(f"/proc/{pid}/{name}", "w", encoding="ascii") as file:  # noqa: PTH123
-            file.write(str(value))
+        os.setpriority(os.PRIO_PROCESS, pid, nice)
+    _write(pid, "autogroup", nice)
+
+
+def _write(pid: int, name: str, value: int) -> None:
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/{name}", "w", encoding="ascii") as file:  # noqa: PTH123
+        file.write(str(value))

@@ -33,8 +33,8 @@ from exporter.latency.unended import Unended
 
 WORKLOAD = Path(__file__).parents[1] / "workload"
 
-SECONDS_TO_DIE = 5.0
-"""How long a killed child is waited for: the driver gives a card's memory back in its name."""
+SECONDS_TO_DIE = 10.0
+"""How long a killed child is waited for: it needs a processor to end, and the driver to take the card's memory back."""
 _SECONDS_TO_DIE_AT_A_STOP = 0.5
 _SECONDS_TO_LEAVE = 10.0
 """After its result; then it is killed, and the result holds."""

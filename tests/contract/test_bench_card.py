@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -115,7 +116,7 @@ def test_what_a_run_takes_is_read_while_it_holds_it(tmp_path, driver):
     gpu, python = driver.gpu(0), interpreter(tmp_path, WAITS_BEFORE_THE_BARRIER + RESULT)
     gpu.memory_used = 300 * MIB
     gpu.clocks = [210, 210, 405, 555]
-    other = Process(os.getpid(), 200 * MIB)
+    other = Process(os.getpid(), 200 * MIB, utilization=(30, 0, 0, 0))
     gpu.set_processes([other])
     arguments = ("--python", python, "--json", "a.json", *EPOCH)
     with Running("bench", *arguments, home=tmp_path, environ=driver.environment()) as running:
@@ -156,6 +157,23 @@ def test_a_card_that_falls_silent_costs_its_readings_and_no_run(tmp_path, driver
 
     assert document["claims"][0]["verdict"] == "met"
     assert "GPU is lost" in document["runs"][0]["card"]["barrier"]["error"]
+
+
+def test_a_driver_that_hangs_in_a_run_does_not_hold_ctrl_c(tmp_path, driver):
+    """A user could not get his terminal back, nor what was measured before."""
+    gpu, python = driver.gpu(0), interpreter(tmp_path, WAITS_BEFORE_THE_BARRIER + RESULT)
+    arguments = ("--python", python, "--json", "a.json", *EPOCH)
+    with Running("bench", *arguments, home=tmp_path, environ=driver.environment()) as running:
+        wait_until((tmp_path / "pid").exists, 20, lambda: running.output)
+        asked = gpu.entered("nvmlDeviceGetPowerUsage")
+        gpu.hang("nvmlDeviceGetPowerUsage")
+        (tmp_path / "go on").touch()
+        wait_until(lambda: gpu.entered("nvmlDeviceGetPowerUsage") > asked, 20, lambda: running.output)
+        running.process.send_signal(signal.SIGINT)
+        running.process.send_signal(signal.SIGINT)
+        assert running.process.wait(25) == 130
+        running.wait_for("1 not measured")
+    assert json.loads((tmp_path / "a.json").read_text())["claims"][0]["reason"] == "not_run"
 
 
 def test_the_list_tells_what_fits_now(driver, tmp_path):

@@ -12,7 +12,7 @@ import pynvml
 import pytest
 
 from exporter.latency.torch_child import Asked, run
-from tests.e2e.running import exporter
+from tests.e2e.running import exporter, series
 from tests.polling import wait_until
 
 pytestmark = pytest.mark.gpu
@@ -67,8 +67,12 @@ def beside(tmp_path_factory):
 
 
 def has_context(process, card) -> bool:
-    """Whether a process is on the card, or has loaded what it would need for that."""
-    return process.pid in card.pids or "libcuda.so" in Path(f"/proc/{process.pid}/maps").read_text()
+    """Whether a process is on the card, or has opened what it would need for that.
+
+    CUDA's library says nothing: NVML loads it to tell its version.
+    """
+    opened = {os.path.realpath(each) for each in Path(f"/proc/{process.pid}/fd").iterdir()}
+    return process.pid in card.pids or bool(opened & {"/dev/nvidia-uvm", "/dev/nvidia-uvm-tools"})
 
 
 @pytest.fixture
@@ -133,3 +137,28 @@ def test_a_run_that_is_stopped_while_the_card_works_gives_everything_back(tried)
     done = tried({**KINDS["train"], "batch": 512, "steps": 10**6}, on_phase=on_phase, stop=stop)
 
     assert (done.outcome, done.reason) == ("stopped", "stopped")
+
+
+PROBE = {"ENABLED": "true", "INTERVAL": "10s", "QUIET": "1s", "BUSY": "1", "SHARE": "0.05", "MODELS": "resnet18"}
+
+
+def test_an_exporter_that_probes_stays_off_the_card_itself(tmp_path, card):
+    """The exporter would hold hundreds of megabytes of the card that it watches, between the probes, too."""
+    before = card.used_bytes
+    settings = {f"GPUWARDEN_EXPORTER_PROBE_{key}": value for key, value in (PROBE | {"GPUS": card.uuid}).items()}
+    with exporter(tmp_path, settings) as process:
+
+        def ran():
+            assert not has_context(process.process, card)
+            return process.process.poll() is not None or any(
+                value and dict(labels)["source"] == "probe"
+                for labels, value in series(process.url).get("model_requests_total", {}).items()
+            )
+
+        wait_until(ran, 40, lambda: f"no probe was run:\n{process.output}")
+        found = series(process.url)
+        outcomes = {dict(labels)["outcome"] for labels, value in found["model_requests_total"].items() if value}
+
+        assert outcomes == {"ok"}, process.output
+        assert max(found["model_probe_time_used_ratio"].values()) > 0
+        wait_until(lambda: card.used_bytes <= before + 8 * MIB, 5, "the probe has not given its memory back")

@@ -14,6 +14,8 @@ def report(document) -> str:
     """All of it, as far as it has come."""
     card = document["card"]
     named = ", ".join(f"{key} {card[key]}" for key in ("card", "driver") if card.get(key)) or "no card"
+    if "ended" not in document:
+        return f"{named}: nothing was measured: {document['failed']}\n"
     span = document["ended"] - document["began"]
     rows = [*_counts(document), *_share(document, span)]
     for job in document["jobs"]:
@@ -29,6 +31,8 @@ def _counts(document):
     contended = [value for name, _, value in found if name == "model_probe_contended"]
     yield "contended, of the models' last runs", f"{sum(contended):.0f} of {len(contended)}"
     yield "looks at which NVML had the exporter itself on the card", str(document["contexts_of_exporter"])
+    if document["failed"]:
+        yield "failed", "; ".join(document["failed"])
     if document["complaints"]:
         yield "readings that failed", _words(document["complaints"])
 

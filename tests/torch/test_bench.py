@@ -1,10 +1,13 @@
 """``gpuwarden bench`` with the real workload: every kind of run as a stand-in, then real models on the processor."""
 
 import json
+import signal
 
+import psutil
 import pytest
 
 from tests.e2e.running import Running
+from tests.polling import wait_until
 
 pytestmark = pytest.mark.torch
 
@@ -30,6 +33,25 @@ def test_every_kind_of_run_comes_to_the_table(tmp_path):
     assert {claim["reason"] for claim in claims.values()} == {"tiny"}
     assert all(claim["value"] > -1 for claim in claims.values())
     assert "Stand-ins were run (--tiny): no figure here means anything." in told
+
+
+def test_ctrl_c_ends_torch_at_once(tmp_path):
+    """The memory of the card would stay with a process that nobody waits for."""
+    with Running(
+        "bench", "--device", "cpu", "--only", "kv-cache-batch-8", "--json", "a.json", home=tmp_path
+    ) as running:
+        parent = psutil.Process(running.process.pid)
+        wait_until(parent.children, 60, lambda: running.output)
+        child = parent.children()[0]
+        # So much only torch and a model take.
+        wait_until(lambda: child.memory_info().rss > 300 * 2**20, 60, lambda: running.output)
+        running.process.send_signal(signal.SIGINT)
+        status = running.process.wait(30)
+    document = json.loads((tmp_path / "a.json").read_text())
+
+    assert status == 130, running.output
+    assert not child.is_running()
+    assert [(run["outcome"], run["reason"]) for run in document["runs"]] == [("stopped", "stopped")]
 
 
 @pytest.mark.timeout(300)

@@ -6,7 +6,11 @@ import pytest
 
 from exporter.bench.claim import GB, MIB
 from exporter.bench.claims import CLAIMS, SPARE_RUNS
+from exporter.bench.fit_memory import AMP, FP16, FP32, answering_gpt
+from exporter.bench.fit_training import training_cnn, training_gpt
+from exporter.bench.guide_runs import ANSWERS, CHECKPOINTING, KV_HALF, TRAININGS
 from exporter.bench.plan import Wishes, plan
+from exporter.bench.shapes import GPTS, RESNETS
 from exporter.workload.spec import parse
 
 WAYS = {
@@ -76,3 +80,26 @@ def test_the_sizes_in_the_notes_are_those_of_the_models():
 
         assert f"weights are {2 * count / MIB:.0f} MiB" in note
         assert f"are {16 * count / GB:.2f} GB" in note
+
+
+CONTEXT = 700 * MIB
+
+
+def fitting(run):
+    """What ``bench --fit`` says that the run takes, with the context that an H200's processes have."""
+    spec, precision = run.spec, {"fp32": FP32, "fp16": FP16, "amp": AMP}[run.spec["precision"]]
+    if spec["run"] == "generate":
+        return answering_gpt(GPTS[spec["model"]], precision, spec.get("batch", 1), 1024, spec["prompt"]).total + CONTEXT
+    if spec["model"] in GPTS:
+        how = {"checkpointing": spec["checkpointing"]}
+        return training_gpt(GPTS[spec["model"]], precision, spec["batch"], 512, **how)[0].total + CONTEXT
+    return training_cnn(RESNETS[spec["model"]], precision, spec["batch"])[0].total + CONTEXT
+
+
+RUNS = [*ANSWERS.values(), KV_HALF, *CHECKPOINTING.values(), *TRAININGS.values()]
+
+
+@pytest.mark.parametrize("run", RUNS, ids=lambda run: run.name)
+def test_a_run_needs_what_fit_says(run):
+    """The bench would refuse to start what --fit says fits, or the other way round."""
+    assert fitting(run) == pytest.approx(run.mib * MIB, rel=0.25)
