@@ -130,6 +130,9 @@ def _asked() -> Cards:
 
 def _memory_of(device: Device, index: str, uuid: str) -> CardMemory:
     name = clean_label(device.name())
+    if _divided(device):
+        message = "it is divided (MIG): name the size of the part that is meant"
+        raise NvmlError(message, UNKNOWN)
     try:
         memory = device.memory()
     except NotAvailableError as error:
@@ -142,3 +145,10 @@ def _memory_of(device: Device, index: str, uuid: str) -> CardMemory:
     assumed = memory.reserved is None
     reserved = _reserve(memory.total) if memory.reserved is None else memory.reserved
     return CardMemory(name, memory.total, reserved, assumed, memory.free, index, uuid)
+
+
+def _divided(device: Device) -> bool:
+    try:
+        return device.mig_mode() == 1
+    except NotAvailableError:
+        return False

@@ -80,6 +80,16 @@ def test_without_a_card_the_flag_is_named(fake_driver, tmp_path, profiles):
     assert "Traceback" not in found.stderr
 
 
+def test_a_divided_card_is_no_whole_one(fake_driver, tmp_path):
+    """Memory would be promised that no program can have as one."""
+    driver = fake_driver("rtx-3060", "a100-40gb")
+    driver.gpu(1).mig_mode = [1, 1]
+    found, unknown = cards(driver=driver, tmp_path=tmp_path)
+
+    assert [card["index"] for card in found] == ["0"]
+    assert unknown == ["GPU 1: it is divided (MIG): name the size of the part that is meant"]
+
+
 def test_one_card_can_be_named(fake_driver, tmp_path):
     """On a box of eight cards a user would look for his among all."""
     driver = fake_driver("rtx-3060", "rtx-2060")
