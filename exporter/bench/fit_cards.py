@@ -136,8 +136,9 @@ def _memory_of(device: Device, index: str, uuid: str) -> CardMemory:
     try:
         memory = device.memory()
     except NotAvailableError as error:
-        if error.code == NOT_SUPPORTED:  # its memory is the host's, and version 1 would answer with that
-            raise
+        if error.code == NOT_SUPPORTED:  # version 1 would answer with the host's figures
+            message = "it has no memory but the host's: name the size that it may take of that"
+            raise NvmlError(message, NOT_SUPPORTED) from error
         memory = device.memory_v1()
     if not 0 < memory.total < _MOST_BYTES:
         message = f"it says that it has {memory.total} bytes of memory"

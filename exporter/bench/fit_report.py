@@ -17,13 +17,13 @@ _MOMENTS = (
     "when there are all; what each needs is told of the worse of the two."
 )
 _TIGHT = (
-    "tight: less than 10 % or less than 512 MiB would be left. "
+    "Figures in tables are GiB. tight: less than 10 % or less than 512 MiB would be left. "
     "A desktop takes some hundred MiB of the card that it is on."
 )
 _LARGEST = (
     "largest: what still fits on the empty card, the other number staying as it is; in brackets: what would be tight."
 )
-_VERDICTS = ("model", "run", "precision", "needs (GiB)", "free now", "if empty", "largest batch", "largest context")
+_VERDICTS = ("model", "run", "precision", "needs GiB", "free now", "if empty", "largest batch", "largest context")
 _PARTS = (
     "model",
     "run",
@@ -174,7 +174,7 @@ def _gib(size: int) -> str:
 
 def _judged(judged: Judged) -> str:
     gap = "short" if judged.left_bytes < 0 else "left"
-    return f"{judged.verdict}, {_gib(abs(judged.left_bytes))} GiB {gap}"
+    return f"{judged.verdict}, {_gib(abs(judged.left_bytes))} {gap}"
 
 
 def _largest(found: Largest) -> str:
