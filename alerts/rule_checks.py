@@ -77,8 +77,9 @@ def _check_foreign(rule: Definition) -> Iterator[Finding]:
     elif rule.metric.startswith(OUR_PREFIXES):
         yield "metric", f"{rule.metric[:100]} is not a metric of gpuwarden", nearest(rule.metric, CATALOG)
     elif rule.unit is None:
-        hint = nearest(rule.metric, CATALOG) or f"unit: {', '.join(get_args(Unit))}"
-        yield "metric", f"{rule.metric[:100]} is another exporter's metric, so the rule needs 'unit'", hint
+        hints = f"unit: {', '.join(get_args(Unit))}", nearest(rule.metric, CATALOG)
+        message = f"{rule.metric[:100]} is another exporter's metric, so the rule needs 'unit'"
+        yield "metric", message, "; ".join(filter(None, hints))
 
 
 def check_where(metric: str, where: Mapping[str, str], *, of_quantile: bool) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ cells or selectors of more than ``MOST_BYTES`` divides nothing; then only rules 
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -53,13 +53,13 @@ class Division:
     whole: frozenset[str]
 
 
-def divide(rules: Sequence[Rule], *metrics: str) -> Division:
-    """Divide series so that the same rules on these metrics judge all of a cell."""
+def divide(rules: Sequence[Rule], *metrics: str, judging_by: Callable[..., tuple[Rule, ...]] = rules_for) -> Division:
+    """Divide series so that the same rules on these metrics judge all of a cell; ``judging_by`` picks them."""
     found: tuple[Cell, ...] = (Cell(),)
     everywhere: list[Rule] = []
     whole: set[str] = set()
     for metric in metrics:
-        judging = [rule for rule in rules_for(rules, metric) if rule.comparison != "equals"]
+        judging = [rule for rule in judging_by(rules, metric) if rule.comparison != "equals"]
         refined = _refined(found, [rule for rule in judging if rule.where or rule.unless])
         if refined is None:
             whole.add(metric)

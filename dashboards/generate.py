@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from alerts.rules import SHIPPED, Rule, load_rules
 from dashboards.classic import classic
+from dashboards.models import models
 from dashboards.wall import wall
 
 GENERATED = pathlib.Path(__file__).with_name("generated")
@@ -13,7 +14,10 @@ GENERATED = pathlib.Path(__file__).with_name("generated")
 
 def generate(rules: Sequence[Rule]) -> dict[str, str]:
     """File name to final JSON text for Grafana's file provisioning; the same rules give the same bytes."""
-    return {"wall.json": json.dumps(classic(wall(rules)), indent=2, sort_keys=True, ensure_ascii=False) + "\n"}
+    return {
+        f"{name}.json": json.dumps(classic(make(rules)), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+        for name, make in (("models", models), ("wall", wall))
+    }
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ DIM = "#181B1F"
 SILENT = "#E8A5CC"
 SIMULATED = "#F0E442"
 LINE_BASE = "transparent"
+BESIDE_LINES = "#FFFFFF"
 BY_SEVERITY: dict[Severity, str] = {"critical": "#D55E00", "warning": "#FFB30F", "info": "#56B4E9"}
 CRITICAL = BY_SEVERITY["critical"]
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import grafanalib.core  # pyright: ignore[reportMissingTypeStubs] -- it has no types
 
 from dashboards.grid import Box
-from dashboards.palette import CALM, SERIES
+from dashboards.palette import BESIDE_LINES, CALM, SERIES
 from dashboards.thresholds import Step
 
 core: Any = grafanalib.core
@@ -30,17 +30,27 @@ DATASOURCE_VARIABLE: Any = core.Template(
     refresh=1,
 )
 """Which Prometheus: the one that our compose files provision, unless the reader picks another."""
-GRAFANA_UNIT = {"ratio": "percentunit", "celsius": "celsius", "seconds": "s", "count": "none", "bool": "none"}
+GRAFANA_UNIT = {
+    "ratio": "percentunit",
+    "celsius": "celsius",
+    "seconds": "s",
+    "hertz": "hertz",
+    "bytes": "bytes",
+    "count": "none",
+    "bool": "none",
+}
 """Grafana's names of the catalog's units, as far as a dashboard draws them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One PromQL query and the legend of its series; ``steps`` are of its series only."""
+    """One PromQL query and the legend of its series; ``steps`` and, in a chart, ``drawn`` are of its series only."""
 
     expression: str
     legend: str
     steps: tuple[Step, ...] | None = None
+    drawn: Literal["line", "dashes", "dots"] = "line"
+    """Dashes and dots belong to a line of the same name: they are white, and not in the legend again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +125,13 @@ class Chart:
     limits: Sequence[Step]
     lowest: int | None = None
     highest: int | None = None
-    legend: bool = True
+    legend: Literal["below", "beside", "none"] = "below"
+    color_by: Literal["card", "place"] = "card"
+    """A card's lines by its index, or each line by its place among the others."""
+    steps: bool = False
+    """Whether a value holds until the next one, as one of a run that comes now and then does."""
+    decades: bool = False
+    """Whether milliseconds and minutes are to be seen beside each other; such an axis has no zero."""
 
 
 def chart(box: Box, spec: Chart) -> Panel:
@@ -127,7 +143,10 @@ def chart(box: Box, spec: Chart) -> Panel:
         gridPos=_position(box),
         targets=[_target(query, place, instant=False) for place, query in enumerate(spec.queries)],
         unit=GRAFANA_UNIT[spec.unit],
-        lineWidth=3,
+        lineInterpolation="stepAfter" if spec.steps else "linear",
+        scaleDistributionType="log" if spec.decades else "linear",
+        scaleDistributionLog=10,
+        lineWidth=3 if spec.color_by == "card" else 2,
         showPoints="never",
         stacking={"group": "A", "mode": "none"},
         tooltipMode="multi",
@@ -138,10 +157,15 @@ def chart(box: Box, spec: Chart) -> Panel:
         valueMax=spec.highest,
         maxDataPoints=None,
         transformations=_SHORTER_NAMES,
-        overrides=_COLORS_BY_INDEX,
+        overrides=[*(_COLORS_BY_INDEX if spec.color_by == "card" else ()), *_drawn(spec.queries)],
         extraJson={
             "fieldConfig": {"defaults": {"thresholds": _thresholds(spec.limits), "noValue": "NO DATA"}},
-            "options": {"legend": {"showLegend": spec.legend}},
+            "options": {
+                "legend": {
+                    "showLegend": spec.legend != "none",
+                    "placement": "right" if spec.legend == "beside" else "bottom",
+                }
+            },
         },
     )
 
@@ -207,6 +231,27 @@ def _overrides(queries: Sequence[Query]) -> list[object]:
         }
         for place, query in enumerate(queries)
         if query.steps is not None
+    ]
+
+
+_DRAWN: Mapping[str, tuple[tuple[str, object], ...]] = {
+    "dashes": (("custom.lineStyle", {"fill": "dash", "dash": [6, 6]}), ("custom.lineWidth", 1)),
+    "dots": (("custom.drawStyle", "points"), ("custom.pointSize", 5)),
+}
+_ALL_DRAWN = (
+    ("color", {"mode": "fixed", "fixedColor": BESIDE_LINES}),
+    ("custom.hideFrom", {"legend": True, "tooltip": False, "viz": False}),
+)
+
+
+def _drawn(queries: Sequence[Query]) -> list[object]:
+    return [
+        {
+            "matcher": {"id": "byFrameRefID", "options": _ref_id(place)},
+            "properties": [{"id": key, "value": value} for key, value in (*_DRAWN[query.drawn], *_ALL_DRAWN)],
+        }
+        for place, query in enumerate(queries)
+        if query.drawn in _DRAWN
     ]
 
 

@@ -18,7 +18,7 @@ from dashboards.cells import Cell, Scope
 UNSUPPORTED, LOST, SILENT, NOTHING = -1001, -1002, -1003, -1004
 REMEMBERED = "6h"
 
-_CARD, _HOST = "job, instance, gpu, uuid", "job, instance"
+_CARD, HOST = "job, instance, gpu, uuid", "job, instance"
 CARD_LEGEND = "{{hostname}} GPU {{gpu}}"
 FULL_CARD_LEGEND = "{{hostname}} GPU {{gpu}} {{name}}"
 
@@ -44,12 +44,13 @@ def _with_name(expression: str, window: str = "") -> str:
 
 
 def _hosts(window: str = "") -> str:
-    instance = f'max by ({_HOST}, hostname) (label_replace(up, "hostname", "$1", "instance", "(.+)"))'
-    return f"0 * (topk by ({_HOST}) (1, {_within('host_info', window)}) or on ({_HOST}) {instance})"
+    instance = f'max by ({HOST}, hostname) (label_replace(up, "hostname", "$1", "instance", "(.+)"))'
+    return f"0 * (topk by ({HOST}) (1, {_within('host_info', window)}) or on ({HOST}) {instance})"
 
 
-def _with_host(expression: str, window: str = "") -> str:
-    return f"{expression} + on ({_HOST}) group_left (hostname) {_hosts(window)}"
+def with_host(expression: str, window: str = "") -> str:
+    """The series with the names of their hosts as the label ``hostname``."""
+    return f"{expression} + on ({HOST}) group_left (hostname) {_hosts(window)}"
 
 
 def cards(reading: str, cell: Cell) -> str:
@@ -58,10 +59,10 @@ def cards(reading: str, cell: Cell) -> str:
     value = (
         f"(({reading}) unless on ({_CARD}) {up} == 0)"
         f" or on ({_CARD}) ({up} + {LOST})"
-        f" or on ({_CARD}) (0 * {seen} + {SILENT} and on ({_HOST}) up == 0)"
+        f" or on ({_CARD}) (0 * {seen} + {SILENT} and on ({HOST}) up == 0)"
     )
     known = f"(0 * {seen} + on ({_CARD}) ({value}))"
-    return _with_host(_with_name(known, REMEMBERED), REMEMBERED)
+    return with_host(_with_name(known, REMEMBERED), REMEMBERED)
 
 
 def or_nothing(expression: str) -> str:
@@ -76,15 +77,15 @@ def power_over_limit() -> str:
 
 def card_history(metric: str) -> str:
     """A metric of the cards over time, with names; a gap stays a gap."""
-    return _with_host(_with_name(metric))
+    return with_host(_with_name(metric))
 
 
 def hosts(metric: str, cell: Cell) -> str:
     """The highest series of the metric on each host of the cell, or ``SILENT``."""
-    current = f"topk by ({_HOST}) (1, {select(metric, cell)})"
-    seen = f"topk by ({_HOST}) (1, {select(metric, cell, REMEMBERED)})"
-    value = f"({current} or on ({_HOST}) (0 * {seen} + {SILENT} and on ({_HOST}) up == 0))"
-    return _with_host(value, REMEMBERED)
+    current = f"topk by ({HOST}) (1, {select(metric, cell)})"
+    seen = f"topk by ({HOST}) (1, {select(metric, cell, REMEMBERED)})"
+    value = f"({current} or on ({HOST}) (0 * {seen} + {SILENT} and on ({HOST}) up == 0))"
+    return with_host(value, REMEMBERED)
 
 
 _FIRING = f'ALERTS{{alertstate="firing", alertname!="{WATCHDOG}"'
@@ -103,8 +104,8 @@ def worst_alerts(most: int) -> str:
         f' or 1 * {_FIRING}, severity!~"critical|warning"}})'
     )
     named = (
-        f"(({ranked} and on ({_HOST}) {_hosts()}) + on ({_HOST}) group_left (hostname) {_hosts()}"
-        f" or ({ranked} unless on ({_HOST}) {_hosts()}))"
+        f"(({ranked} and on ({HOST}) {_hosts()}) + on ({HOST}) group_left (hostname) {_hosts()}"
+        f" or ({ranked} unless on ({HOST}) {_hosts()}))"
     )
     for text, label in ((" GPU $1", "gpu"), (" $1", "mountpoint")):
         named = f'label_replace({named}, "at", "{text}", "{label}", "(.+)")'
@@ -121,7 +122,7 @@ def targets_down() -> str:
 
 def _with_silent(metric: str) -> str:
     """The series of every exporter, of one that is away the last ones."""
-    return f"{metric} or ({_within(metric, REMEMBERED)} and on ({_HOST}) up == 0)"
+    return f"{metric} or ({_within(metric, REMEMBERED)} and on ({HOST}) up == 0)"
 
 
 def data_age() -> str:

@@ -30,7 +30,7 @@ def card_tiles(metric: str, parts: Division, rules: Sequence[Rule], text: Litera
         _card_query(queries.select(metric, cell), cell, rules_for(cell.rules, metric), parts) for cell in parts.cells
     ]
     words = (*MISSING, *_equal_words(rules_for(rules, metric)))
-    return Tiles(_description(metric, parts), made, CATALOG[metric].unit, words=words, text=text)
+    return Tiles(description(metric, parts), made, CATALOG[metric].unit, words=words, text=text)
 
 
 def power_tiles(parts: Division) -> Tiles:
@@ -50,7 +50,7 @@ def host_tiles(metric: str, legend: str, rules: Sequence[Rule]) -> Tiles:
     parts = divide(rules, metric)
     made = [Query(queries.hosts(metric, cell), legend, steps(cell.rules, CALM)) for cell in parts.cells]
     return Tiles(
-        _description(metric, parts),
+        description(metric, parts),
         made,
         CATALOG[metric].unit,
         words=(*MISSING, *_equal_words(rules_for(rules, metric))),
@@ -67,7 +67,8 @@ def card_chart(metric: str, title: str, rules: Sequence[Rule], *, lowest: int, h
     return Chart(title, description, (query,), row.unit, lines(judging), lowest, highest)
 
 
-def _description(metric: str, parts: Division) -> str:
+def description(metric: str, parts: Division) -> str:
+    """What the metric means, and whether limits of it are not drawn."""
     return CATALOG[metric].help + (LIMITS_LEFT_OUT if metric in parts.whole else "")
 
 

@@ -3,15 +3,20 @@
 Grafana colours a value by steps: each holds from its number up to the next one, the first from minus infinity. Between
 two numbers the worst severity of the rules that hold there gives the colour, which turns ``below`` rules round by
 itself. ``equals`` rules become value mappings. Hysteresis (``clear``) and ``for`` are left out.
+
+``rules_for`` are the rules on a series' last value. ``limits_for`` are also those on what a window makes of it in the
+same unit, a least, a mean or a quantile: for panels where the limit says something, although one point proves nothing.
 """
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
+from alerts.matchers import Matcher, matches
 from alerts.notify.notification import Severity
 from alerts.rules import Rule
+from alerts.windows import Over, Quantile
 from dashboards.palette import BY_SEVERITY, LINE_BASE, rank, worst
 
 MOST_NUMBERS = 30
@@ -29,6 +34,43 @@ class Step:
 def rules_for(rules: Iterable[Rule], *metrics: str) -> tuple[Rule, ...]:
     """The rules that judge one of these metrics."""
     return tuple(rule for rule in rules if rule.metric in metrics and rule.compares_last_value)
+
+
+def limits_for(rules: Iterable[Rule], *metrics: str) -> tuple[Rule, ...]:
+    """The rules that compare one of these metrics, or its course in the same unit, with a number."""
+    return tuple(rule for rule in rules if rule.metric in metrics and _compares_level(rule))
+
+
+def _compares_level(rule: Rule) -> bool:
+    window = rule.window
+    level = isinstance(window, Quantile) or (isinstance(window, Over) and window.function in {"max", "min", "avg"})
+    return rule.compares_last_value or (level and rule.comparison in {"above", "below"} and not rule.expr)
+
+
+def narrowed(rules: Iterable[Rule], shown: Mapping[str, str], apart: Collection[str]) -> tuple[Rule, ...]:
+    """The rules on tiles that show only series with the labels ``shown``, and are told apart by those of ``apart``.
+
+    A rule that goes by yet another label colours nothing: a tile cannot know whether it is meant.
+    """
+    kept = (_narrowed(rule, shown) for rule in rules)
+    return tuple(rule for rule in kept if rule is not None and _labels(rule) <= set(apart))
+
+
+def _narrowed(rule: Rule, shown: Mapping[str, str]) -> Rule | None:
+    """The rule without its matchers on what is shown; None where these leave it nothing."""
+    (where, meant), *groups = (_settled(group, shown) for group in (rule.where, *rule.unless))
+    unless = tuple(rest for rest, possible in groups if possible)
+    return replace(rule, where=where, unless=unless) if meant and () not in unless else None
+
+
+def _settled(group: Sequence[Matcher], shown: Mapping[str, str]) -> tuple[tuple[Matcher, ...], bool]:
+    """The matchers on other labels, and whether those on labels that are shown accept."""
+    open_ = tuple(matcher for matcher in group if matcher.label not in shown)
+    return open_, matches((matcher for matcher in group if matcher.label in shown), shown)
+
+
+def _labels(rule: Rule) -> set[str]:
+    return {matcher.label for group in (rule.where, *rule.unless) for matcher in group}
 
 
 def strongest(rules: Iterable[Rule]) -> tuple[Rule, ...]:

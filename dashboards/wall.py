@@ -57,11 +57,12 @@ def wall(rules: Sequence[Rule]) -> Any:
 
 
 def _head(boxes: Sequence[Box], rules: Sequence[Rule]) -> list[Panel]:
-    shown = (_origin(), _alert_count(), _alerts(), _targets(), _age(rules))
+    shown = (origin(), _alert_count(), _alerts(), _targets(), _age(rules))
     return [tiles(box, spec) for box, spec in zip(boxes, shown, strict=True)]
 
 
-def _origin() -> Tiles:
+def origin() -> Tiles:
+    """Whether what is shown is real."""
     return Tiles(
         description="Whether the exporters read real cards (gpuwarden_exporter_simulated).",
         queries=(Query(queries.simulated_share(), "readings"),),
@@ -142,7 +143,7 @@ def _cards(names: Sequence[Box], rows: Sequence[Sequence[Box]], rules: Sequence[
 def _foot(boxes: Sequence[Box], rules: Sequence[Rule]) -> list[Panel]:
     memory = card_chart("gpu_memory_used_ratio", "GPU memory used, and its limits", rules, lowest=0, highest=1)
     margin = card_chart("gpu_temperature_margin_celsius", "Margin to slowdown, and its limits", rules, lowest=0)
-    margin = replace(margin, legend=False)  # its lines have the colours of the chart beside it
+    margin = replace(margin, legend="none")  # its lines have the colours of the chart beside it
     hosts = [host_tiles(metric, legend, rules) for metric, legend in _HOSTS]
     return [
         *(chart(box, spec) for box, spec in zip(boxes, (memory, margin), strict=False)),

@@ -14,7 +14,7 @@ from gpuwarden.units import format_value
 
 _RECORDING = pathlib.Path(__file__).parents[1] / "tests" / "golden" / "bench" / "h200.json"
 _INTRODUCTION = """\
-`gpuwarden bench` runs GPT-2 and ResNet models of published sizes, with random weights, on one card or on the processor,
+`gpuwarden bench` runs GPTs and CNNs of published sizes, with random weights, on one card or on the processor,
 and holds what they take against figures that a guide for people with their own cards promises. It needs a Python with
 torch: this one (`pip install 'gpuwarden[probe]'`) or any other (`--python`). Each run is a process of its own; the
 card's memory is read before it, while it holds everything, and after its end.
@@ -29,8 +29,8 @@ gpuwarden bench --show here.json             # the table again, judged by the cl
 
 A run starts only where the card has free what it needs and 512 MiB or a tenth beside it, and never on a card that is
 divided or in another compute mode than Default. The exit status is 0 when every run came to a result (out of memory is
-one) or was known not to fit, 1 otherwise, 2 when the input is wrong, 130 after Ctrl-C, which ends the child at once and
-keeps what is there.
+one), or was known not to fit or to lack ONNX Runtime, 1 otherwise, 2 when the input is wrong, 130 after Ctrl-C, which
+ends the child at once and keeps what is there.
 
 The JSON is written anew after each run. It has `claims`, each with its `value` in its `unit`, `verdict`, `reason` and
 `note`, and `runs`, each with its `spec`, `outcome`, `reason`, the `figures` of the workload in seconds and bytes, who

@@ -41,8 +41,9 @@ def card_to_measure(options: Options) -> MeasuredCard | None:
     return card
 
 
-def circumstances(options: Options, described: Mapping[str, object]) -> Circumstances:
+def circumstances(options: Options, card: MeasuredCard | None) -> Circumstances:
     """What stands above the results; of the options without those that say nothing of the figures."""
+    described = answered(card.described) if card else {}
     told = {name: value for name, value in options.items() if value and name not in _QUIET}
     host = {"cpus": os.cpu_count(), "machine": platform.machine(), "system": platform.system()}
     return Circumstances(

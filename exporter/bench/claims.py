@@ -5,6 +5,7 @@ from exporter.bench.claims_cnn import CNN_CLAIMS
 from exporter.bench.claims_gpt import GPT_CLAIMS
 from exporter.bench.guide_runs import SPARE
 from exporter.bench.scenarios import SCENARIOS
+from exporter.bench.scenarios_gpt import GPT_SPARE
 
 CLAIMS: tuple[Claim, ...] = (*CNN_CLAIMS, *GPT_CLAIMS, *SCENARIOS)
-SPARE_RUNS = SPARE
+SPARE_RUNS = (*SPARE, *GPT_SPARE)

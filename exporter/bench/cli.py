@@ -70,7 +70,7 @@ _OPTIONS = (
         "--minutes", type=click.FloatRange(min=0, min_open=True), help="What is left by then is not measured."
     ),
     click.option("--show", type=_FILE, metavar="FILE", help="Print the table of an earlier --json, run nothing."),
-    click.option("--tiny", is_flag=True, help="Stand-ins on the CPU: try the way to the table in two minutes."),
+    click.option("--tiny", is_flag=True, help="Stand-ins on the CPU, to try the way to the table."),
 )
 
 
@@ -79,10 +79,11 @@ _OPTIONS = (
 @_with(MODE_OPTIONS)
 @click.pass_context
 def bench(context: click.Context, **options: Any) -> None:
-    """Run GPT-2 and ResNet here and hold what they take against published figures.
+    """Run GPTs and CNNs here and hold what they take against published figures.
 
     Each run is a process of its own that ends before the next begins. Ctrl-C ends it, and the table of what is there is
-    printed. The exit status is 0 when every run came to a result or was known not to fit, 1 otherwise.
+    printed. The exit status is 0 when every run came to a result, or was known not to fit or to lack ONNX Runtime, 1
+    otherwise.
     """
     mode = mode_of(context)
     context.exit(mode(options) if mode else _bench(options))
@@ -93,7 +94,6 @@ def _bench(options: Options) -> int:
         _print(read(options["show"], CLAIMS))
         return 0
     card = around.card_to_measure(options)
-    described = answered(card.described) if card else {}
     chosen = plan(CLAIMS, SPARE_RUNS, _wishes(options, card))
     if not chosen.runs:
         message = f"no claim and no run has {' or '.join(options['only'])} in its name; see: gpuwarden bench --list"
@@ -101,7 +101,7 @@ def _bench(options: Options) -> int:
     if options["only_list"]:
         click.echo(listing(chosen, answered(card.reading).free_bytes if card else None), nl=False)
         return 0
-    return _measure(options, card, chosen, around.circumstances(options, described))
+    return _measure(options, card, chosen, around.circumstances(options, card))
 
 
 def _wishes(options: Options, card: MeasuredCard | None) -> Wishes:

@@ -16,7 +16,6 @@ from exporter.bench.document import as_json, document, write
 from exporter.bench.measuring import Bench, Record
 from exporter.bench.module_plan import OF_THE_FILE, PRECISIONS, Asked, can_be_trained, planned, split
 from exporter.bench.module_report import text
-from exporter.bench.patience import answered
 from exporter.bench.plan import Plan, Planned
 from exporter.bench.progress import Progress
 from exporter.bench.session import make_all
@@ -44,7 +43,7 @@ def measure_module(options: Options) -> int:
     precisions = tuple(dict.fromkeys(options["precisions"])) or PRECISIONS[:1]
     asked = Asked(file, name, precisions, options["batch"] or 1, options["optimizer"] or "", options["quick"])
     card = card_to_measure(options)
-    around = circumstances(options, answered(card.described) if card else {})
+    around = circumstances(options, card)
     until = time.monotonic() + 60 * options["minutes"] if options["minutes"] else None
     session = _Session(Bench(options["python"], card, threading.Event(), until), progress(len(precisions)))
 

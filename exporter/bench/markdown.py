@@ -20,7 +20,7 @@ def markdown(document: Document) -> str:
         _list(failures(document)),
         _list(reasons(document)),
         _list(f"**{claim['id']}**: {claim['how']}. {claim['note']}".strip() for claim in document["claims"]),
-        *(_runs(kind, columns, [run for run in runs if run["kind"] == kind]) for kind, columns in _COLUMNS.items()),
+        *(_runs(kind, columns, _of_kind(kind, runs)) for kind, columns in _COLUMNS.items()),
         _runs("memory", _MEMORY, runs),
         _runs("the card", _CARD, [run for run in runs if run["card"].get("barrier")]),
     ]
@@ -49,6 +49,20 @@ def _runs(title: str, columns: Mapping[str, Cell], runs: Sequence[Document]) -> 
         return ""
     rows = ((run["name"], *_cells(title, columns, run)) for run in made)
     return f"**{title}**\n\n{_table(('run', *columns), rows)}"
+
+
+def _of_kind(kind: str, runs: Iterable[Document]) -> list[Document]:
+    """Its runs; each number of conversations in one process is a line of its own."""
+    return [line for run in runs if run["kind"] == kind for line in (_by_number(run) if kind == "serve" else [run])]
+
+
+def _by_number(run: Document) -> list[Document]:
+    rungs = run["figures"].get("rungs")
+    if not rungs:
+        return [run]
+    alone = rungs[0]["per_token_seconds"]
+    more = [{"times_alone": each["per_token_seconds"] / alone} if alone else {} for each in rungs]
+    return [{**run, "figures": {**rung, **times}} for rung, times in zip(rungs, more, strict=True)]
 
 
 def _cells(title: str, columns: Mapping[str, Cell], run: Document) -> Iterable[str]:
@@ -94,11 +108,6 @@ def _megahertz(moment: str) -> Cell:
     return lambda run: f"{run['card'][moment]['sm_clock_hertz'] / 1e6:.0f} MHz"
 
 
-def _of_the_most(key: str, form: str) -> Cell:
-    """A figure at the largest number of conversations."""
-    return lambda run: format(run["figures"]["rungs"][-1][key], form)
-
-
 def _pace(figures: Document) -> str:
     if "images_per_second" in figures:
         return f"{figures['images_per_second']:.0f} images/s"
@@ -135,11 +144,16 @@ _COLUMNS: Mapping[str, Mapping[str, Cell]] = {
         "extrapolated": lambda run: "yes" if run["figures"]["epoch_extrapolated"] else "no",
     },
     "serve": {
-        "streams": _of_the_most("streams", ".0f"),
-        "first token p50": lambda run: f"{run['figures']['rungs'][-1]['first_token_p50_seconds'] * 1000:.2f} ms",
-        "per further token": lambda run: f"{run['figures']['rungs'][-1]['per_token_seconds'] * 1000:.2f} ms",
-        "tokens/s": _of_the_most("tokens_per_second", ".0f"),
-        "tokens take twice as long at": _number("doubles_at_streams"),
+        "conversations": _number("streams"),
+        "first token p50": _ms("first_token_p50_seconds"),
+        "p90": _ms("first_token_p90_seconds"),
+        "per further token": _ms("per_token_seconds"),
+        "times that of one": lambda run: f"{run['figures']['times_alone']:.1f}",
+        "p50 of those": _ms("per_token_p50_seconds"),
+        "p90 of those": _ms("per_token_p90_seconds"),
+        "tokens/s of all": _number("tokens_per_second"),
+        "allocated peak": _mib("torch_allocated_peak_bytes"),
+        "reserved peak": _mib("torch_reserved_peak_bytes"),
     },
     "onnx": {
         "torch p50": _ms("torch_p50_seconds"),

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
+from exporter.bench import together
 from exporter.bench.card import MeasuredCard, Reading, attributed, contenders
 from exporter.bench.plan import Planned
-from exporter.latency import torch_child
 from exporter.latency.torch_child import Asked, Done
 from gpuwarden.units import format_value
 
@@ -53,7 +53,7 @@ class Bench:
     card: MeasuredCard | None
     stop: threading.Event
     until: float | None = None
-    run: Callable[..., Done] = torch_child.run
+    run: Callable[..., Done] = together.run
     monotonic: Callable[[], float] = time.monotonic
     _settled: dict[str, Done] = field(default_factory=dict[str, Done])
 

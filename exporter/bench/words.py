@@ -35,6 +35,7 @@ REASONS: Mapping[str, str] = {
     "deadline": "it took too long and was ended",
     "crashed": "the process crashed",
     "no_result": "the process ended without a result",
+    "not_together": "one of the two had no other beside it for nine tenths of its time",
     "no_interpreter": "the interpreter cannot be started",
     "no_torch": "the interpreter has no torch",
     "no_cuda": "torch sees no usable card",

@@ -5,7 +5,7 @@ out, has none. A card that does not answer keeps its counters, not the figures o
 """
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from exporter.latency import reasons
@@ -19,7 +19,6 @@ class _Entry:
     skipped: dict[str, int]
     last: LastRun | None = None
     went_well_at: float | None = None
-    shown: bool = True
 
 
 @dataclass(slots=True)
@@ -37,24 +36,25 @@ class _Pages:
 
 
 class Book:
-    """Safe to use from any thread; ``interpreter`` says whose Python runs the probe, never its path."""
+    """Safe to use from any thread; ``interpreter`` says whose Python runs the probe, never its path.
 
-    def __init__(self, interpreter: str) -> None:
+    ``answering`` gives the UUIDs of the cards that answer.
+    """
+
+    def __init__(self, interpreter: str, answering: Callable[[], Collection[str]]) -> None:
         self._interpreter = interpreter
+        self._answering = answering
         self._lock = threading.Lock()
         self._entries: dict[Target, _Entry] = {}
         self._cards: dict[tuple[str, str], _Card] = {}
 
-    def keep(self, targets: Iterable[Target], answering: Iterable[str], used: Mapping[str, float]) -> None:
-        """These are the targets now; ``answering`` are the UUIDs that do, ``used`` a share of the hour by UUID."""
-        answering = {"", *answering}
+    def keep(self, targets: Iterable[Target], used: Mapping[str, float]) -> None:
+        """These are the targets now; ``used`` is a share of the hour by UUID."""
         with self._lock:
             before, self._entries = self._entries, {}
             cards, self._cards = self._cards, {}
             for target in targets:
-                entry = before.get(target) or _fresh(target)
-                entry.shown = target.uuid in answering
-                self._entries[target] = entry
+                self._entries[target] = before.get(target) or _fresh(target)
                 card = self._cards.setdefault(_card(target), cards.get(_card(target), _Card()))
                 card.used_ratio = used.get(target.uuid, 0.0)
 
@@ -79,22 +79,22 @@ class Book:
 
     def told(self) -> list[Observed]:
         """All series of the probe but the histograms."""
-        pages = _Pages()
+        pages, answering = _Pages(), {"", *self._answering()}
         with self._lock:
             for target, entry in self._entries.items():
-                self._tell(pages, target, entry)
+                self._tell(pages, target, entry, shown=target.uuid in answering)
             for card, state in self._cards.items():
                 pages.add("model_probe_running", card, float(state.running))
                 pages.add("model_probe_time_used_ratio", card, state.used_ratio)
         return [Observed(name, values) for name, values in pages.by_name.items()]
 
-    def _tell(self, pages: _Pages, target: Target, entry: _Entry) -> None:
+    def _tell(self, pages: _Pages, target: Target, entry: _Entry, *, shown: bool) -> None:
         model = (target.model, *_card(target))
         for reason, count in entry.skipped.items():
             pages.add("model_probe_skipped_total", (*model, reason), float(count))
         if entry.went_well_at is not None:
             pages.add("model_probe_last_run_timestamp_seconds", model, entry.went_well_at)
-        if entry.last is not None and entry.shown:
+        if entry.last is not None and shown:
             for name, labels, value in series(target, entry.last, self._interpreter):
                 pages.add(name, labels, value)
 

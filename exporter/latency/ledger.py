@@ -2,15 +2,17 @@
 
 1. From the start of a run to the start of the next on the same card at least ``seconds / share`` go by. So between two
    starts the probe never has more than its share.
-2. In any hour, too, it stays within its share, as far as the next run takes no longer than that model's last one there.
-   A run that takes more than an hour's share by itself needs that much longer a window.
+2. In any ten minutes, too, it stays within its share, as far as the next run takes no longer than that model's last one
+   there; of a model that has not run there yet, as long as the longest of the others. A run that takes more than the
+   share of ten minutes by itself needs that much longer a window.
 3. A run counts from the moment that it takes the device to its end; one that was killed counts as a whole.
 """
 
 from collections import deque
 from typing import NamedTuple
 
-WINDOW_SECONDS = 3600.0
+WINDOW_SECONDS = 600.0
+_HOUR = 3600.0
 _MOST_RUNS = 4096
 _ROUNDING = 1e-9
 
@@ -28,30 +30,30 @@ class Ledger:
     def __init__(self, share: float) -> None:
         self._share = share
         self._runs: dict[str, deque[Run]] = {}
-        self._last: dict[tuple[str, str], float] = {}
+        self._last: dict[str, dict[str, float]] = {}
 
     def spend(self, card: str, model: str, began: float, seconds: float) -> None:
         """Write a run down."""
         self._runs.setdefault(card, deque(maxlen=_MOST_RUNS)).append(Run(began, seconds))
-        self._last[card, model] = seconds
+        self._last.setdefault(card, {})[model] = seconds
 
     def allows(self, card: str, model: str, now: float) -> bool:
         """Whether a run of this model may start on the card."""
-        runs = self._runs.get(card, ())
-        if runs and now < runs[-1].began + runs[-1].seconds / self._share:
+        if now < self.next_start(card):
             return False
-        expected = self._last.get((card, model), 0.0)
+        known = self._last.get(card, {})
+        expected = known.get(model, max(known.values(), default=0.0))
         window = max(WINDOW_SECONDS, expected / self._share)
         return self._spent(card, now - window) + expected <= self._share * window + _ROUNDING
 
+    def next_start(self, card: str) -> float:
+        """Before this time (monotonic seconds) no run may start on the card."""
+        runs = self._runs.get(card)
+        return runs[-1].began + runs[-1].seconds / self._share if runs else float("-inf")
+
     def ratio(self, card: str, now: float) -> float:
         """The share of the last hour that was used."""
-        return self._spent(card, now - WINDOW_SECONDS) / WINDOW_SECONDS
-
-    def forget(self, card: str) -> None:
-        """The card is gone for good."""
-        self._runs.pop(card, None)
-        self._last = {key: seconds for key, seconds in self._last.items() if key[0] != card}
+        return self._spent(card, now - _HOUR) / _HOUR
 
     def _spent(self, card: str, since: float) -> float:
         """Seconds used after ``since``; a run that reaches into the time before it counts with what is behind it."""

@@ -3,7 +3,8 @@
 1. One thread of its own keeps the schedule and runs one target after the other, never two at once on the machine. The
    runs themselves are children (torch_child.py); nothing here loads torch, and no page waits for a run.
 2. Before each run the Python is looked at, the card is read at once, and admission.py decides. What speaks against the
-   run is counted and published by its reason; the log has a line when a reason is another than the last time.
+   run is counted and published by its reason; the log has a line when a reason is another than the last time. A run
+   for which there is no time left is put off until there is, and counted as skipped once.
 3. A Python without torch, or with one that does not fit the driver, is no failure of a model: the source ``probe`` is
    then down and says why, once. It is looked at again whenever a run is due, so torch may be installed meanwhile.
 4. At the end the child is told to stop and nothing is waited for: the kernel ends it with this process.
@@ -15,25 +16,23 @@ import random
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
 
 from exporter.latency import reasons
 from exporter.latency.admission import Limits, Skip, admit, admit_on_processor
 from exporter.latency.book import Book
 from exporter.latency.during import During
-from exporter.latency.figures import MEASURING, LastRun, number, observe
+from exporter.latency.figures import LastRun, number, observe
 from exporter.latency.interpreter import missing
 from exporter.latency.ledger import Ledger
+from exporter.latency.meanwhile import Meanwhile, card_called, host_of
 from exporter.latency.needs import needs
 from exporter.latency.observations import Observations
-from exporter.latency.schedule import Schedule
+from exporter.latency.schedule import Schedule, Turn
 from exporter.latency.settings import ProbeSettings
 from exporter.latency.targets import Target, spec, targets, threads
 from exporter.latency.torch_child import Asked, Done, run
 from exporter.latency.watch import Watch
 from exporter.sampler import Sampler
-from exporter.snapshot import Gpu, Host
-from exporter.sources.reader import Part
 
 logger = logging.getLogger(__name__)
 
@@ -41,8 +40,8 @@ _LOOK_SECONDS = 1.0
 """How often it is looked which cards are there."""
 _FRESH_SECONDS = 2.0
 """How long a card may take to be read before a run."""
-_FRESH_MEANWHILE_SECONDS = 0.4
-"""And during one: whoever waits longer cannot end a run within a second."""
+_AGAIN_SECONDS = 5.0
+"""How soon it is tried again whether the share of the time is free."""
 _AFTER_QUIET_SECONDS = 1.0
 _JITTER, _MOST_JITTER_SECONDS = 0.05, 30.0
 
@@ -58,17 +57,18 @@ class Probe:
         self._python = settings.python or sys.executable
         self._cpus = os.cpu_count() or 1
         self._watch = Watch(sampler.latest, self._limits, sampler.interval)
-        self._book = Book("own" if settings.python is None else "configured")
+        self._book = Book("own" if settings.python is None else "configured", lambda: self._watch.answering)
         self._ledger = Ledger(settings.share)
         jitter = min(_JITTER * settings.interval, _MOST_JITTER_SECONDS)
-        first = time.monotonic() + settings.quiet + _AFTER_QUIET_SECONDS + 2 * sampler.interval
+        self._settled_at = time.monotonic() + settings.quiet + 2 * sampler.interval
         self._schedule: Schedule[Target] = Schedule(
-            first,
+            self._settled_at + _AFTER_QUIET_SECONDS,
             settings.interval,
             lambda: random.uniform(0, jitter),  # noqa: S311 -- no secret
         )
         self._troubles: dict[Target | None, str] = {}
         self._skipped: dict[Target, str] = {}
+        self._outcomes: dict[Target, str] = {}
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="probe", daemon=True)
 
@@ -96,34 +96,43 @@ class Probe:
                 self._stopping.wait(min(_LOOK_SECONDS, self._schedule.seconds_left(now)))
                 continue
             try:
-                self._attempt(*due)
+                self._attempt(due)
             except Exception:  # one mistake must not end the probe for good
-                logger.exception("probe: %s on %s", due[0].model, due[0].place)
+                logger.exception("probe: %s on %s", due.target.model, due.target.place)
 
     def _look_around(self) -> None:
         """Which cards are there, and what of their time was used."""
         snapshot, now = self._sampler.latest(), time.monotonic()
-        found = targets(self._settings, snapshot)
+        settled = now >= self._settled_at
+        found = targets(self._settings, snapshot, settled=settled)
         self._schedule.follow(found, now)
         used = {target.uuid: self._ledger.ratio(target.uuid, now) for target in found}
-        self._book.keep(found, (gpu.uuid for gpu in snapshot.gpus if gpu.up), used)
+        self._book.keep(found, used)
         self._skipped = {target: reason for target, reason in self._skipped.items() if target in found}
+        self._outcomes = {target: outcome for target, outcome in self._outcomes.items() if target in found}
         self._troubles = {key: words for key, words in self._troubles.items() if key is None or key in found}
         self._watch.trouble = next(iter(self._troubles.values()), "")
+        self._watch.note = "" if found or not settled else "there is no card to probe: see exporter.probe.gpus"
 
-    def _attempt(self, target: Target, missed: int) -> None:
-        if missed:
-            self._book.skip(target, reasons.MISSED, missed)
+    def _attempt(self, turn: Turn[Target]) -> None:
+        target = turn.target
+        if turn.missed:
+            self._book.skip(target, reasons.MISSED, turn.missed)
         reason = self._look_at_python()
         skip = Skip(reason) if reason else self._admission(target)
-        if skip is not None:
-            self._skip(target, skip)
+        if skip is None:
+            self._skipped.pop(target, None)
+            self._measure(target)
             return
-        self._skipped.pop(target, None)
-        self._measure(target)
+        waits = skip.reason == reasons.DUTY_CYCLE
+        if not (waits and turn.again):
+            self._skip(target, skip)
+        if waits:
+            now = time.monotonic()
+            self._schedule.put_off(target, max(now + _AGAIN_SECONDS, self._ledger.next_start(target.uuid)))
 
     def _look_at_python(self) -> str:
-        reason = missing(self._python)
+        reason = missing(self._python, self._stopping)
         self._trouble(None, reason)
         return reason
 
@@ -149,9 +158,9 @@ class Probe:
         needed = needs(target.model, target.precision)
         left = self._ledger.allows(target.uuid, target.model, time.monotonic())
         if not target.on_card:
-            host = self._sampler.read_now(_host, _FRESH_SECONDS)
+            host = self._sampler.read_now(host_of, _FRESH_SECONDS)
             return admit_on_processor(host, self._watch.host_lately(), needed, self._limits, share_left=left)
-        gpu = self._sampler.read_now(_card(target.uuid), _FRESH_SECONDS)
+        gpu = self._sampler.read_now(card_called(target.uuid), _FRESH_SECONDS)
         if gpu is None:
             return Skip(reasons.NO_READING)
         return admit(gpu, self._watch.lately(gpu), needed, self._limits, share_left=left)
@@ -160,7 +169,7 @@ class Probe:
         own_cpu = threads(target, self._cpus) / self._cpus
         began, during = time.monotonic(), self._watch.begin(target, own_cpu)
         self._book.running(target, now=True)
-        meanwhile = _Meanwhile(self._sampler, self._watch, target, during)
+        meanwhile = Meanwhile(self._sampler, self._watch, target, during)
         asked = Asked(spec(target, self._cpus), self._python, self._settings.timeout, uuid=target.uuid, background=True)
         try:
             done = run(asked, at_barrier=meanwhile.at_barrier, on_phase=meanwhile.on_phase, stop=self._stopping)
@@ -194,36 +203,16 @@ class Probe:
         )
         observe(self._observations, target, last, limit=self._settings.timeout, phase=phase)
         self._book.ran(target, last, time.time())
-        say = logger.info if done.outcome == "ok" else logger.warning
+        self._say(target, done)
+
+    def _say(self, target: Target, done: Done) -> None:
+        """Each failure is a line of the log, and what goes well is one when it did not before."""
+        well, before = done.outcome == "ok", self._outcomes.get(target)
+        self._outcomes[target] = done.outcome
+        level = logging.WARNING if not well else logging.DEBUG if before == "ok" else logging.INFO
         why = ": ".join(filter(None, (done.reason, done.detail)))
-        say("%s on %s: %s after %.1f s%s", target.model, target.place, done.outcome, done.seconds, why and f", {why}")
-
-
-class _Meanwhile:
-    """Answers a child while it runs; used by the thread that runs it."""
-
-    def __init__(self, sampler: Sampler, watch: Watch, target: Target, during: During) -> None:
-        self._sampler = sampler
-        self._watch = watch
-        self._target = target
-        self._during = during
-        self.phase = ""
-
-    def _fresh(self) -> Gpu | None:
-        if not self._target.on_card:
-            return None
-        return self._sampler.read_now(_card(self._target.uuid), _FRESH_MEANWHILE_SECONDS)
-
-    def on_phase(self, phase: str, _line: Mapping[str, object]) -> None:
-        """A phase begins."""
-        self.phase = phase
-        if phase in MEASURING:
-            self._watch.mark(self._during, "start", self._fresh())
-
-    def at_barrier(self, pid: int) -> Mapping[str, object]:
-        """Everything is in memory."""
-        self._watch.mark(self._during, "end", self._fresh(), pid)
-        return {}
+        end = f", {why}" if why else ""
+        logger.log(level, "%s on %s: %s after %.1f s%s", target.model, target.place, done.outcome, done.seconds, end)
 
 
 def device_seconds(done: Done, whole: float) -> float:
@@ -232,11 +221,3 @@ def device_seconds(done: Done, whole: float) -> float:
     if told is not None:
         return told
     return 0.0 if done.outcome == "refused" else whole
-
-
-def _card(uuid: str) -> Callable[[Part], Gpu | None]:
-    return lambda part: next((gpu for gpu in part.gpus if gpu.uuid == uuid), None)
-
-
-def _host(part: Part) -> Host | None:
-    return part.host

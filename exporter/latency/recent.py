@@ -1,8 +1,9 @@
 """One card's last minutes, as admission wants to know them: bounded, and cheap enough for every reading.
 
 - Kept are extremes of trailing windows and the time at which each process was first listed, nothing else.
-- The probe's own runs do not count: while one is under way, only what other processes do is taken in. The peak of the
-  last minute, which the reading carries, is not told apart; it counts again when it has no own run in it.
+- The probe's own runs do not count: while one is under way, and for the two seconds that the driver's figures lag
+  behind, only what other processes do is taken in. The peak of the last minute, which the reading carries, is not told
+  apart; it counts again when it has no own run in it.
 - A card that was lost, or had no reading for a while, begins anew: what happened meanwhile is not known.
 - How old a process is, is known only from when on it was listed. One that was there before we were is as young as our
   looking.
@@ -15,6 +16,7 @@ from exporter.snapshot import Gpu, GpuProcess
 from gpuwarden.catalog import PEAK_WINDOW_SECONDS
 
 _LONGEST_GAP, _INTERVALS = 10.0, 5
+_LAG = 2.0
 
 
 class Recent:
@@ -62,7 +64,7 @@ class Recent:
         others = [process for process in gpu.processes if process.workload != OURS]
         self._own_child = len(others) < len(gpu.processes)
         self._processes = {process.pid: self._processes.get(process.pid, now) for process in others}
-        if self._own:
+        if self._own or now - self._own_ended < _LAG:
             self._take_busy(now, most_used(others))
         else:
             self._take_busy(now, gpu.utilization_ratio)

@@ -2,20 +2,32 @@
 
 The targets are spread over the interval, and each moment is moved by a little that is drawn anew: what happens on the
 minute in somebody's crontab must not meet every run. A grid point that went by unused is not caught up on; it is
-counted. The first runs come within the first interval.
+counted. A turn can be put off; whoever has waited longest then comes first, so that where there is not time for all,
+each has its part.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
 
 
 @dataclass(slots=True)
 class _Point:
+    """``since`` is when it was due at first, ``due`` when it may be taken."""
+
     grid: float
+    since: float
     due: float
+
+
+class Turn(NamedTuple, Generic[T]):
+    """``missed`` grid points of the target went by unused; ``again``: it had been put off."""
+
+    target: T
+    missed: int
+    again: bool
 
 
 class Schedule(Generic[T]):
@@ -26,10 +38,12 @@ class Schedule(Generic[T]):
         self._interval = interval
         self._jitter = jitter
         self._points: dict[T, _Point] = {}
+        self._taken: dict[T, _Point] = {}
 
     def follow(self, targets: Sequence[T], now: float) -> None:
         """These are the targets from now on."""
         known, self._points = self._points, {}
+        self._taken.clear()
         for number, target in enumerate(targets):
             self._points[target] = known.get(target) or self._place(self._interval * number / len(targets), now)
 
@@ -40,17 +54,26 @@ class Schedule(Generic[T]):
         return self._point(grid)
 
     def _point(self, grid: float) -> _Point:
-        return _Point(grid, grid + self._jitter())
+        due = grid + self._jitter()
+        return _Point(grid, due, due)
 
-    def take(self, now: float) -> tuple[T, int] | None:
-        """The target that is due for longest, with how many of its grid points went by unused; None when none is."""
-        target = min(self._points, key=lambda each: self._points[each].due, default=None)
-        if target is None or self._points[target].due > now:
+    def take(self, now: float) -> Turn[T] | None:
+        """The target that has waited longest of those that are due; None when none is."""
+        due = (target for target, point in self._points.items() if point.due <= now)
+        target = min(due, key=lambda each: self._points[each].since, default=None)
+        if target is None:
             return None
-        grid = self._points[target].grid
-        missed = max(0, int((now - grid) // self._interval))
-        self._points[target] = self._point(grid + (missed + 1) * self._interval)
-        return target, missed
+        point = self._points[target]
+        missed = max(0, int((now - point.grid) // self._interval))
+        grid = point.grid + missed * self._interval
+        self._taken[target] = _Point(grid, point.since, point.due)
+        self._points[target] = self._point(grid + self._interval)
+        return Turn(target, missed, point.due > point.since)
+
+    def put_off(self, target: T, until: float) -> None:
+        """The turn that was just taken is not used, and comes again."""
+        point = self._taken.pop(target)
+        self._points[target] = _Point(point.grid, point.since, until)
 
     def seconds_left(self, now: float) -> float:
         """Until the next is due, infinite where there is none."""

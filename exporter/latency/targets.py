@@ -39,10 +39,14 @@ class Target:
         return f"GPU {self.gpu}" if self.on_card else "the processor"
 
 
-def targets(settings: ProbeSettings, snapshot: Snapshot) -> list[Target]:
-    """Every model on every card that was asked for, lost ones too; on the processor, where that is what is meant."""
-    on_cards = settings.device == "cuda" or (settings.device == "auto" and bool(snapshot.gpus))
-    if not on_cards:
+def targets(settings: ProbeSettings, snapshot: Snapshot, *, settled: bool = True) -> list[Target]:
+    """Every model on every card that was asked for, lost ones too; on the processor, where that is what is meant.
+
+    Until the sources have ``settled``, a card that is not there may still come.
+    """
+    if settings.device == "auto" and not (snapshot.gpus or settled):
+        return []
+    if settings.device == "cpu" or (settings.device == "auto" and not snapshot.gpus):
         return [Target(model, _precision(settings, "fp32")) for model in settings.models]
     chosen = [gpu for gpu in snapshot.gpus if _is_chosen(gpu, settings.gpus)]
     return [

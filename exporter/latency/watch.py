@@ -38,8 +38,12 @@ class Watch:
         self._cards: dict[str, Recent] = {}
         self._host = TrailingMaximum(limits.steady)
         self._run: tuple[Target, During] | None = None
+        self.answering: frozenset[str] = frozenset()
+        """UUIDs of the cards that gave a reading when they were last read."""
         self.trouble = ""
         """Why no probe can be run at all, in words; empty while nothing is known to be wrong."""
+        self.note = ""
+        """What a person should know of a probe that is well itself."""
 
     def read(self) -> Part:
         """Take in what the sources last said.
@@ -50,9 +54,10 @@ class Watch:
         self._take(self._latest())
         if self.trouble:
             raise SourceError(self.trouble)
-        return Part()
+        return Part(detail=self.note)
 
     def _take(self, snapshot: Snapshot) -> None:
+        self.answering = frozenset(gpu.uuid for gpu in snapshot.gpus if gpu.up)
         with self._lock:
             there = {gpu.uuid for gpu in snapshot.gpus}
             self._cards = {uuid: recent for uuid, recent in self._cards.items() if uuid in there}

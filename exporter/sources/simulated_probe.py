@@ -43,7 +43,8 @@ class SimulatedProbe:
 
     def __init__(self, observations: Observations) -> None:
         self._observations = observations
-        self._book = Book("own")
+        self._uuid = ""
+        self._book = Book("own", lambda: (self._uuid,))
         self._next = 0.0
         for model in _FIGURES:
             observations.known(model, "probe")
@@ -52,7 +53,8 @@ class SimulatedProbe:
     def look(self, gpu: Gpu, elapsed: float, started_at: float) -> None:
         """Have run what was due by ``elapsed`` seconds after ``started_at`` (Unix seconds) on this card."""
         targets = [Target(model, "fp16", gpu.index, gpu.uuid) for model in _FIGURES]
-        self._book.keep(targets, [gpu.uuid], {gpu.uuid: _USED_RATIO})
+        self._uuid = gpu.uuid
+        self._book.keep(targets, {gpu.uuid: _USED_RATIO})
         if elapsed < self._next:
             return
         self._next = elapsed - elapsed % _INTERVAL + _INTERVAL

@@ -36,6 +36,8 @@ _MOST_SECONDS_TO_MEET = 60.0
 
 Times = list[float]
 """When a conversation's tokens were there, from the moment of asking."""
+Talk = Callable[[int], list[Times]]
+"""Has every conversation take so many tokens, once; their times."""
 
 
 def serve(model: nn.Module, spec: Spec, ground: Ground, lines: Lines) -> dict[str, object]:
@@ -46,16 +48,17 @@ def serve(model: nn.Module, spec: Spec, ground: Ground, lines: Lines) -> dict[st
     model.eval()
     rungs: list[dict[str, float | int | None]] = []
     figures: dict[str, object] = {"serving": spec.serving, "rungs": rungs}
-    for streams in ladder(spec.streams):
-        lines.phase("streams", count=streams)
-        try:
-            with torch.inference_mode():
-                rungs.append(_rung(model, spec, ground, streams))
-        except Exception as error:
-            if not rungs or not is_out_of_memory(error):
-                raise
-            figures["out_of_memory_at_streams"] = streams
-            break
+    with contextlib.ExitStack() as threads, torch.inference_mode():
+        server = (_Batched if spec.serving == BATCHED else _InThreads)(model, spec, ground, threads)
+        for streams in ladder(spec.streams):
+            lines.phase("streams", count=streams)
+            try:
+                rungs.append(_rung(server, spec, ground, streams))
+            except Exception as error:
+                if not rungs or not is_out_of_memory(error):
+                    raise
+                figures["out_of_memory_at_streams"] = streams
+                break
     figures["doubles_at_streams"] = doubles_at(rungs)
     memory = peaks(ground)
     lines.barrier(spec.hold_seconds, memory=memory)
@@ -78,16 +81,16 @@ def doubles_at(rungs: Sequence[dict[str, float | int | None]]) -> int | None:
     return None
 
 
-def _rung(model: nn.Module, spec: Spec, ground: Ground, streams: int) -> dict[str, float | int | None]:
+def _rung(server: "_Batched | _InThreads", spec: Spec, ground: Ground, streams: int) -> dict[str, float | int | None]:
     release_unused(ground)
     reset_peaks(ground)
     budget = Budget(spec.budget_seconds)
-    with _talk(model, spec, ground, streams) as talk:
-        talk(min(_WARM_TOKENS, spec.new_tokens))
-        found: list[list[Times]] = []
-        while len(found) * streams < spec.iterations and not (found and budget.spent):
-            found.append(talk(spec.new_tokens))
-        return {"streams": streams, "rounds": len(found), **summary(found), **peaks(ground)}
+    talk = server.seat(streams)
+    talk(min(_WARM_TOKENS, spec.new_tokens))
+    found: list[list[Times]] = []
+    while len(found) * streams < spec.iterations and not (found and budget.spent):
+        found.append(talk(spec.new_tokens))
+    return {"streams": streams, "rounds": len(found), **summary(found), **peaks(ground)}
 
 
 def summary(rounds: Sequence[Sequence[Times]]) -> dict[str, float | None]:
@@ -107,50 +110,58 @@ def summary(rounds: Sequence[Sequence[Times]]) -> dict[str, float | None]:
     }
 
 
-Talk = Callable[[int], list[Times]]
-"""Has every conversation take so many tokens, once; their times."""
+class _Batched:
+    """All in one step."""
+
+    def __init__(self, model: nn.Module, spec: Spec, ground: Ground, _threads: contextlib.ExitStack) -> None:
+        self._model, self._spec, self._ground = model, spec, ground
+
+    def seat(self, streams: int) -> Talk:
+        """Make room for so many."""
+        writer = Writer(self._model, dataclasses.replace(self._spec, batch=streams), self._ground)
+
+        def talk(count: int) -> list[Times]:
+            self._ground.synchronise()
+            asked = time.perf_counter()
+            times = [time.perf_counter() - asked for _ in writer.tokens(count)]
+            return [times] * streams
+
+        return talk
 
 
-def _talk(model: nn.Module, spec: Spec, ground: Ground, streams: int) -> contextlib.AbstractContextManager[Talk]:
-    if spec.serving == BATCHED:
-        return contextlib.nullcontext(_batched(model, spec, ground, streams))
-    return _in_threads(model, spec, ground, streams)
+class _InThreads:
+    """Each in a thread and on a stream that are its own to the end.
 
+    torch keeps memory for matrix products for every pair of a thread and a stream that it ever saw: with threads that
+    change their streams, sixteen conversations would seem to need it 256 times.
+    """
 
-def _batched(model: nn.Module, spec: Spec, ground: Ground, streams: int) -> Talk:
-    writer = Writer(model, dataclasses.replace(spec, batch=streams), ground)
+    def __init__(self, model: nn.Module, spec: Spec, ground: Ground, threads: contextlib.ExitStack) -> None:
+        self._model, self._spec, self._ground, self._threads = model, spec, ground, threads
+        self._lanes: list[tuple[ThreadPoolExecutor, torch.cuda.Stream | None]] = []
 
-    def talk(count: int) -> list[Times]:
-        ground.synchronise()
-        asked = time.perf_counter()
-        times = [time.perf_counter() - asked for _ in writer.tokens(count)]
-        return [times] * streams
-
-    return talk
-
-
-@contextlib.contextmanager
-def _in_threads(model: nn.Module, spec: Spec, ground: Ground, streams: int):  # noqa: ANN202 - an iterator of Talk
-    """All caches are made here, before the first thread begins: what does not fit is told by one clear error."""
-    own = [dataclasses.replace(spec, batch=1, seed=spec.seed + number) for number in range(streams)]
-    writers = [Writer(model, each, ground) for each in own]
-    lanes = [torch.cuda.Stream(ground.device) if ground.cuda else None for _ in writers]
-    with ThreadPoolExecutor(streams) as threads:
+    def seat(self, streams: int) -> Talk:
+        """Make room for so many, all before the first of them begins: what does not fit is told by one clear error."""
+        own = [dataclasses.replace(self._spec, batch=1, seed=self._spec.seed + number) for number in range(streams)]
+        writers = [Writer(self._model, each, self._ground) for each in own]
+        while len(self._lanes) < streams:
+            stream = torch.cuda.Stream(self._ground.device) if self._ground.cuda else None
+            self._lanes.append((self._threads.enter_context(ThreadPoolExecutor(1)), stream))
 
         def talk(count: int) -> list[Times]:
             # What was made or written on another stream must be there.
-            ground.synchronise()
+            self._ground.synchronise()
             asked: list[float] = []
             meeting = threading.Barrier(streams, lambda: asked.append(time.perf_counter()))
-            pairs = zip(writers, lanes, strict=True)
-            begun = [threads.submit(_converse, writer, lane, meeting, count) for writer, lane in pairs]
+            pairs = zip(writers, self._lanes[:streams], strict=True)
+            begun = [thread.submit(_converse, writer, lane, meeting, count) for writer, (thread, lane) in pairs]
             return [[at - asked[0] for at in each.result()] for each in begun]
 
-        yield talk
+        return talk
 
 
 def _converse(writer: Writer, lane: "torch.cuda.Stream | None", meeting: threading.Barrier, count: int) -> Times:
     """What a thread does; torch's modes and its current stream are a thread's own."""
-    with torch.inference_mode(), torch.cuda.stream(lane) if lane else contextlib.nullcontext():
+    with torch.inference_mode(), contextlib.nullcontext() if lane is None else torch.cuda.stream(lane):
         meeting.wait(_MOST_SECONDS_TO_MEET)
         return [time.perf_counter() for _ in writer.tokens(count)]

@@ -126,10 +126,18 @@ def test_a_python_without_torch_is_told_how_to_get_it(tmp_path, written):
         ('sys.stderr.write("libcuda is unhappy")\nos.kill(os.getpid(), signal.SIGSEGV)\n', "crashed"),
         ("", "no_result"),
         ('tell("result", outcome="oom", reason="out_of_memory", figures={"phase": "build"})\n', "out_of_memory"),
+        ('tell("result", outcome="refused", reason="no_onnxruntime", figures={})\n', "no_onnxruntime"),
         ('tell("result", outcome="ok", figures={"steps": "many"})\n', "no_figure"),
         ('tell("result", outcome="ok", figures={"images_per_second": 0})\n', "no_figure"),
     ],
-    ids=["crash", "silence", "out of memory", "strange figures", "nothing a second"],
+    ids=[
+        "crash",
+        "silence",
+        "out of memory",
+        "a library that nobody has to have",
+        "strange figures",
+        "nothing a second",
+    ],
 )
 def test_a_run_that_ends_badly_costs_its_own_claims_only(bench, written, text, reason):
     """One crash would take the whole table with it."""
@@ -137,7 +145,7 @@ def test_a_run_that_ends_badly_costs_its_own_claims_only(bench, written, text, r
     status, _, _ = bench(f'if spec["run"] == "train":\n{badly}{ENDS_WELL}', "--device", "cpu", *TWO)
 
     assert verdicts(written()) == [f"not measured: {reason}", "met"]
-    assert status == (0 if reason in {"out_of_memory", "no_figure"} else 1)
+    assert status == (0 if reason in {"out_of_memory", "no_figure", "no_onnxruntime"} else 1)
 
 
 def test_when_the_time_is_up_the_rest_is_not_measured(bench, written):

@@ -34,7 +34,7 @@ def asked(tmp_path):
     """Makes a run of a stand-in that does ``text``."""
 
     def make(text, spec=GPT, **more):
-        return Asked(spec, sys.executable, 60.0, workload=stand_in(tmp_path, text), **more)
+        return Asked(spec, sys.executable, 110.0, workload=stand_in(tmp_path, text), **more)
 
     return make
 

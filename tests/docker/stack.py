@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ NAMES = {
 """The images that the stack names and the tests need; ``test_compose_config`` holds them against the files."""
 _ENVIRONMENT = """\
 GPUWARDEN_IMAGE={project}
+GPUWARDEN_PROBE_IMAGE={project}-probe
 GPUWARDEN_RULES={folder}/rules.yml
 GPUWARDEN_ALERTER_MAIL_HOST=smtp
 GPUWARDEN_ALERTER_MAIL_PORT=587
@@ -55,22 +56,27 @@ def require_engine() -> None:
 
 
 @contextmanager
-def images() -> Iterator[None]:
-    """The images that the stack names: those that are here, else pulled, else stand-ins."""
-    missing = {name: image for name, image in NAMES.items() if not (stand_ins.exists(image) or _pull(image))}
-    if missing and stand_ins.why_not():
-        unavailable(stand_ins.why_not())
-    if missing:
-        stand_ins.build()
+def images(names: Mapping[str, str] = NAMES) -> Iterator[None]:
+    """The images (values) that the stack names: those that are here, else pulled, else stand-ins (keys)."""
+    missing = {name: image for name, image in names.items() if not (stand_ins.exists(image) or _pull(image))}
+    why = missing and (stand_ins.why_not() or ("torch" in missing and stand_ins.why_no_torch()))
+    if why:
+        unavailable(why)
+    stand_ins.build(*missing)
     with stand_ins.borrowed_names(missing):
         yield
 
 
-class Stack:
-    """The demo under a project name of its own; everything of it is gone afterwards."""
+DEMO = ("compose.yaml", "compose/demo.yaml", "tests/docker/override.yaml")
+PROBE = ("compose.yaml", "compose/probe.yaml", "tests/docker/probe.yaml")
 
-    def __init__(self, folder: Path, rules: str) -> None:
+
+class Stack:
+    """These files under a project name of its own; everything of it is gone afterwards."""
+
+    def __init__(self, folder: Path, rules: str, files: Sequence[str] = DEMO) -> None:
         self.folder = folder
+        self._files = files
         self.project = f"gpuwarden-test-{os.getpid()}"
         (folder / "smtp").mkdir()
         (folder / "smtp_password").write_text("correct horse\n")
@@ -84,17 +90,17 @@ class Stack:
         draft.rename(self.folder / "rules.yml")
 
     def compose(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        files = ("compose.yaml", "compose/demo.yaml", "tests/docker/override.yaml")
-        flags = (part for file in files for part in ("--file", file))
+        flags = (part for file in self._files for part in ("--file", file))
         own = ("--project-name", self.project, "--env-file", str(self.folder / "env"))
         return _run("docker", "compose", *own, *flags, *arguments, check=check)
 
-    def up(self, *, check: bool = True) -> subprocess.CompletedProcess[str]:
-        return self.compose("up", "--detach", check=check)
+    def up(self, *services: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        return self.compose("up", "--detach", *services, check=check)
 
     def down(self) -> None:
         self.compose("down", "--volumes", "--timeout", "3", "--remove-orphans", check=False)
-        _run("docker", "image", "rm", self.project, f"{self.project}-smtp", check=False)
+        own = (self.project, f"{self.project}-smtp", f"{self.project}-probe")
+        _run("docker", "image", "rm", *own, check=False)
 
     def inside(self, service: str, *command: str) -> str:
         """What a command in a running service prints."""

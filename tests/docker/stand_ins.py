@@ -2,6 +2,7 @@
 
 - The base is Debian 13, made by debootstrap from the mirror that this machine uses; as python:*-slim-trixie is.
 - Python has the wheels for our image in it, fetched by the host's pip with the host's settings, and looks nowhere else.
+- Python for the image with torch is the host's own: a torch without CUDA may be had for no other.
 - Prometheus and Alertmanager are Debian's own binaries, with the paths, the user and the wget of the real images.
 
 They are called ``gpuwarden-stand-in/NAME`` and kept for the next run. Under the real names they stand only while the
@@ -9,6 +10,7 @@ tests run (``borrowed_names``), so that they never hide an image that somebody w
 """
 
 import hashlib
+import importlib.metadata
 import os
 import platform
 import shutil
@@ -16,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,7 +30,7 @@ _PACKAGES = "python3,python3-venv,ca-certificates,busybox-static"
 _NOT_NEEDED = ("var/cache/apt/archives", "var/lib/apt/lists", "usr/share/doc", "usr/share/man", "usr/share/locale")
 
 _PYTHON = """\
-FROM {prefix}/debian
+FROM {prefix}/{debian}
 COPY wheels /wheels
 COPY pip.conf /etc/pip.conf
 """
@@ -51,22 +53,31 @@ def why_not() -> str:
     return ""
 
 
+def why_no_torch() -> str:
+    """Why the one with torch cannot be built here, or an empty text."""
+    try:
+        installed = importlib.metadata.version("torch")
+    except importlib.metadata.PackageNotFoundError:
+        return "torch is not installed, so nobody knows which one this machine would get"
+    return "" if installed.endswith("+cpu") else f"this machine gets torch {installed}, with gigabytes of CUDA"
+
+
 def image_of(name: str) -> str:
-    """What a stand-in is called; the one with the wheels changes its name with them."""
+    """What a stand-in is called; one with wheels changes its name with them."""
     wheels = hashlib.sha256(f"{_wanted()} {CONSTRAINTS.read_text()}".encode()).hexdigest()[:12]
-    return f"{PREFIX}/{name}:{wheels if name == 'python' else 'latest'}"
+    return f"{PREFIX}/{name}:{wheels if name in {'python', 'torch'} else 'latest'}"
 
 
 def exists(image: str) -> bool:
     return _docker("image", "inspect", image, check=False).returncode == 0
 
 
-def build() -> None:
-    """Build what is not there yet: about two minutes, and 500 MB below /tmp for as long."""
-    builders = {
-        "debian": _debian, "python": _python, "prometheus": _prometheus, "alertmanager": _alertmanager,
-    }  # fmt: skip
-    for name, make in builders.items():
+def build(*names: str) -> None:
+    """Build those of them that are not there yet: about two minutes, and 500 MB below /tmp for as long."""
+    for name in names:
+        base, make = _BUILDERS[name]
+        if base:
+            build(base)
         if not exists(image_of(name)):
             with tempfile.TemporaryDirectory(prefix="stand-in-") as folder:
                 make(Path(folder))
@@ -84,18 +95,22 @@ def borrowed_names(names: Mapping[str, str]) -> Iterator[None]:
             _docker("image", "rm", "--no-prune", real, check=False)
 
 
-def _debian(folder: Path) -> None:
+def _debian(folder: Path, release: str = "trixie", name: str = "debian") -> None:
     sites = _run("apt-get", "indextargets", "--format", "$(SITE)", "Created-By: Packages").stdout.split()
     mirror = next(site for site in sites if site.rstrip("/").endswith("/debian"))
     debian = folder / "debian"
-    _run("debootstrap", "--variant=minbase", f"--include={_PACKAGES}", "trixie", str(debian), mirror)
+    _run("debootstrap", "--variant=minbase", f"--include={_PACKAGES}", release, str(debian), mirror)
     for path in _NOT_NEEDED:
         shutil.rmtree(debian / path)
     (debian / "usr/local/bin/python").symlink_to("/usr/bin/python3")
     (debian / "usr/bin/wget").symlink_to("busybox")
     archive = folder / "debian.tar"
     _run("tar", "-C", str(debian), "-cf", str(archive), ".")
-    _docker("import", str(archive), f"{PREFIX}/debian")
+    _docker("import", str(archive), f"{PREFIX}/{name}")
+
+
+def _host_debian(folder: Path) -> None:
+    _debian(folder, platform.freedesktop_os_release()["VERSION_CODENAME"], "host-debian")
 
 
 def _wanted() -> list[str]:
@@ -111,8 +126,20 @@ def _python(folder: Path) -> None:
         *("--only-binary=:all:", "--python-version", "3.13", *platforms),
         *("-c", str(CONSTRAINTS), *_wanted()),
     )
+    _with_wheels(folder, "python", "debian")
+
+
+def _torch(folder: Path) -> None:
+    _run(
+        *(sys.executable, "-m", "pip", "download", "--quiet", "--dest", str(folder / "wheels")),
+        *("--only-binary=:all:", "-c", str(CONSTRAINTS), "torch", *_wanted()),
+    )
+    _with_wheels(folder, "torch", "host-debian")
+
+
+def _with_wheels(folder: Path, name: str, debian: str) -> None:
     (folder / "pip.conf").write_text("[global]\nno-index = true\nfind-links = /wheels\n")
-    _build(folder, "python", _PYTHON)
+    _build(folder, name, _PYTHON, debian=debian)
 
 
 def _prometheus(folder: Path) -> None:
@@ -141,6 +168,17 @@ def _build(folder: Path, name: str, dockerfile: str, **values: object) -> None:
     _docker("build", "--quiet", "--tag", image_of(name), str(folder))
 
 
+_BUILDERS: Mapping[str, tuple[str, Callable[[Path], None]]] = {
+    "debian": ("", _debian),
+    "host-debian": ("", _host_debian),
+    "python": ("debian", _python),
+    "torch": ("host-debian", _torch),
+    "prometheus": ("debian", _prometheus),
+    "alertmanager": ("debian", _alertmanager),
+}
+"""What each stands on, and how it is made."""
+
+
 def _docker(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
     return _run("docker", *arguments, check=check)
 
@@ -152,4 +190,4 @@ def _run(*command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
 
 
 if __name__ == "__main__":
-    build()
+    build(*_BUILDERS)

@@ -11,7 +11,7 @@ from tests.fakes import probe_python
 from tests.polling import wait_until
 
 QUICK = {"ENABLED": "true", "INTERVAL": "10s", "QUIET": "1s", "SHARE": "0.05", "MODELS": "gpt2-small"}
-SECONDS = 30.0
+SECONDS = 60.0
 
 
 class Probing:

@@ -120,7 +120,6 @@ def test_the_demo_takes_the_probe_back():
     service = config("compose.yaml", PROBE, "compose/demo.yaml")["services"]["exporter"]
     assert not {"deploy", "build"} & set(service)
     assert (service["image"], service["command"]) == ("gpuwarden", ["exporter", "--demo"])
-    assert service["environment"]["GPUWARDEN_EXPORTER_PROBE_ENABLED"] == "false"
 
 
 def test_only_the_probe_builds_torch():

@@ -1,5 +1,6 @@
 """The probe in a real exporter on a fake driver, with a stand-in for the Python that has torch."""
 
+import itertools
 import os
 import shutil
 import signal
@@ -56,21 +57,16 @@ def test_a_run_is_on_the_page_as_histograms_and_gauges(tmp_path, fake_driver):
     assert (spec["visible"], spec["nice"], spec["threads"]) == (uuid, 19, 1)
 
 
-def move_memory(gpu):
-    """Half a gigabyte is taken just before the first run would begin."""
-    gpu.wait_for_more(UTILIZATION, 10)
-    gpu.memory_used += GIB // 2
-
-
 CAUSES = {
     "filled": ("vram", lambda gpu: setattr(gpu, "memory_used", 11 * GIB)),
     "at work": ("busy", lambda gpu: setattr(gpu, "utilization_gpu", 90)),
-    "at work between two readings": ("busy", lambda gpu: gpu.add_sample("utilization", 95)),
     "held down by heat": ("thermal", lambda gpu: setattr(gpu, "clocks_event_reasons", 0x40)),
     "hot": ("thermal", lambda gpu: setattr(gpu, "temperature", 91)),
     "exclusive": ("compute_mode", lambda gpu: setattr(gpu, "compute_mode", 3)),
+}
+CAUSES_AFTER_THE_START = {
+    "at work between two readings": ("busy", lambda gpu: gpu.add_sample("utilization", 95)),
     "lost": ("no_reading", lambda gpu: gpu.fail_all(Return.GPU_IS_LOST)),
-    "changing memory": ("memory_moves", move_memory),
 }
 
 
@@ -78,12 +74,40 @@ CAUSES = {
 def test_a_card_that_must_not_be_disturbed_is_left_alone(tmp_path, fake_driver, reason, cause):
     """The probe would take the last memory of a card, or slow down what somebody runs on it."""
     driver = fake_driver("rtx-3060")
-    probing = Probing(tmp_path, QUIET="3s")
+    cause(driver.gpu(0))
+    probing = Probing(tmp_path)
+    with probing.exporter(driver.environment()) as process:
+        wait_for(process, "model_probe_skipped_total", 1, model="gpt2-small", gpu="0", reason=reason)
+        process.wait_for(f"gpt2-small on GPU 0 is skipped: {reason} ")
+
+    assert probing.runs() == {}
+
+
+@pytest.mark.parametrize(("reason", "cause"), CAUSES_AFTER_THE_START.values(), ids=CAUSES_AFTER_THE_START)
+def test_what_happens_to_a_card_meanwhile_counts(tmp_path, fake_driver, reason, cause):
+    """A burst that no reading has met would be disturbed by the next probe, or a lost card be probed."""
+    driver = fake_driver("rtx-3060")
+    probing = Probing(tmp_path, QUIET="6s")
     with probing.exporter(driver.environment()) as process:
         wait_until(lambda: of_gpu(series(process.url), "gpu_up", 0) == 1, 10, "the card was not read")
         cause(driver.gpu(0))
         wait_for(process, "model_probe_skipped_total", 1, model="gpt2-small", gpu="0", reason=reason)
-        process.wait_for(f"gpt2-small on GPU 0 is skipped: {reason} ")
+
+    assert probing.runs() == {}
+
+
+def test_memory_that_moves_is_left_alone(tmp_path, fake_driver):
+    """A server that measures what is free while it starts would end."""
+    driver = fake_driver("rtx-3060")
+    gpu, amounts = driver.gpu(0), itertools.cycle([GIB, 2 * GIB])
+    probing = Probing(tmp_path, QUIET="3s")
+    with probing.exporter(driver.environment()) as process:
+
+        def skipped():
+            gpu.memory_used = next(amounts)
+            return value(process.url, "model_probe_skipped_total", reason="memory_moves") == 1
+
+        wait_until(skipped, SECONDS, "nothing was skipped")
 
     assert probing.runs() == {}
 
@@ -148,7 +172,7 @@ def test_a_run_that_fails_is_counted_by_how_it_failed(tmp_path, fake_driver, mod
 def test_a_run_that_hangs_delays_nothing_and_counts_as_long_as_it_was_waited_for(tmp_path, fake_driver):
     """A card that hangs would look fast, or take the page with it."""
     driver = fake_driver("rtx-3060")
-    probing = Probing(tmp_path, "hang", TIMEOUT="3s")
+    probing = Probing(tmp_path, "hang", TIMEOUT="9s")
     with probing.exporter(driver.environment()) as process:
         pid = probing.wait_for_run()
         wait_for(process, "model_probe_running", 1, gpu="0")
@@ -158,33 +182,38 @@ def test_a_run_that_hangs_delays_nothing_and_counts_as_long_as_it_was_waited_for
             assert time.monotonic() - began < 1
         wait_for(process, "model_requests_total", 1, source="probe", outcome="timeout")
         wait_for(process, "model_probe_running", 0, gpu="0")
-        assert value(process.url, "model_request_duration_seconds_sum", source="probe") == 3
-        assert value(process.url, "model_time_to_first_token_seconds_sum", source="probe") == 3
+        assert value(process.url, "model_request_duration_seconds_sum", source="probe") == 9
+        assert value(process.url, "model_time_to_first_token_seconds_sum", source="probe") == 9
         assert not is_there(pid)
-        # The whole time counts: 3 s are more than a twentieth of the ten until the next.
+        # The whole time counts: 9 s are more than a twentieth of the ten until the next.
         wait_for(process, "model_probe_skipped_total", 1, reason="duty_cycle")
 
 
 def test_the_probes_own_process_is_named_and_not_in_its_own_way(tmp_path, fake_driver):
-    """The exporter's own run would look like a stranger on the card, and keep the next one from starting."""
+    """The exporter's own run would look like a stranger on the card, and its figures like contended ones."""
     driver = fake_driver("rtx-3060")
-    probing = Probing(tmp_path, "hang", TIMEOUT="4s")
+    probing = Probing(tmp_path, "wait")
     with probing.exporter(driver.environment()) as process:
         pid = probing.wait_for_run()
         driver.gpu(0).set_processes([Process(pid=pid, memory=GIB, utilization=(90, 0, 0, 0))])
         wait_for(process, "gpu_process_memory_used_bytes", GIB, pid=str(pid), workload="gpuwarden_probe")
-        wait_for(process, "model_requests_total", 1, source="probe", outcome="timeout")
-        assert value(process.url, "model_probe_contended", gpu="0") == 0
+        probing.mode("ok")
+        wait_for(process, "model_probe_contended", 0, gpu="0")
+        assert value(process.url, "model_probe_memory_peak_bytes", kind="process") == GIB
 
 
 def test_a_neighbour_at_work_makes_the_figures_contended(tmp_path, fake_driver):
     """A slow answer beside somebody's training would be taken for a slow card."""
     driver = fake_driver("rtx-3060")
-    probing = Probing(tmp_path, "hang", TIMEOUT="4s")
+    probing = Probing(tmp_path, "wait")
     with probing.exporter(driver.environment()) as process:
         probing.wait_for_run()
         driver.gpu(0).set_processes([Process(pid=os.getpid(), memory=GIB, utilization=(90, 0, 0, 0))])
+        wait_for(process, "gpu_process_memory_used_bytes", GIB, pid=str(os.getpid()))
+        driver.gpu(0).set_processes([])
+        probing.mode("ok")
         wait_for(process, "model_probe_contended", 1, gpu="0")
+        assert ", contended" in CLIENT.get(process.url).text
 
 
 def test_a_card_that_is_lost_leaves_no_figures(tmp_path, fake_driver):
@@ -208,8 +237,7 @@ def test_an_exporter_that_ends_takes_its_run_along(tmp_path, fake_driver, number
         try:
             process.process.send_signal(number)
             assert process.process.wait(10) == (0 if number == signal.SIGTERM else -signal.SIGKILL)
-            if number == signal.SIGTERM:
-                wait_until(lambda: not is_there(pid), 3, "the run outlived the exporter")
+            wait_until(lambda: not is_there(pid), 30, "the run outlived the exporter")
         finally:
             end(pid)
 
@@ -240,3 +268,12 @@ def test_promtool_accepts_what_the_probe_publishes(tmp_path, fake_driver):
     checked = subprocess.run([promtool, "check", "metrics"], input=page, capture_output=True, check=False)
 
     assert (checked.returncode, checked.stdout + checked.stderr) == (0, b"")
+
+
+def test_a_card_that_is_not_there_is_missed_in_words(tmp_path, fake_driver):
+    """A mistake in the list of cards would look like a probe that has nothing to tell."""
+    driver = fake_driver("rtx-3060")
+    probing = Probing(tmp_path, GPUS="7")
+    with probing.exporter(driver.environment()) as process:
+        wait_until(lambda: "there is no card to probe" in CLIENT.get(process.url).text, SECONDS, "nothing is said")
+        assert not [name for name in series(process.url) if name.startswith("model_probe")]

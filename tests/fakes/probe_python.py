@@ -2,9 +2,10 @@
 
 STAND_IN is a file with one word, read at each start, so that a test may change it while the exporter runs. In the
 folder STAND_IN_TOLD each run leaves its spec as PID.json. In the mode ``ok`` it stops at the barrier until it is told
-to go on, as the real one does.
+to go on, as the real one does; in the mode ``wait`` it measures until the word is another one.
 """
 
+import ctypes
 import json
 import os
 import pathlib
@@ -52,6 +53,7 @@ def main():
     mode = pathlib.Path(os.environ["STAND_IN"]).read_text().strip()
     if "-c" in sys.argv:  # asked whether it has torch
         return 3 if mode == "no_torch" else 0
+    ctypes.CDLL(None).prctl(1, 9, 0, 0, 0)  # PR_SET_PDEATHSIG, SIGKILL: as the workload does
     spec = json.loads(sys.stdin.readline())
     (pathlib.Path(os.environ["STAND_IN_TOLD"]) / f"{os.getpid()}.json").write_text(
         json.dumps({**spec, "visible": os.environ.get("CUDA_VISIBLE_DEVICES"), "nice": os.nice(0)})
@@ -74,6 +76,9 @@ def run(mode, spec):
     if mode == "hang":
         while True:
             time.sleep(3600)
+    while mode == "wait":
+        time.sleep(0.02)
+        mode = pathlib.Path(os.environ["STAND_IN"]).read_text().strip()
     tell("progress", phase="further tokens")
     tell("barrier", pid=os.getpid(), hold_seconds=spec["hold_seconds"])
     select.select([sys.stdin], [], [], spec["hold_seconds"])

@@ -26,6 +26,13 @@ KINDS = {
 }
 RUNS = [(kind, precision) for kind in KINDS for precision in ("fp32", "tf32", "fp16", "amp")]
 RUNS.remove(("train", "fp16"))
+KINDS |= {
+    "weigh channels": {"run": "infer", "model": "efficientnet-b0", "batch": 8},
+    "detect": {"run": "infer", "model": "yolov5s", "batch": 2},
+    "learn to detect": {"run": "train", "model": "yolov5s", "batch": 2, "image_size": 320},
+    "learn volumes": {"run": "train", "model": "unet3d", "batch": 2, "volume": 32},
+}
+RUNS += [("weigh channels", "fp16"), ("detect", "fp16"), ("learn to detect", "amp"), ("learn volumes", "amp")]
 
 
 class Card:
@@ -155,7 +162,7 @@ def test_an_exporter_that_probes_stays_off_the_card_itself(tmp_path, card):
                 for labels, value in series(process.url).get("model_requests_total", {}).items()
             )
 
-        wait_until(ran, 40, lambda: f"no probe was run:\n{process.output}")
+        wait_until(ran, 60, lambda: f"no probe was run:\n{process.output}")
         found = series(process.url)
         outcomes = {dict(labels)["outcome"] for labels, value in found["model_requests_total"].items() if value}
 

@@ -11,6 +11,7 @@ with a simulated driver.
   that keeps the card full, where the probe is to stay away. Each step of theirs is written down with its time.
 - A job's loss is told twice: by segments, with the probe over without; and by runs, from the steps done around each run
   beside the rest of its segment. The second is sharper: a run takes seconds of a segment's minutes.
+- ``--then COMMAND`` is run with the probe on, when the jobs have ended: the accounts of the card's time go on over it.
 - The card's time is told twice, too: by the exporter, and by NVML's list of processes, looked at from here. The list
   has a process for as long as its context lives, also while it does nothing on the card.
 """
@@ -196,6 +197,15 @@ class Measurement:
                 if job is not None:
                     job.end()
 
+    def beside(self, command: str) -> None:
+        """Run a command with the probe on."""
+        if not command:
+            return
+        self._exporters.turn("on", self._watch)
+        segment = {"job": "then", "probe": "on", "began": time.monotonic()}
+        status = subprocess.run(command, shell=True, check=False).returncode
+        self._write({**segment, "ended": time.monotonic(), "exit_status": status})
+
     def _job(self, name: str) -> Job:
         small = ("--batch", "2", "--side", "32") if self._arguments.tiny else ()
         device = "cpu" if self._arguments.tiny else "cuda"
@@ -210,13 +220,17 @@ class Measurement:
         segment["ended"] = time.monotonic()
         if not job.runs:
             segment["job_ended"] = True
-        self.document["segments"].append(segment)
         self.document["steps"][name] = job.steps
+        self._write(segment)
+
+    def _write(self, segment: dict) -> None:
+        self.document["segments"].append(segment)
         self._take_probe()
         out = self._arguments.out
         (out / "probe.json").write_text(json.dumps(self.document, default=str) + "\n")
         (out / "probe.md").write_text(report(self.document))
-        print(f"{name}, probe {probe}: {seconds:.0f} s, {len(self.document['runs'])} runs so far", flush=True)
+        took, runs = segment["ended"] - segment["began"], len(self.document["runs"])
+        print(f"{segment['job']}, probe {segment['probe']}: {took:.0f} s, {runs} runs so far", flush=True)
 
     def _take_probe(self) -> None:
         """What page, log and watch have by now; a page that stands still keeps what it said."""
@@ -246,6 +260,7 @@ def main() -> int:
     parser.add_argument("--quiet", default="10s", help="for how long the probe wants a card to have been quiet")
     parser.add_argument("--busy", type=float, default=0.6, help="the light job's peaks must stay below it")
     parser.add_argument("--models", default="", help="by comma; what the probe takes by itself, if not given")
+    parser.add_argument("--then", default="", metavar="COMMAND", help="run beside the probe when all else is measured")
     parser.add_argument("--tiny", action="store_true")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
@@ -255,6 +270,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         measurement = Measurement(arguments, Path(name), stack)
         measurement.measure(until)
+        measurement.beside(arguments.then)
     print(report(measurement.document))
     return 1 if measurement.document["failed"] else 0
 

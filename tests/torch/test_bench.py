@@ -55,6 +55,19 @@ def test_ctrl_c_ends_torch_at_once(tmp_path):
 
 
 @pytest.mark.timeout(300)
+def test_several_at_once_come_to_the_table(tmp_path):
+    """Conversations at once, or two runs beside each other, could fail on every machine that has a card."""
+    kinds = ("dialogpt-5", "together-inference")
+    status, document, told = measured(tmp_path, "--tiny", *(f"--only={kind}" for kind in kinds))
+
+    assert status == 0, told
+    assert [run["kind"] for run in document["runs"]] == ["serve", "serve", "infer", "generate", "together"]
+    assert {run["outcome"] for run in document["runs"]} == {"ok"}
+    assert {(claim["verdict"], claim["reason"]) for claim in document["claims"]} == {("other", "tiny")}
+    assert all(claim["value"] > 0 and claim["detail"] for claim in document["claims"])
+
+
+@pytest.mark.timeout(300)
 def test_gpt2_small_and_resnet18_for_real(tmp_path):
     """A user without a card would read figures of other models than those that are named."""
     claims = ("imagenet-stem", "kv-cache", "gpt2-first-token")

@@ -1,6 +1,8 @@
 """Conversations at once with one GPT: each is served whole and as if it were alone, and the figures are its own."""
 
+import contextlib
 import dataclasses
+import threading
 
 import pytest
 
@@ -63,15 +65,16 @@ def test_a_conversation_says_the_same_beside_others_as_alone(torch, on_cpu):
     """Threads that write into each other's caches would be timed as if they served anybody."""
     from exporter.workload.generation import Writer
     from exporter.workload.gpt2 import GPT2, SIZES
-    from exporter.workload.serving import _in_threads
+    from exporter.workload.serving import _InThreads
     from exporter.workload.spec import Spec
     from exporter.workload.weights import on_device
 
-    heard = {}
+    heard, threads_of = {}, {}
 
     class Heard(Writer):
         def tokens(self, count):
             said = heard[self._spec.seed] = []
+            threads_of.setdefault(self._spec.seed, set()).add(threading.get_ident())
             for tokens in super().tokens(count):
                 said.append(tokens)
                 yield tokens
@@ -82,13 +85,15 @@ def test_a_conversation_says_the_same_beside_others_as_alone(torch, on_cpu):
         parameter.data.add_(0.2 * parameter.new_empty(parameter.shape).normal_())
     with torch.inference_mode():
         alone = [list(Writer(model, dataclasses.replace(spec, seed=seed), on_cpu).tokens(12)) for seed in (1, 2, 3, 4)]
-        with pytest.MonkeyPatch.context() as patch:
+        with pytest.MonkeyPatch.context() as patch, contextlib.ExitStack() as threads:
             patch.setattr("exporter.workload.serving.Writer", Heard)
-            with _in_threads(model, spec, on_cpu, 4) as talk:
-                times = talk(12)
+            server = _InThreads(model, spec, on_cpu, threads)
+            server.seat(2)(12)
+            times = server.seat(4)(12)
 
     assert [heard[seed] for seed in (1, 2, 3, 4)] == alone
     assert [len(each) for each in times] == [12] * 4
+    assert len(set.union(*threads_of.values())) == sum(len(each) for each in threads_of.values()) == 4
 
 
 def test_first_tokens_and_those_between_are_told_apart(torch):

@@ -63,6 +63,37 @@ def test_what_a_card_or_an_error_is_called_stays_in_its_place(document):
         assert "a|b" not in row
 
 
+def test_each_number_of_conversations_is_a_line(document):
+    """A user could not see at how many conversations his card slows down, nor what each costs of its memory."""
+    rungs = [
+        {
+            "streams": 1,
+            "per_token_seconds": 0.005,
+            "first_token_p90_seconds": None,
+            "torch_allocated_peak_bytes": 2**28,
+        },
+        {
+            "streams": 5,
+            "per_token_seconds": 0.02,
+            "first_token_p90_seconds": 0.125,
+            "torch_allocated_peak_bytes": 2**29,
+        },
+    ]
+    document["runs"][0] |= {"kind": "serve", "name": "chat", "figures": {"rungs": rungs, "doubles_at_streams": 5}}
+    document["runs"][1] |= {
+        "kind": "serve",
+        "name": "other",
+        "outcome": "oom",
+        "reason": "out_of_memory",
+        "figures": {},
+    }
+    page = markdown.markdown(document)
+
+    assert "| chat | 1 | - | - | 5.00 ms | 1.0 | - | - | - | 256 MiB | - |" in page
+    assert "| chat | 5 | - | 125.00 ms | 20.00 ms | 4.0 | - | - | - | 512 MiB | - |" in page
+    assert "| other | oom: out_of_memory |" in page
+
+
 def test_a_run_that_failed_is_told_with_its_words(document):
     """A user would not know what to change."""
     for run in document["runs"][:5]:

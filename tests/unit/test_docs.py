@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import get_args
 
 from alerts.outcome_words import MEANINGS
+from alerts.rules import SHIPPED, load_rules
 from alerts.settings import AlerterSettings
 from alerts.transport import Outcome
+from exporter.settings import ExporterSettings
 from gpuwarden import settings
 
 ROOT = Path(__file__).parents[2]
@@ -64,3 +66,15 @@ def test_every_outcome_is_on_the_page_about_mail():
     assert set(MEANINGS) == set(get_args(Outcome))
     text = (ROOT / "docs" / "mail.md").read_text()
     assert all(f"| `{outcome}` |" in text for outcome in MEANINGS)
+
+
+def test_the_settings_and_rules_on_the_page_about_slow_cards_are_right(tmp_path):
+    """A user would copy an example that is refused, and never be told of a card that became slower."""
+    probe, number, history = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "slower.md").read_text(), re.DOTALL)
+    for name, text in (("probe", probe), ("number", number), ("history", history)):
+        (tmp_path / f"{name}.yml").write_text(text)
+
+    loaded = settings.load("exporter", ExporterSettings, config=tmp_path / "probe.yml", environ={}).values
+    assert loaded.probe.enabled
+    rules = load_rules(SHIPPED, [tmp_path / "number.yml", tmp_path / "history.yml"])
+    assert {"ModelProbeSlow", "CardBecameSlower"} <= {rule.alert for rule in rules}

@@ -81,11 +81,12 @@ def test_the_probes_own_run_is_no_reason_against_the_next():
         recent.look(reading)
     assert not recent.lately(319.0).own_child
     recent.own_run(under_way=False, now=320.0)
-    for reading in each_second(320, 360, utilization_peak_ratio=1.0):
+    recent.look(gpu(320.0, utilization_ratio=0.8, memory_used_bytes=2 * GIB))
+    for reading in each_second(321, 360, utilization_peak_ratio=1.0):
         recent.look(reading)
     lately = recent.lately(359.0)
     assert (lately.busiest, lately.moved, lately.youngest, lately.own_child) == (0.0, 0.0, None, False)
-    assert (lately.watched, lately.memory_watched) == (359.0, 39.0)
+    assert (lately.watched, lately.memory_watched) == (359.0, 37.0)
 
 
 def test_what_others_do_beside_a_run_is_remembered():
@@ -125,10 +126,10 @@ def test_targets_are_spread_over_the_interval_on_a_grid_that_does_not_drift():
     schedule.follow(["a", "b"], 0.0)
     assert schedule.take(4.0) is None
     assert schedule.seconds_left(4.0) == 1.0
-    assert schedule.take(5.0) == ("a", 0)
+    assert schedule.take(5.0) == ("a", 0, False)
     assert schedule.take(54.9) is None
-    assert schedule.take(90.0) == ("b", 0)
-    assert schedule.take(105.0) == ("a", 0)
+    assert schedule.take(90.0) == ("b", 0, False)
+    assert schedule.take(105.0) == ("a", 0, False)
     assert schedule.seconds_left(105.0) == 50.0
 
 
@@ -136,9 +137,38 @@ def test_runs_that_fell_out_are_counted_and_not_caught_up_on():
     """After a long run, several would follow each other at once; or nobody would know that they are missing."""
     schedule = Schedule(0.0, 100.0, lambda: 0.0)
     schedule.follow(["a"], 0.0)
-    assert schedule.take(350.0) == ("a", 3)
+    assert schedule.take(350.0) == ("a", 3, False)
     assert schedule.take(399.0) is None
-    assert schedule.take(400.0) == ("a", 0)
+    assert schedule.take(400.0) == ("a", 0, False)
+
+
+def test_where_there_is_not_time_for_all_each_has_its_turn():
+    """With several models, the same ones would always be left out."""
+    schedule, free_at, ran = Schedule(0.0, 100.0, lambda: 0.0), 0.0, []
+    schedule.follow(["a", "b", "c", "d"], 0.0)
+    for now in range(1000):
+        turn = schedule.take(float(now))
+        if turn is not None and now < free_at:
+            schedule.put_off(turn.target, free_at)
+        elif turn is not None:
+            ran.append(turn.target)
+            free_at = now + 40.0
+    assert {name: ran.count(name) for name in "abcd"} == {"a": 7, "b": 6, "c": 6, "d": 6}
+
+
+def test_a_turn_that_was_put_off_keeps_its_place_on_the_grid():
+    """A run that waited would move all later ones, or be counted as missed."""
+    schedule = Schedule(0.0, 100.0, lambda: 0.0)
+    schedule.follow(["a"], 0.0)
+    assert schedule.take(0.0) == ("a", 0, False)
+    schedule.put_off("a", 30.0)
+    schedule.follow(["a"], 10.0)
+    assert schedule.take(29.0) is None
+    assert schedule.take(30.0) == ("a", 0, True)
+    assert schedule.seconds_left(30.0) == 70.0
+    schedule.put_off("a", 250.0)
+    assert schedule.take(250.0) == ("a", 2, True)
+    assert schedule.take(300.0) == ("a", 0, False)
 
 
 def test_a_card_that_comes_later_has_its_place_and_one_that_goes_has_none():
@@ -146,9 +176,9 @@ def test_a_card_that_comes_later_has_its_place_and_one_that_goes_has_none():
     schedule = Schedule(0.0, 100.0, lambda: 0.0)
     schedule.follow(["a"], 0.0)
     schedule.follow(["a", "b"], 260.0)
-    assert schedule.take(260.0) == ("a", 2)
-    assert schedule.take(350.0) == ("a", 0)
-    assert schedule.take(350.0) == ("b", 0)
+    assert schedule.take(260.0) == ("a", 2, False)
+    assert schedule.take(350.0) == ("a", 0, False)
+    assert schedule.take(350.0) == ("b", 0, False)
     schedule.follow([], 360.0)
     assert schedule.take(1000.0) is None
     assert schedule.seconds_left(1000.0) == float("inf")
@@ -172,6 +202,7 @@ def test_what_is_probed_follows_from_the_settings_and_the_cards():
     assert places(here, device="cpu", models=("resnet18",)) == [("resnet18", "fp32", "")]
     assert places(Snapshot(), models=("resnet18",)) == [("resnet18", "fp32", "")]
     assert places(Snapshot(), device="cuda") == []
+    assert targets(ProbeSettings(), Snapshot(), settled=False) == []
 
 
 def test_the_child_is_asked_for_little():
@@ -312,9 +343,9 @@ def told(book):
 
 def test_reasons_are_counted_from_0_on_and_go_with_the_card():
     """A rule could not see the first skip, or a card that was taken out would be skipped for ever."""
-    book = Book("own")
+    book = Book("own", lambda: ["GPU-a"])
     assert told(book) == {}
-    book.keep([CARD, PROCESSOR], ["GPU-a"], {"GPU-a": 0.004})
+    book.keep([CARD, PROCESSOR], {"GPU-a": 0.004})
     book.skip(CARD, reasons.VRAM)
     book.skip(CARD, reasons.MISSED, 3)
     found = told(book)
@@ -326,17 +357,29 @@ def test_reasons_are_counted_from_0_on_and_go_with_the_card():
     assert {name for name, *_ in found} == {
         *("model_probe_skipped_total", "model_probe_running", "model_probe_time_used_ratio")
     }
-    book.keep([], [], {})
+    book.keep([], {})
     book.skip(CARD, reasons.VRAM)
     book.running(CARD, now=True)
     book.ran(CARD, LastRun(outcome="ok", seconds=1.0), 1.0)
     assert told(book) == {}
 
 
+def test_a_card_that_does_not_answer_has_counters_and_no_figures():
+    """The page would show how fast a card is that has fallen off the bus, or its counters would start again."""
+    book = Book("own", list)
+    book.keep([CARD, PROCESSOR], {})
+    for target in (CARD, PROCESSOR):
+        book.ran(target, LastRun(outcome="ok", seconds=1.0, figures=FIGURES), 100.0)
+    found = {(name, labels[1]) for name, *labels in told(book)}
+    assert ("model_probe_success", "") in found
+    assert ("model_probe_success", "0") not in found
+    assert {("model_probe_last_run_timestamp_seconds", "0"), ("model_probe_skipped_total", "0")} <= found
+
+
 def test_only_a_run_that_went_well_is_a_last_run():
     """ModelProbeSilent would stay quiet while each run fails."""
-    book = Book("own")
-    book.keep([CARD], ["GPU-a"], {})
+    book = Book("own", lambda: ["GPU-a"])
+    book.keep([CARD], {})
     book.ran(CARD, LastRun(outcome="ok", seconds=1.0, figures=FIGURES), 100.0)
     book.ran(CARD, LastRun(outcome="error", seconds=1.0), 200.0)
     book.running(CARD, now=True)

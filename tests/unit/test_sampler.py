@@ -200,3 +200,68 @@ def test_stopping_tells_of_a_thread_that_is_stuck():
     sampler.add(source)
     assert not sampler.stop(0.05)
     source.gate.set()
+
+
+def first_gpu(part):
+    return part.gpus[0] if part.gpus else None
+
+
+def test_a_card_can_be_read_at_once(sampler):
+    """A probe would start on what the card was like a minute ago."""
+    slow = Sampler(60)
+    source = Source("nvml/0", Part((gpu("0", memory_used_bytes=1.0),)), Part((gpu("0", memory_used_bytes=2.0),)))
+    slow.add(source)
+    slow.add(Source("host", Part(host=Host(read_at=0.0))))
+    until(lambda: slow.latest().gpus and slow.latest().host)
+    assert slow.latest().gpus[0].memory_used_bytes == 1
+    found = slow.read_now(first_gpu, 5)
+    slow.stop(1)
+
+    assert found.memory_used_bytes == 2
+    assert source.readings == 2
+
+
+def test_a_reading_that_is_under_way_is_not_the_one_that_was_asked_for(sampler):
+    """What was read before a process came would stand for what is there now."""
+    source = Source("nvml/0", Part((gpu("0"),)))
+    sampler.add(source)
+    until(lambda: sampler.latest().gpus)
+    source.gate.clear()
+    found = []
+    asking = threading.Thread(target=lambda: found.append(sampler.read_now(first_gpu, 5)))
+    asking.start()
+    source.answers = [Part((gpu("0", utilization_ratio=0.5),))]
+    source.gate.set()
+    asking.join(5)
+
+    assert found[0].utilization_ratio == 0.5
+
+
+def test_a_card_that_hangs_is_not_waited_for(sampler):
+    """A driver call that never comes back would take the probe with it."""
+    source = Source("nvml/0", Part((gpu("0"),)))
+    sampler.add(source)
+    until(lambda: sampler.latest().gpus)
+    source.gate.clear()
+    assert sampler.read_now(first_gpu, 0.05) is None
+    assert sampler.read_now(lambda part: part.host, 0.05) is None
+    source.gate.set()
+
+
+def test_a_card_that_fails_when_it_is_asked_stands_as_lost(sampler):
+    """A probe would start on a card that has just fallen off the bus."""
+    source = Source("nvml/0", Part((gpu("0"),)))
+    sampler.add(source)
+    until(lambda: sampler.latest().gpus)
+    source.answers = [SourceError("gone")]
+    until(lambda: not sampler.read_now(first_gpu, 5).up)
+
+
+def test_the_end_does_not_wait_for_the_next_grid_point():
+    """Ctrl-C would take as long as the interval, or leave threads behind."""
+    slow = Sampler(60)
+    sources = [Source(f"source {number}", Part()) for number in range(20)]
+    for source in sources:
+        slow.add(source)
+    until(lambda: all(source.readings for source in sources))
+    assert slow.stop(5)

@@ -1,10 +1,13 @@
 """Groups of processes, what they hold, and expressions that would cost too much."""
 
+import os
+import subprocess
+
 import pytest
 
 from exporter.processes.expressions import MOST_WAYS, ways
 from exporter.processes.holders import CardMemory, Holders, Listed
-from exporter.processes.table import Description
+from exporter.processes.table import Description, ProcessTable
 from exporter.processes.workloads import Workloads, used_ratios
 from exporter.settings import WorkloadGroup
 from exporter.snapshot import GpuProcess
@@ -167,3 +170,18 @@ def test_what_could_stop_the_exporter_is_refused(expression):
     """Any user of the box could stop its monitoring by the name of a program."""
     assert ways(expression) > MOST_WAYS
     assert [key for key, *_ in WorkloadGroup("x", process=expression).problems()] == ["process"]
+
+
+def test_our_own_child_is_named_and_in_no_group():
+    """A run of the probe would count against a workload's budget, or look like a stranger."""
+    everything = Workloads((WorkloadGroup("all", process=".*"),))
+    with subprocess.Popen(["sleep", "60"]) as child:
+        listed = Listed({child.pid: 5.0, os.getppid(): 7.0}, None, whole=True)
+        found = Holders(ProcessTable(), everything).readings(listed, CardMemory(100.0, 12.0, 100.0), lambda _: "")
+        child.kill()
+
+    assert {item.pid: item.workload for item in found["processes"]} == {
+        child.pid: "gpuwarden_probe",
+        os.getppid(): "all",
+    }
+    assert found["workload_memory_used_bytes"] == {"all": 7.0}
