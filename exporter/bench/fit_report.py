@@ -17,7 +17,7 @@ _MOMENTS = (
     "when there are all; what each needs is told of the worse of the two."
 )
 _TIGHT = (
-    "Figures in tables are GiB. tight: less than 10 % or less than 512 MiB would be left. "
+    "tight: less than 10 % or less than 512 MiB would be left. "
     "A desktop takes some hundred MiB of the card that it is on."
 )
 _LARGEST = (
@@ -109,7 +109,7 @@ def notes(answers: Sequence[Answer]) -> list[str]:
         "Estimates for torch; a GPT reads its whole prompt at once, with fused attention. Beside runs on an H200 they "
         f"are between {below:.0f} % below and {above:.0f} % above what torch had reserved."
     )
-    found = [estimates, _TIGHT, _LARGEST]
+    found = ["All figures in the tables are GiB.", estimates, _TIGHT, _LARGEST]
     if any(each.moment for answer in answers for each in answer.assessments):
         found.append(_MOMENTS)
     return found
