@@ -7,18 +7,17 @@ more libraries are loaded: on an H200 680 MiB when answering and 760 when traini
 300 to 500 MiB are reported.
 """
 
-import queue
 import re
-import threading
 from dataclasses import dataclass
 
 from exporter.bench.fit_memory import MIB
+from exporter.bench.patience import PATIENCE_SECONDS, DriverHangsError, answered
 from exporter.processes.labels import clean_label
 from exporter.sources.nvml.device import Device
 from exporter.sources.nvml.driver import Driver
-from exporter.sources.nvml.errors import NOT_SUPPORTED, NotAvailableError, NvmlError
+from exporter.sources.nvml.errors import NOT_SUPPORTED, UNKNOWN, NotAvailableError, NvmlError
 from exporter.sources.nvml.inventory import take_inventory
-from gpuwarden.errors import GpuwardenError, UserInputError
+from gpuwarden.errors import UserInputError
 
 GIB = 1024 * MIB
 _LARGE_CARD_BYTES = 30 * GIB
@@ -30,14 +29,11 @@ _LARGEST_RESERVE = 640 * MIB
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt])i?b", re.IGNORECASE)
 _SCALES = {"k": 1024, "m": MIB, "g": GIB, "t": 1024 * GIB}
 _MOST_BYTES = 2**50
+_NAME_A_SIZE = "name a size with --memory 8GiB"
 
 
 class NoCardKnownError(UserInputError, LookupError):
     """No driver says what card there is; the message names the flag that does."""
-
-
-class SilentDriverError(GpuwardenError, TimeoutError):
-    """The driver does not answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,30 +90,28 @@ def _reserve(total_bytes: int) -> int:
     return next((reserve for limit, reserve in _RESERVES if total_bytes <= limit), _LARGEST_RESERVE)
 
 
-def ask_driver(seconds: float = 20.0) -> Cards:
-    """The cards of this machine; the driver is asked in a thread of its own, which is left behind if it hangs.
+def ask_driver(seconds: float = PATIENCE_SECONDS) -> Cards:
+    """The cards of this machine.
 
     Raises:
-        NoCardKnownError: there is no driver, or it shows no card.
-        SilentDriverError: it has not answered after ``seconds``.
+        NoCardKnownError: there is no driver, or no card that tells its memory.
+        DriverHangsError: it has not answered after ``seconds``.
     """
-    answers: queue.SimpleQueue[Cards | NvmlError] = queue.SimpleQueue()
-    threading.Thread(target=lambda: answers.put(_asked()), name="nvml", daemon=True).start()
     try:
-        found = answers.get(timeout=seconds)
-    except queue.Empty:
-        message = f"the NVIDIA driver has not answered within {seconds:g} s; name a size with --memory 8GiB"
-        raise SilentDriverError(message) from None
-    if isinstance(found, NvmlError):
-        message = f"no card can be asked ({str(found).partition(' (without')[0]}); name a size with --memory 8GiB"
-        raise NoCardKnownError(message) from found
+        found = answered(_asked, seconds)
+    except DriverHangsError as error:
+        message = f"{error}; {_NAME_A_SIZE}"
+        raise DriverHangsError(message) from error
+    except NvmlError as error:
+        message = f"no card can be asked ({str(error).partition(' (without')[0]}); {_NAME_A_SIZE}"
+        raise NoCardKnownError(message) from error
     if not found.found:
-        message = f"no card tells its memory ({'; '.join(found.unknown)}); name a size with --memory 8GiB"
+        message = f"no card tells its memory ({'; '.join(found.unknown) or 'the driver shows none'}); {_NAME_A_SIZE}"
         raise NoCardKnownError(message)
     return found
 
 
-def _asked() -> Cards | NvmlError:
+def _asked() -> Cards:
     driver = Driver()
     try:
         driver.start()
@@ -129,21 +123,33 @@ def _asked() -> Cards | NvmlError:
                 found.append(_memory_of(device, index, uuid))
             except NvmlError as error:
                 unknown.append(f"GPU {index}: {error}")
-    except NvmlError as error:
-        return error
+        return Cards(tuple(found), tuple(unknown))
     finally:
         driver.shutdown()
-    return Cards(tuple(found), tuple(unknown or () if found else unknown or ["the driver shows no GPU"]))
 
 
 def _memory_of(device: Device, index: str, uuid: str) -> CardMemory:
     name = clean_label(device.name())
+    if _divided(device):
+        message = "it is divided (MIG): name the size of the part that is meant"
+        raise NvmlError(message, UNKNOWN)
     try:
         memory = device.memory()
     except NotAvailableError as error:
-        if error.code == NOT_SUPPORTED:  # its memory is the host's, and version 1 would answer with that
-            raise
+        if error.code == NOT_SUPPORTED:  # version 1 would answer with the host's figures
+            message = "it has no memory but the host's: name the size that it may take of that"
+            raise NvmlError(message, NOT_SUPPORTED) from error
         memory = device.memory_v1()
+    if not 0 < memory.total < _MOST_BYTES:
+        message = f"it says that it has {memory.total} bytes of memory"
+        raise NvmlError(message, UNKNOWN)
     assumed = memory.reserved is None
     reserved = _reserve(memory.total) if memory.reserved is None else memory.reserved
     return CardMemory(name, memory.total, reserved, assumed, memory.free, index, uuid)
+
+
+def _divided(device: Device) -> bool:
+    try:
+        return device.mig_mode() == 1
+    except NotAvailableError:
+        return False

@@ -23,7 +23,7 @@ _TIGHT = (
 _LARGEST = (
     "largest: what still fits on the empty card, the other number staying as it is; in brackets: what would be tight."
 )
-_VERDICTS = ("model", "run", "precision", "needs (GiB)", "free now", "if empty", "largest batch", "largest context")
+_VERDICTS = ("model", "run", "precision", "needs GiB", "free now", "if empty", "largest batch", "largest context")
 _PARTS = (
     "model",
     "run",
@@ -109,7 +109,7 @@ def notes(answers: Sequence[Answer]) -> list[str]:
         "Estimates for torch; a GPT reads its whole prompt at once, with fused attention. Beside runs on an H200 they "
         f"are between {below:.0f} % below and {above:.0f} % above what torch had reserved."
     )
-    found = [estimates, _TIGHT, _LARGEST]
+    found = ["All figures in the tables are GiB.", estimates, _TIGHT, _LARGEST]
     if any(each.moment for answer in answers for each in answer.assessments):
         found.append(_MOMENTS)
     return found
@@ -174,7 +174,7 @@ def _gib(size: int) -> str:
 
 def _judged(judged: Judged) -> str:
     gap = "short" if judged.left_bytes < 0 else "left"
-    return f"{judged.verdict}, {_gib(abs(judged.left_bytes))} GiB {gap}"
+    return f"{judged.verdict}, {_gib(abs(judged.left_bytes))} {gap}"
 
 
 def _largest(found: Largest) -> str:

@@ -66,7 +66,8 @@ def test_a_card_that_does_not_answer_costs_only_itself(fake_driver, tmp_path):
     found, unknown = cards(driver=driver, tmp_path=tmp_path)
 
     assert [card["index"] for card in found] == ["0"]
-    assert ["GPU 1" in unknown[0], "GPU 2" in unknown[1]] == [True, True]
+    assert unknown[0] == "GPU 1: it has no memory but the host's: name the size that it may take of that"
+    assert "GPU 2" in unknown[1]
 
 
 @pytest.mark.parametrize("profiles", [None, (), ("gb10",)], ids=["no driver", "no card", "memory of the host"])
@@ -78,6 +79,16 @@ def test_without_a_card_the_flag_is_named(fake_driver, tmp_path, profiles):
     assert found.returncode == 2
     assert "--memory 8GiB" in found.stderr
     assert "Traceback" not in found.stderr
+
+
+def test_a_divided_card_is_no_whole_one(fake_driver, tmp_path):
+    """Memory would be promised that no program can have as one."""
+    driver = fake_driver("rtx-3060", "a100-40gb")
+    driver.gpu(1).mig_mode = [1, 1]
+    found, unknown = cards(driver=driver, tmp_path=tmp_path)
+
+    assert [card["index"] for card in found] == ["0"]
+    assert unknown == ["GPU 1: it is divided (MIG): name the size of the part that is meant"]
 
 
 def test_one_card_can_be_named(fake_driver, tmp_path):
@@ -111,7 +122,8 @@ def test_a_driver_that_hangs_is_not_waited_for(fake_driver, tmp_path):
     )
 
     assert found.returncode == 1
-    assert "SilentDriverError: the NVIDIA driver has not answered within 0.3 s" in found.stderr
+    assert "the driver has not answered for 0 s" in found.stderr
+    assert "name a size with --memory 8GiB" in found.stderr
 
 
 def test_it_loads_neither_torch_nor_the_workload(tmp_path):

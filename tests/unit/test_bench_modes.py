@@ -1,5 +1,7 @@
 """Which mode of ``gpuwarden bench`` was asked for, and what a run of a user's own module means to him."""
 
+from pathlib import Path
+
 import pytest
 from click.testing import CliRunner
 
@@ -149,3 +151,20 @@ def test_a_table_of_what_came_to_an_end_and_words_for_what_did_not():
     assert "one  500 ms  100 ms  10.0     256.0 MiB" in shown
     assert "- two: it took too long and was ended: in phase build" in shown
     assert "| one | 500 ms | 100 ms | 10.0    | 256.0 MiB |" in text(found, markdown=True)
+
+
+def test_the_page_explains_what_is_said_of_a_users_file():
+    """A user would read words that stand nowhere."""
+    page = (Path(__file__).parents[2] / "docs" / "own_module.md").read_text()
+    reasons = ("raised", "exited", "no_result", "out_of_memory", "deadline", "no_function")
+
+    for said in (meaning(reason, "") for reason in reasons):
+        assert f"| {said.partition(';')[0]} |" in page
+    for name in (
+        "model()",
+        "inputs(batch, device)",
+        "answer(model, inputs)",
+        "loss(model, inputs)",
+        "optimizer(model)",
+    ):
+        assert f"| `{name}` |" in page
