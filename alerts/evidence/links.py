@@ -14,8 +14,8 @@ from alerts.placeholders import substitute
 from alerts.scrape import instance_of, without_userinfo
 from alerts.server_settings import is_loopback
 
-WALL = "gpuwarden-wall"
-"""The uid of the dashboard that Grafana is provisioned with."""
+WALL, MODELS = "gpuwarden-wall", "gpuwarden-models"
+"""The uids of the dashboards that Grafana is provisioned with; what is about a model leads to the second."""
 _AFTER_SECONDS = 300.0
 _LONGEST = 1500
 _VARIABLES = ("job", "instance", "gpu", "uuid", "model")
@@ -69,7 +69,7 @@ def _grafana(notification: Notification, base: str | None) -> Iterator[Link]:
             **{f"var-{name}": labels[name] for name in _VARIABLES if labels.get(name)},
         }
     )
-    url = base if own else f"{base.rstrip('/')}/d/{WALL}"
+    url = base if own else f"{base.rstrip('/')}/d/{MODELS if labels.get('model') else WALL}"
     yield Link("Dashboard in Grafana", f"{url}{'&' if '?' in url else '?'}{query}")
 
 

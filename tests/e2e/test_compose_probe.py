@@ -9,6 +9,7 @@ from tests.polling import wait_until
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(1200)]
 
+SECONDS = 360
 PAGE = "import urllib.request as web; print(web.urlopen('http://127.0.0.1:9400/metrics', timeout=5).read().decode())"
 HAS_TORCH = "import importlib.util as found; print(found.find_spec('torch') is not None)"
 
@@ -33,7 +34,9 @@ def page_of(stack):
 
 def test_the_image_with_torch_measures_a_model(stack):
     """Somebody who adds one line to .env gets an exporter that does not start, or probes that never come through."""
-    wait_until(lambda: "model_probe_success{" in page_of(stack), 180, lambda: f"no probe has ended\n{stack.report()}")
+    wait_until(
+        lambda: "model_probe_success{" in page_of(stack), SECONDS, lambda: f"no probe has ended\n{stack.report()}"
+    )
     page = page_of(stack)
 
     assert re.findall(r"(?m)^model_probe_success\{.*\} (\S+)", page) == ["1.0"], stack.report()

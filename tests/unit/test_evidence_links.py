@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerts.evidence.links import WALL, LinkSettings, links_of, pages_of
-from dashboards.wall import UID
+from alerts.evidence.links import MODELS, WALL, LinkSettings, links_of, pages_of
+from dashboards import models, wall
 from tests.golden.example_mails import FIRING
 
 GRAFANA = LinkSettings(grafana="https://grafana.example.com/sub/")
@@ -26,7 +26,16 @@ def test_the_dashboard_opens_at_the_time_of_the_alert():
 
 def test_the_dashboard_that_is_linked_to_is_the_one_that_comes_with_it():
     """The link would open a page that says that there is no such dashboard."""
-    assert WALL == UID
+    assert (WALL, MODELS) == (wall.UID, models.UID)
+
+
+def test_an_alert_about_a_model_leads_to_the_models():
+    """Who is told that a model is slow would look at a wall that does not show it."""
+    (link,) = links_of(replace(FIRING, labels=(*FIRING.labels, ("model", "gpt2-small"))), GRAFANA, {})
+    parts = urlsplit(link.url)
+
+    assert parts.path == "/sub/d/gpuwarden-models"
+    assert parse_qs(parts.query)["var-model"] == ["gpt2-small"]
 
 
 def test_a_dashboard_of_ones_own_is_kept():
