@@ -22,7 +22,10 @@ _LABELS = {
     "ecc.errors.corrected.volatile.total": ("severity", "corrected"),
     "ecc.errors.uncorrected.volatile.total": ("severity", "uncorrected"),
 }
-_MOVING = {"temperature": 3, "power": 40, "clocks": 2.5e9, "memory.used": 64 * MIB, "memory.free": 64 * MIB}
+_MOVING = {
+    **{"temperature": 3, "power": 40, "clocks": 2.5e9, "memory.used": 64 * MIB, "memory.free": 64 * MIB},
+    "memory.reserved": MIB,  # nvidia-smi shows whole ones
+}
 """How far two looks at a card may lie apart; everything else is the same."""
 
 

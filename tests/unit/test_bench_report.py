@@ -56,7 +56,7 @@ def test_what_a_card_or_an_error_is_called_stays_in_its_place(document):
     run["outcome"], run["reason"], run["detail"] = "error", "RuntimeError", "a | b"
     page = markdown.markdown(document)
 
-    assert "Others were at the card in 1 of" in page
+    assert "Others were at the card in 2 of" in page
     rows = [line for line in page.splitlines() if line.startswith(f"| {run['name']}")]
     assert rows
     for row in rows:
