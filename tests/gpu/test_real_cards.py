@@ -23,7 +23,11 @@ _LABELS = {
     "ecc.errors.uncorrected.volatile.total": ("severity", "uncorrected"),
 }
 _MOVING = {
-    **{"temperature": 3, "power": 40, "clocks": 2.5e9, "memory.used": 64 * MIB, "memory.free": 64 * MIB},
+    "temperature": 3,
+    "power": 40,
+    "clocks": 2.5e9,
+    "memory.used": 64 * MIB,
+    "memory.free": 64 * MIB,
     "memory.reserved": MIB,  # nvidia-smi shows whole ones
 }
 """How far two looks at a card may lie apart; everything else is the same."""

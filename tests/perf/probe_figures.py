@@ -51,12 +51,14 @@ def spread_of_off(steps: Sequence[float], segments: Sequence[dict], job: str) ->
 
 
 def lost_seconds(steps: Sequence[float], segment: dict, runs: Sequence[tuple[float, float]]) -> list[float]:
-    """For each run in the segment: how many seconds of the job's work it cost.
+    """For each run that began in the segment: how many seconds of the job's work it cost before the segment's end.
 
     What the job would have done without it is taken from the rest of the same segment.
     """
     around = [
-        (began - BEFORE, ended + AFTER) for began, ended in runs if _inside(segment, began - BEFORE, ended + AFTER)
+        (max(segment["began"], began - BEFORE), min(segment["ended"], ended + AFTER))
+        for began, ended in runs
+        if segment["began"] <= began < segment["ended"]
     ]
     seconds = segment["ended"] - segment["began"] - sum(end - begin for begin, end in around)
     done = count(steps, segment["began"], segment["ended"]) - sum(count(steps, *each) for each in around)
@@ -64,10 +66,6 @@ def lost_seconds(steps: Sequence[float], segment: dict, runs: Sequence[tuple[flo
         return []
     still = done / seconds
     return [(end - begin) - count(steps, begin, end) / still for begin, end in around]
-
-
-def _inside(segment: dict, began: float, ended: float) -> bool:
-    return segment["began"] <= began and ended <= segment["ended"]
 
 
 def worst_share(runs: Sequence[tuple[float, float]], began: float, ended: float, window: float) -> float:
