@@ -6,7 +6,7 @@ A probe must never be what takes a card's last memory, slows somebody's training
    ``quiet`` time, nothing is started.
 2. A run starts only in the compute mode Default, and not on a divided card: torch would take one of its parts, which
    need not be the one that was looked at.
-3. Its memory (needs.py) and a margin for everybody else must be free.
+3. Its memory (needs.py) and a margin for everybody else must be free; of main memory, what torch itself takes, too.
 4. Servers of models look at the free memory while they start and end when it grows meanwhile. So nothing starts while a
    process on the card is younger than ``quiet``, or the memory in use has moved lately.
 5. Idle enough means the highest of the whole ``quiet`` time, the driver's own samples between the readings included.
@@ -26,6 +26,8 @@ from gpuwarden.units import format_value
 DEFAULT_MODE = 0.0
 STEADY_SECONDS, MOST_MOVED_BYTES = 30.0, 64 * 2**20
 LEAST_MARGIN_CELSIUS = 10.0
+MAIN_MEMORY_BYTES = 2.0**31
+"""Of main memory, for a run on a card: torch and CUDA with their libraries."""
 HELD_DOWN = frozenset({"sw_thermal", "hw_thermal", "hw_power_brake", "hw_slowdown"})
 """Reasons of throttling that say that the card is in trouble; at its power limit it is only at work."""
 
@@ -68,14 +70,26 @@ class Lately:
     """A process of ours is on the card, though none of our runs is under way."""
 
 
-def admit(gpu: Gpu | None, lately: Lately, needed: Needs, limits: Limits, *, share_left: bool) -> Skip | None:
-    """None for go. ``gpu`` is a reading of this moment, None where there was none in time."""
+def admit(
+    gpu: Gpu | None,
+    lately: Lately,
+    needed: Needs,
+    limits: Limits,
+    *,
+    share_left: bool,
+    main_memory: float | None = None,
+) -> Skip | None:
+    """None for go. ``gpu`` is a reading of this moment, None where there was none in time.
+
+    ``main_memory`` are the bytes of it that are free, None where nobody knows.
+    """
     if gpu is None or not gpu.up or gpu.utilization_ratio is None:
         return Skip(reasons.NO_READING)
     return (
         _wrong_mode(gpu)
         or (Skip(reasons.NOT_ENDED) if lately.own_child else None)
         or _no_room(gpu.memory_free_bytes, gpu.memory_total_bytes, needed, reasons.VRAM)
+        or _no_main_memory(main_memory)
         or _hot(gpu)
         or (None if share_left else Skip(reasons.DUTY_CYCLE))
         or _unwatched(lately, limits)
@@ -108,7 +122,14 @@ def _wrong_mode(gpu: Gpu) -> Skip | None:
 def _no_room(free: float | None, total: float | None, needed: Needs, reason: str) -> Skip | None:
     if free is None or total is None:
         return Skip(reasons.NO_READING)
-    wanted = needed.total + margin(total)
+    return _too_little(free, needed.total + margin(total), reason)
+
+
+def _no_main_memory(free: float | None) -> Skip | None:
+    return None if free is None else _too_little(free, MAIN_MEMORY_BYTES, reasons.MEMORY)
+
+
+def _too_little(free: float, wanted: float, reason: str) -> Skip | None:
     if free >= wanted:
         return None
     return Skip(reason, f"{format_value(free, 'bytes')} free, {format_value(wanted, 'bytes')} needed")

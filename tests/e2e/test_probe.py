@@ -288,3 +288,28 @@ def test_a_card_that_is_not_there_is_missed_in_words(tmp_path, fake_driver):
     with probing.exporter(driver.environment()) as process:
         wait_until(lambda: "there is no card to probe" in CLIENT.get(process.url).text, SECONDS, "nothing is said")
         assert not [name for name in series(process.url) if name.startswith("model_probe")]
+
+
+def test_on_its_battery_a_laptop_is_left_alone(tmp_path, fake_driver):
+    """Who works on the train would lose his battery to a probe."""
+    driver, root = fake_driver("rtx-3060"), tmp_path / "root"
+    supply = root / "sys/class/power_supply/BAT0"
+    supply.mkdir(parents=True)
+    (root / "proc").symlink_to("/proc")
+    (supply / "type").write_text("Battery\n")
+    (supply / "status").write_text("Discharging\n")
+    probing = Probing(tmp_path)
+    with probing.exporter({**driver.environment(), "GPUWARDEN_EXPORTER_HOST_ROOT": str(root)}) as process:
+        wait_for(process, "model_probe_skipped_total", 1, gpu="0", reason="battery")
+        assert probing.runs() == {}
+        (supply / "status").write_text("Charging\n")
+        wait_for(process, "model_probe_success", 1, gpu="0")
+
+
+def test_a_python_is_found_from_where_the_exporter_was_started(tmp_path, fake_driver):
+    """A path that works in the shell would be told to be no Python."""
+    driver, probing = fake_driver("rtx-3060"), Probing(tmp_path)
+    # As the exporter is started in its home.
+    relative = os.path.relpath(probing.program, probing.home)
+    with Probing(tmp_path, PYTHON=f"./{relative}").exporter(driver.environment()) as process:
+        wait_for(process, "model_probe_success", 1, gpu="0")
