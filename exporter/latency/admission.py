@@ -13,6 +13,9 @@ A probe must never be what takes a card's last memory, slows somebody's training
 6. A hot card, or one that is held down, would be heated further, and its figures mean little.
 7. The share of the card's time is the ledger's word (ledger.py).
 
+Loading torch takes seconds, on a slow disk a minute. So before the run takes the card, it is looked again whether
+somebody came meanwhile. Afterwards nothing ends it but its time: to let go of memory then would do the same harm.
+
 The first that does not hold names the reason: what stays until a person changes it comes before what passes.
 """
 
@@ -98,6 +101,14 @@ def admit(
     )
 
 
+def newcomer(gpu: Gpu, lately: Lately, limits: Limits) -> Skip | None:
+    """Whether a run that was admitted must not take the card, because somebody came while it loaded torch.
+
+    Where processes cannot be told apart, the newcomer may be the run itself.
+    """
+    return _too_young(lately, limits) if gpu.up and gpu.processes_visible else None
+
+
 def admit_on_processor(
     host: Host | None, busiest: float | None, needed: Needs, limits: Limits, *, share_left: bool
 ) -> Skip | None:
@@ -151,11 +162,17 @@ def _unwatched(lately: Lately, limits: Limits) -> Skip | None:
 
 
 def _unsteady(lately: Lately, limits: Limits) -> Skip | None:
-    if lately.youngest is not None and lately.youngest < limits.quiet:
-        return Skip(reasons.NEW_PROCESS, f"{lately.youngest:.0f} s old")
+    if (young := _too_young(lately, limits)) is not None:
+        return young
     if lately.moved is not None and lately.moved > MOST_MOVED_BYTES:
         return Skip(reasons.MEMORY_MOVES, format_value(lately.moved, "bytes"))
     return None
+
+
+def _too_young(lately: Lately, limits: Limits) -> Skip | None:
+    if lately.youngest is None or lately.youngest >= limits.quiet:
+        return None
+    return Skip(reasons.NEW_PROCESS, f"{lately.youngest:.0f} s old")
 
 
 def _at_work(busiest: float, limits: Limits) -> Skip | None:

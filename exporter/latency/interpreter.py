@@ -1,5 +1,6 @@
 """Which Python runs the probe, and whether it has torch, without loading it: a look costs some 30 ms of a child."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -39,9 +40,11 @@ def missing(python: str, stop: threading.Event) -> str:
         )
     except (OSError, ValueError):
         return reasons.NO_INTERPRETER
-    with looking:
-        until = time.monotonic() + _PATIENCE
-        while looking.poll() is None and time.monotonic() < until and not stop.wait(_STEP):
-            pass
-        looking.kill()
+    until = time.monotonic() + _PATIENCE
+    while looking.poll() is None and time.monotonic() < until and not stop.wait(_STEP):
+        pass
+    looking.kill()
+    # One that hangs on a disk that does not answer cannot be ended, and must not hold the probe up.
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        looking.wait(_STEP)
     return reasons.NO_TORCH if looking.returncode == _HAS_NONE else ""

@@ -26,7 +26,7 @@ from exporter.latency.figures import LastRun, number, observe
 from exporter.latency.interpreter import missing, program
 from exporter.latency.ledger import Ledger
 from exporter.latency.main_memory import Left, left_by_cgroups, within
-from exporter.latency.meanwhile import Meanwhile, card_called, host_of
+from exporter.latency.meanwhile import Meanwhile, WithdrawnError, card_called, host_of
 from exporter.latency.needs import needs
 from exporter.latency.observations import Observations
 from exporter.latency.power import POWER_SUPPLIES, on_battery
@@ -140,7 +140,8 @@ class Probe:
         skip = Skip(trouble) if trouble else self._admission(target)
         if skip is None:
             self._skips.ran(target)
-            self._measure(target)
+            skip = self._measure(target)
+        if skip is None:
             return
         self._skip(target, skip)
         if skip.reason in reasons.PASSES:
@@ -187,22 +188,26 @@ class Probe:
         lately = self._watch.lately(gpu)
         return admit(gpu, lately, needed, self._limits, share_left=left, main_memory=main)
 
-    def _measure(self, target: Target) -> None:
+    def _measure(self, target: Target) -> Skip | None:
+        """Run it; why it was not to go on, if somebody came while it began."""
         own_cpu = threads(target, self._cpus) / self._cpus
         began, during = time.monotonic(), self._watch.begin(target, own_cpu)
         self._book.running(target, now=True)
-        meanwhile = Meanwhile(self._sampler, self._watch, target, during)
+        meanwhile, withdrawn = Meanwhile(self._sampler, self._watch, target, during, self._limits), None
         asked = Asked(spec(target, self._cpus), self._python, self._settings.timeout, uuid=target.uuid, background=True)
         try:
             done = run(asked, at_barrier=meanwhile.at_barrier, on_phase=meanwhile.on_phase, stop=self._stopping)
-        except Exception as error:  # a mistake of ours; the child has been ended
+        except WithdrawnError as error:  # the child has been ended
+            withdrawn, done = error.skip, Done("stopped")
+        except Exception as error:  # a mistake of ours; so here
             logger.exception("probe: %s on %s", target.model, target.place)
             done = Done("error", type(error).__name__, str(error))
         seen = self._watch.end()
         self._book.running(target, now=False)
-        used = device_seconds(done, time.monotonic() - began)
+        used = 0.0 if withdrawn else device_seconds(done, time.monotonic() - began)
         self._ledger.spend(target.uuid, target.model, began, used * (1.0 if target.on_card else own_cpu))
         self._write_down(target, done, seen, meanwhile.phase)
+        return withdrawn
 
     def _write_down(self, target: Target, done: Done, seen: During, phase: str) -> None:
         if done.outcome == "stopped":

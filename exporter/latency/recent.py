@@ -27,6 +27,8 @@ class Recent:
         self._longest_gap = max(_LONGEST_GAP, _INTERVALS * interval)
         # Two readings at least, however seldom the card is read.
         self._steady = max(limits.steady, 2 * interval)
+        # The driver's samples of a run come with the reading after it, and stand for a window from then on.
+        self._peak_forgets = PEAK_WINDOW_SECONDS + _LAG + interval
         self._own = False
         self._own_ended = float("-inf")
         self._begin(None)
@@ -69,7 +71,7 @@ class Recent:
         else:
             self._take_busy(now, gpu.utilization_ratio)
             self._take_memory(now, gpu.memory_used_bytes)
-            if now - PEAK_WINDOW_SECONDS > self._own_ended:
+            if now - self._own_ended > self._peak_forgets:
                 self._take_busy(now, gpu.utilization_peak_ratio)
 
     def _take_busy(self, now: float, ratio: float | None) -> None:

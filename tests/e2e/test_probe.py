@@ -313,3 +313,18 @@ def test_a_python_is_found_from_where_the_exporter_was_started(tmp_path, fake_dr
     relative = os.path.relpath(probing.program, probing.home)
     with Probing(tmp_path, PYTHON=f"./{relative}").exporter(driver.environment()) as process:
         wait_for(process, "model_probe_success", 1, gpu="0")
+
+
+def test_a_server_that_starts_while_torch_is_loaded_is_left_alone(tmp_path, fake_driver):
+    """On a slow disk a minute goes by between the look at the card and the run: time for a server to be started."""
+    driver = fake_driver("rtx-3060")
+    probing = Probing(tmp_path, "import", QUIET="8s")
+    with probing.exporter(driver.environment()) as process:
+        pid = probing.wait_for_run()
+        driver.gpu(0).set_processes([Process(pid=os.getpid(), memory=GIB)])
+        wait_for(process, "gpu_process_memory_used_bytes", GIB, pid=str(os.getpid()))
+        probing.mode("ok")
+        wait_for(process, "model_probe_skipped_total", 1, gpu="0", reason="new_process")
+        assert not is_there(pid)
+        assert sum(series(process.url)["model_requests_total"].values()) == 0
+        wait_for(process, "model_probe_success", 1, gpu="0")

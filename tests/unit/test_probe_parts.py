@@ -2,6 +2,7 @@
 
 import pytest
 
+from exporter.accumulators import TrailingMaximum
 from exporter.latency import reasons
 from exporter.latency.admission import Limits
 from exporter.latency.book import Book
@@ -469,3 +470,18 @@ def test_points_that_nobody_tried_are_counted_by_what_stood_in_the_way():
     assert not skips.is_news("a", reasons.DUTY_CYCLE)
     skips.keep([])
     assert skips.is_news("a", reasons.DUTY_CYCLE)
+
+
+@pytest.mark.parametrize("interval", [1.0, 10.0])
+def test_the_peak_of_the_probes_own_run_never_counts(interval):
+    """For five minutes after each run the card would be called busy, with nobody on it."""
+    recent, peak, now, found = Recent(LIMITS, interval), TrailingMaximum(), 0.0, []
+    while now < 500:
+        # The driver's samples of a run from 310 to 320 come with the reading after it.
+        peak.add(now, 1.0 if 310 < now <= 320 + interval else 0.0)
+        recent.look(gpu(now, utilization_peak_ratio=peak.at(now)))
+        if now in {310.0, 320.0}:
+            recent.own_run(under_way=now == 310, now=now)
+        now += interval
+        found.append(recent.lately(now).busiest)
+    assert set(found) == {0.0}
