@@ -8,6 +8,7 @@ from exporter.latency.admission import Limits
 from exporter.latency.book import Book
 from exporter.latency.during import During
 from exporter.latency.figures import LastRun, observe, series
+from exporter.latency.ledger import Ledger
 from exporter.latency.needs import SHAPES, needs
 from exporter.latency.observations import Observations
 from exporter.latency.probe import device_seconds
@@ -485,3 +486,12 @@ def test_the_peak_of_the_probes_own_run_never_counts(interval):
         now += interval
         found.append(recent.lately(now).busiest)
     assert set(found) == {0.0}
+
+
+def test_a_run_that_never_took_the_card_says_nothing_of_the_next():
+    """After a run that did not begin, the next one would be let in as if it took no time."""
+    ledger = Ledger(0.01)
+    ledger.spend("GPU-a", "m", 0.0, 4.0)
+    ledger.spend("GPU-a", "m", 450.0, 0.0)
+    assert not ledger.allows("GPU-a", "m", 500.0)
+    assert ledger.allows("GPU-a", "m", 605.0)
