@@ -41,7 +41,7 @@ class ProbeSettings:
     gpus: tuple[str, ...] = ()
     """Indices or UUIDs of the cards to probe, `["0"]`; all if empty."""
     quiet: Duration = Duration(300.0)  # noqa: RUF009 -- as above
-    """For so long a card must have been idle and had no new process before a run."""
+    """For so long a card must have been idle and had no new job before a run."""
     busy: float = 0.3
     """A card that worked more than this share of the time counts as busy; with 1 a busy one is probed too."""
 
