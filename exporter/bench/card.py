@@ -24,12 +24,13 @@ from gpuwarden.errors import GpuwardenError, UserInputError
 
 SETTLED_BYTES = 8 * 2**20
 _SETTLE_SECONDS = 5.0
-_REST_SECONDS = 3.0
-"""NVML's utilization looks back up to a second, and on some cards its lists of processes are as late."""
+_REST_SECONDS = 5.0
+"""NVML's utilization looks back a second and more, and on some cards its lists of processes are as late."""
 _POLL_SECONDS = 0.02
 _BUSY = 0.05
 _LEAST_WORK = 0.02
 """A desktop that draws its clock contends with nobody."""
+UNNAMED = "somebody whom the driver does not name"
 _COMPUTE_MODES = {1: "exclusive thread", 2: "prohibited", 3: "exclusive process"}
 
 
@@ -153,7 +154,7 @@ class MeasuredCard:
         )
 
     def at_rest(self) -> Reading:
-        """A reading when nobody is at work, or after three seconds: an end is a while in the driver's figures."""
+        """A reading when nobody is at work, or after five seconds: an end is a while in the driver's figures."""
         began = self._monotonic()
         while (found := self.reading()).busy and self._monotonic() - began < _REST_SECONDS:
             time.sleep(_POLL_SECONDS)
@@ -234,7 +235,7 @@ def contenders(readings: Mapping[str, Reading]) -> tuple[str, ...]:
             if holder.at_work or holder.pid not in there or _moved(holder.memory_bytes, there[holder.pid])
         ]
     if before.busy and not before.others:
-        return ("somebody who cannot be seen",)
+        return (UNNAMED,)
     return tuple(sorted({holder.name or f"process {holder.pid}" for holder in found}))
 
 

@@ -16,9 +16,10 @@ def _first_token(figures: Figures) -> float:
 
 
 def _first_token_words(figures: Figures) -> str:
-    median = "median of few, " if figures.get("first_token_p90_seconds") is None else ""
-    cold, then = (in_words(figures[key]) for key in ("first_token_cold_seconds", "per_token_seconds"))
-    return f"{median}cold {cold}, then {then} a token"
+    keys = ("first_token_p50_seconds", "first_token_cold_seconds", "per_token_seconds")
+    median, cold, then = (in_words(figures[key]) for key in keys)
+    which = "median of few" if figures.get("first_token_p90_seconds") is None else f"p90; p50 {median}"
+    return f"{which}, cold {cold}, then {then} a token"
 
 
 def _kv_share(figures: Figures) -> float:

@@ -5,19 +5,20 @@ His code runs in the child only; here its name is all that is known.
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import click
 
 from exporter.bench.around import Options, card_to_measure, circumstances, progress
-from exporter.bench.document import as_json, document, write
+from exporter.bench.document import document
 from exporter.bench.measuring import Bench, Record
 from exporter.bench.module_plan import OF_THE_FILE, PRECISIONS, Asked, can_be_trained, planned, split
 from exporter.bench.module_report import text
 from exporter.bench.plan import Plan, Planned
 from exporter.bench.progress import Progress
+from exporter.bench.saving import files
 from exporter.bench.session import make_all
 from gpuwarden.options import FAILED, WRONG_INPUT
 
@@ -47,18 +48,16 @@ def measure_module(options: Options) -> int:
     until = time.monotonic() + 60 * options["minutes"] if options["minutes"] else None
     session = _Session(Bench(options["python"], card, threading.Event(), until), progress(len(precisions)))
 
-    def save() -> None:
-        found = document(session.plan, session.records, around)
-        if options["json_file"]:
-            write(options["json_file"], as_json(found))
-        if options["markdown_file"]:
-            write(options["markdown_file"], text(found, markdown=True))
+    def found() -> Mapping[str, Any]:
+        return document(session.plan, session.records, around)
 
-    save()  # a file that cannot be written is told now
+    kept = files(options, lambda each: text(each, markdown=True), found)
+    kept.write()  # a file that cannot be written is told now
     for _ in session.all_runs(asked):
-        save()
-    click.echo(text(document(session.plan, session.records, around)), nl=False)
-    return session.status
+        kept.save()
+    kept.save()  # the run that Ctrl-C ended is no longer handed on
+    click.echo(text(found()), nl=False)
+    return session.status or (0 if kept.complete else FAILED)
 
 
 @dataclass(slots=True)

@@ -1,9 +1,9 @@
 """Makes the planned runs, one after the other, and reads the card around each: blocking, in a thread of its own.
 
 Before a run the card must have the memory that it wants; else it is not started (``vram``). A run that is not made
-keeps its place with a reason: ``no_time`` when the time for all is spent, ``stopped`` after Ctrl-C, and, once one run
-has found it, ``no_torch`` or ``no_interpreter`` for all that follow and ``no_cuda``, ``wrong_cuda`` or ``not_ended``
-for all that follow on the card: they would end the same way.
+keeps its place with a reason: ``no_time`` when what is left of the time for all is too little for it, ``stopped`` after
+Ctrl-C, and, once one run has found it, ``no_torch`` or ``no_interpreter`` for all that follow and ``no_cuda``,
+``wrong_cuda`` or ``not_ended`` for all that follow on the card: they would end the same way.
 """
 
 import threading
@@ -23,6 +23,16 @@ VRAM, NO_TIME, STOPPED = "vram", "no_time", "stopped"
 _FOR_ALL = frozenset({"no_torch", "no_interpreter"})
 _FOR_THE_CARD = frozenset({"no_cuda", "wrong_cuda", "not_ended"})
 _LEAST_SECONDS = 5.0
+"""What an interpreter with torch needs before it does anything."""
+_LEAST_SECONDS_OF: Mapping[str, float] = {
+    "infer": 8.0,
+    "train": 10.0,
+    "generate": 12.0,
+    "serve": 30.0,
+    "onnx": 30.0,
+    _BESIDE: 20.0,
+}
+"""What an H200's host took for the shorter runs of each kind: with less a run would only be ended at its deadline."""
 _MOST_SECONDS, _MOST_SECONDS_OF_AN_EPOCH = 300.0, 4 * 3600.0
 _MEASURED_PHASES = frozenset({"first token", "training", "inference", "streams", "torch"})
 _NO_CARDS: Mapping[str, str] = {"CUDA_VISIBLE_DEVICES": ""}
@@ -72,7 +82,7 @@ class Bench:
             return Done("not run", STOPPED)
         if found := self._settled.get("all") or (None if planned.on_cpu else self._settled.get("card")):
             return found
-        if self.until is not None and self._seconds(planned) < _LEAST_SECONDS:
+        if self.until is not None and self._seconds(planned) < _least_seconds(planned):
             return Done("not run", NO_TIME)
         return None
 
@@ -123,6 +133,13 @@ class Bench:
         if done.reason in _FOR_THE_CARD and not planned.on_cpu:
             self._settled["card"] = untried
         return done
+
+
+def _least_seconds(planned: Planned) -> float:
+    """How much time must be left to begin this run; a stand-in for trying out is over soon."""
+    if planned.tiny:
+        return _LEAST_SECONDS
+    return _LEAST_SECONDS_OF.get(_BESIDE if _BESIDE in planned.spec else str(planned.spec["run"]), _LEAST_SECONDS)
 
 
 def figures_of(record: Record) -> Iterator[tuple[str, object]]:

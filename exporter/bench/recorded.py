@@ -1,7 +1,8 @@
 """An earlier document, judged anew by the claims of today: what was found stays, what it means may have been mended."""
 
+import contextlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +19,15 @@ class RecordingError(UserInputError, ValueError):
     """The file is no document of ``gpuwarden bench --json``."""
 
 
-def read(path: Path, claims: Iterable[Claim]) -> dict[str, Any]:
-    """The document in a file, judged anew.
+@contextlib.contextmanager
+def understood(path: Path) -> Generator[None]:
+    """Around whatever is done with a document that somebody may have changed or cut off.
 
     Raises:
-        RecordingError: it cannot be read, or is none of ours.
+        RecordingError: what it holds is not what was expected.
     """
     try:
-        found = json.loads(path.read_text("utf-8"))
-        if found["gpuwarden_bench"] != FORMAT:
-            message = f"{path} is of another format, {found['gpuwarden_bench']}"
-            raise RecordingError(message)
-        return judged_anew(found, claims)
+        yield
     except OSError as error:
         message = f"{path} cannot be read: {error.strerror or error}"
         raise RecordingError(message) from error
@@ -38,6 +36,20 @@ def read(path: Path, claims: Iterable[Claim]) -> dict[str, Any]:
             raise
         message = f"{path} is not what gpuwarden bench --json writes: {error!r}"
         raise RecordingError(message) from error
+
+
+def read(path: Path, claims: Iterable[Claim]) -> dict[str, Any]:
+    """The document in a file, judged anew.
+
+    Raises:
+        RecordingError: it cannot be read, or is none of ours.
+    """
+    with understood(path):
+        found = json.loads(path.read_text("utf-8"))
+        if found["gpuwarden_bench"] != FORMAT:
+            message = f"{path} is of another format, {found['gpuwarden_bench']}"
+            raise RecordingError(message)
+        return judged_anew(found, claims)
 
 
 def judged_anew(recorded: Mapping[str, Any], claims: Iterable[Claim]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The document as a table for a terminal of 80 columns or more: pure text."""
 
+import itertools
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
 
@@ -8,8 +9,9 @@ from exporter.bench.words import Document, failures, heading, reasons, reference
 NARROWEST, WIDEST = 80, 120
 _GAP = "  "
 _HEAD = ("claim", "reference", "here", "verdict")
-_FIXED = (11, 25, 14)
-"""Widths of all columns but the first, which takes what is left of 80; what is beyond goes half to the third."""
+_FIXED = (11, 11, 14)
+"""Widths of all columns but the first, which takes what is left."""
+_INDENT = " " * 4
 
 Paint = Callable[[str, str], str]
 """A text and its verdict into the text with colours; the length that is seen must not change."""
@@ -38,23 +40,18 @@ def table(document: Document, columns: int = NARROWEST, paint: Paint = _plain) -
 
 
 def _rows(document: Document, numbers: dict[str, int], width: int, paint: Paint) -> Iterable[str]:
-    fixed = (_FIXED[0], _FIXED[1] + (width - NARROWEST) // 2, _FIXED[2])
-    widths = (width - sum(fixed) - len(_GAP) * len(fixed), *fixed)
+    """Each claim in its columns, and over their whole width what more there is to say of it."""
+    widths = (width - sum(_FIXED) - len(_GAP) * len(_FIXED), *_FIXED)
     yield _line(_HEAD, widths)
     yield _line(["-" * each for each in widths], widths)
     for claim in document["claims"]:
         mark = f" [{numbers[claim['id']]}]" if claim["id"] in numbers else ""
-        here = [shown(claim["value"], claim["unit"]), claim["detail"]]
-        cells = (
-            textwrap.wrap(f"{claim['says']}{mark}", widths[0]),
-            textwrap.wrap(reference(claim), widths[1]),
-            [line for text in here for line in textwrap.wrap(text, widths[2])],
-            textwrap.wrap(verdict(claim), widths[3]),
-        )
-        for number in range(max(map(len, cells))):
-            line = [cell[number] if number < len(cell) else "" for cell in cells]
+        texts = (f"{claim['says']}{mark}", reference(claim), shown(claim["value"], claim["unit"]), verdict(claim))
+        cells = [textwrap.wrap(text, each) for text, each in zip(texts, widths, strict=True)]
+        for line in itertools.zip_longest(*cells, fillvalue=""):
             last = paint(line[-1], claim["verdict"]) if line[-1] else ""
             yield _line([*line[:-1], last], widths)
+        yield from textwrap.wrap(claim["detail"], width, initial_indent=_INDENT, subsequent_indent=_INDENT)
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
@@ -66,4 +63,4 @@ def _wrapped(text: str, width: int) -> str:
 
 
 def _listed(texts: Iterable[str], width: int) -> str:
-    return "\n".join(textwrap.fill(text, width, subsequent_indent="    ") for text in texts)
+    return "\n".join(textwrap.fill(text, width, subsequent_indent=_INDENT) for text in texts)

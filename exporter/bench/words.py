@@ -18,6 +18,13 @@ _VALUES: Mapping[str, Callable[[float], str]] = {
     "per second": lambda value: f"{value:.1f} /s",
 }
 
+_VERDICTS = {
+    "met": "met",
+    "not met": "not met",
+    "other": "other (there is a figure, and comparing it would mislead)",
+    "not measured": "not measured",
+}
+
 REASONS: Mapping[str, str] = {
     "tiny": "a stand-in was run, not the model",
     "cpu": "measured on the processor; the reference is a card's",
@@ -28,7 +35,7 @@ REASONS: Mapping[str, str] = {
     "no_figure": "the run ended well and lacks a figure",
     "no_card": "makes sense on a card only",
     "vram": "the card has too little free memory",
-    "no_time": "no time was left",
+    "no_time": "too little time was left for it",
     "stopped": "stopped by Ctrl-C",
     "not_run": "its turn has not come",
     "out_of_memory": "the memory was too small",
@@ -82,9 +89,10 @@ def heading(document: Document) -> str:
 
 def summary(document: Document) -> str:
     """How many claims have which verdict."""
-    words = ("met", "not met", "other", "not measured")
-    counts = {word: sum(claim["verdict"] == word for claim in document["claims"]) for word in words}
-    return ", ".join(f"{count} {word}" for word, count in counts.items() if count) or "no claim"
+    claims = document["claims"]
+    counts = {word: sum(claim["verdict"] == word for claim in claims) for word in _VERDICTS}
+    told = ", ".join(f"{count} {_VERDICTS[word]}" for word, count in counts.items() if count)
+    return f"{len(claims)} claim{'' if len(claims) == 1 else 's'}: {told}" if claims else "no claim"
 
 
 def reasons(document: Document) -> list[str]:
@@ -112,7 +120,8 @@ def remarks(document: Document) -> list[str]:
     contended = [run for run in runs if run["contended"]]
     if contended:
         who = sorted({name for run in contended for name in run["contended"]})
-        found.append(f"Others were at the card in {len(contended)} of {len(runs)} runs: {', '.join(who[:5])}.")
+        made = [run for run in runs if run["outcome"] != "not run"]
+        found.append(f"Others were at the card in {len(contended)} of {len(made)} runs: {', '.join(who[:5])}.")
     throttled = sorted({reason for run in runs for reason in run["card"].get("barrier", {}).get("throttled", ())})
     if throttled:
         found.append(f"The card held its clock back: {', '.join(throttled)}.")

@@ -119,8 +119,12 @@ def run(
 
 
 def environment(asked: Asked, ours: Mapping[str, str]) -> dict[str, str]:
-    """What the child sees of our environment: all but our own settings, which may hold secrets."""
+    """What the child sees of our environment: all but our own settings, which may hold secrets.
+
+    What libraries warn of is no reason for how a run ended, and would stand in its last words as if it were.
+    """
     theirs = {key: value for key, value in ours.items() if not key.startswith("GPUWARDEN_")}
+    theirs.setdefault("PYTHONWARNINGS", "ignore")
     if asked.uuid:
         # Numbers follow another order for torch than for NVML; a UUID means the same card for both.
         theirs |= {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": asked.uuid}
@@ -142,6 +146,7 @@ class _Run:
     bytes_heard: int = 0
     until: float = 0.0
     phase: str = "start"
+    phase_began: float = 0.0
     told: Result | None = None
     started: Mapping[str, object] = field(default_factory=dict[str, object])
     barrier: Mapping[str, object] = field(default_factory=dict[str, object])
@@ -149,7 +154,7 @@ class _Run:
     def whole(self) -> Done:
         """From the spec to the end."""
         child, gone = self.child, False
-        self.until = self.began + self.asked.seconds
+        self.until, self.phase_began = self.began + self.asked.seconds, self.began
         try:
             self.on_phase("process", {"pid": child.pid})
             child.tell(json.dumps(self._spec()).encode() + b"\n")
@@ -205,7 +210,7 @@ class _Run:
         elif event == "started":
             self.started = {key: value for key, value in told.items() if key != "event"}
         elif event == "progress":
-            self.phase = clean(told.get("phase"))
+            self.phase, self.phase_began = clean(told.get("phase")), time.monotonic()
             self.on_phase(self.phase, told)
         elif event == "result" and (found := result(told)):
             self.told = found
@@ -219,7 +224,8 @@ class _Run:
         elif told and (given_up is None or given_up[0] == "timeout"):
             end = (told.outcome, told.reason, told.detail)
         elif given_up:
-            end = (*given_up, _joined(f"in phase {self.phase}", self.last_words.text))
+            since = time.monotonic() - self.phase_began
+            end = (*given_up, _joined(f"in phase {self.phase} for {since:.0f} s", self.last_words.text))
         else:
             end = self._without_a_result()
         return Done(

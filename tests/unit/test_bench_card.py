@@ -51,7 +51,7 @@ def test_two_runs_at_once_do_not_contend_with_each_other():
         (readings((Holder(3, "", 0.0),), (Holder(3, "", 65 * MIB),)), ("process 3",)),
         (readings((Holder(3, "idle", 0.0),), (Holder(3, "idle", 63 * MIB),)), ()),
         (readings((Holder(3, "idle"),), (Holder(3, "idle", 63 * MIB),)), ()),
-        (readings((), (), 0.4), ("somebody who cannot be seen",)),
+        (readings((), (), 0.4), ("somebody whom the driver does not name",)),
         (readings((DESKTOP,), (DESKTOP,), 0.4), ()),
         ({}, ()),
     ],

@@ -22,6 +22,8 @@ def told(*arguments):
         (["--precision", "fp16"], "--precision belongs to another mode"),
         (["--batch", "8"], "--batch belongs to another mode"),
         (["--fit", "--module", "net.py"], "ask for one of them"),
+        (["--show", "a.json", "--fit"], "--fit and --show do different things: ask for one of them"),
+        (["--show", "a.json", "--only", "gpt"], "--only does not go with --show"),
         (["--fit", "--precision", "fp16"], "--precision does not go with --fit"),
         (["--fit", "--full-epoch"], "--full-epoch does not go with --fit"),
         (["--fit", "--device", "cpu"], "--device does not go with --fit"),
