@@ -32,10 +32,12 @@ divided or in another compute mode than Default. The exit status is 0 when every
 one) or cannot be made here (`vram`, `no_card`, `no_onnxruntime`, `no_int8`), 1 otherwise, 2 when the input is wrong,
 130 after Ctrl-C, which ends the child at once and keeps what is there.
 
-The JSON is written anew after each run. It has `claims`, each with its `value` in its `unit`, `verdict`, `reason` and
-`note`, and `runs`, each with its `spec`, `outcome`, `reason`, the `figures` of the workload in seconds and bytes, who
-`contended`, and the `card`: `before` the run, at the `start` of what is timed, at the `barrier` where everything is in
-memory, and `after` its end.
+With `--minutes` a run is begun only while as much time is left as its kind takes at least.
+
+The JSON is written anew after each run; a disk that becomes full meanwhile is told, costs the file and ends nothing.
+It has `claims`, each with its `value` in its `unit`, `verdict`, `reason` and `note`, and `runs`, each with its `spec`,
+`outcome`, `reason`, the `figures` of the workload in seconds and bytes, who `contended`, and the `card`: `before` the
+run, at the `start` of what is timed, at the `barrier` where everything is in memory, and `after` its end.
 """
 _VERDICTS = """\
 - **met**, **not met**: of this machine, whatever card the reference names in brackets.

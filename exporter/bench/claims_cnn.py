@@ -16,7 +16,8 @@ def _cifar_epoch(figures: Figures) -> float:
 
 
 def _extrapolated(figures: Figures) -> str:
-    return f"from {figures['steps']} steps" if figures["epoch_extrapolated"] else "the whole epoch"
+    steps = "a step" if figures["steps"] == 1 else f"{figures['steps']} steps"
+    return f"from {steps}" if figures["epoch_extrapolated"] else "the whole epoch"
 
 
 def _others(results: Results) -> str:

@@ -42,6 +42,15 @@ def _with(decorators: Sequence[Callable[[Any], Any]]) -> Callable[[Any], Any]:
     return add
 
 
+def _with_images(_context: click.Context, _parameter: click.Parameter, folder: str | None) -> str | None:
+    """What the workload will read (exporter/workload/cifar.py) must be there: it looks only after the first start."""
+    patterns = ("data_batch_*", "cifar-10-batches-*/data_batch_*")
+    if folder is not None and not any(any(Path(folder).glob(pattern)) for pattern in patterns):
+        message = f"{folder} has no data_batch_1 or data_batch_1.bin of CIFAR-10"
+        raise click.BadParameter(message)
+    return folder
+
+
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _OPTIONS = (
     click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True),
@@ -57,6 +66,7 @@ _OPTIONS = (
     click.option(
         "--data",
         type=click.Path(exists=True, file_okay=False, resolve_path=True),
+        callback=_with_images,
         metavar="FOLDER",
         help="CIFAR-10's own images (data_batch_1, ...), loaded from the host.",
     ),

@@ -22,10 +22,9 @@ _BESIDE, _PROCESS = "beside", "process"
 VRAM, NO_TIME, STOPPED = "vram", "no_time", "stopped"
 _FOR_ALL = frozenset({"no_torch", "no_interpreter"})
 _FOR_THE_CARD = frozenset({"no_cuda", "wrong_cuda", "not_ended"})
-_LEAST_SECONDS = 5.0
-"""What an interpreter with torch needs before it does anything."""
+_LEAST_SECONDS = 8.0
+"""What it takes to wait for a card to come to rest, to load torch and to do little."""
 _LEAST_SECONDS_OF: Mapping[str, float] = {
-    "infer": 8.0,
     "train": 10.0,
     "generate": 12.0,
     "serve": 30.0,

@@ -40,8 +40,8 @@ class Progress:
         left = self.total - self._number
         phase = f": {self._phase}" if self._phase else ""
         elapsed = self.monotonic() - self._began
-        text = f"[{self._number}/{self.total}] {self._name}{phase}, {elapsed:.0f} s, {left} left"
-        text = text[: self.terminal - 1]
+        before, after = f"[{self._number}/{self.total}] ", f"{phase}, {elapsed:.0f} s, {left} left"
+        text = f"{before}{_shortened(self._name, self.terminal - 1 - len(before + after))}{after}"[: self.terminal - 1]
         if text != self._shown:
             self._shown = text
             self.write(f"{_ERASE}{text}")
@@ -59,3 +59,8 @@ class Progress:
         if self._shown:
             self.write(_ERASE)
             self._shown = ""
+
+
+def _shortened(name: str, most: int) -> str:
+    """The name gives way to what moves behind it."""
+    return name if len(name) <= most else f"{name[: max(most - 3, 0)]}..."

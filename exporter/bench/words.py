@@ -37,7 +37,7 @@ REASONS: Mapping[str, str] = {
     "vram": "the card has too little free memory",
     "no_time": "too little time was left for it",
     "stopped": "stopped by Ctrl-C",
-    "not_run": "its turn has not come",
+    "not_run": "its turn did not come",
     "out_of_memory": "the memory was too small",
     "deadline": "it took too long and was ended",
     "not_begun": "torch was not loaded in time: the processors are busy, or a disk is slow",

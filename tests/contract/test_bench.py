@@ -107,6 +107,19 @@ def test_ctrl_c_ends_the_run_and_keeps_what_is_there(tmp_path, written):
     assert "10 s" in running.output
 
 
+def test_ctrl_c_in_a_module_of_ones_own_is_written_down(tmp_path, written):
+    """The file would say that a run which somebody ended had never begun."""
+    python = interpreter(tmp_path, 'tell("progress", phase="inputs")\nhang()')
+    arguments = ("--module", "net.py", "--device", "cpu", "--python", python, "--json", "a.json")
+    with Running("bench", *arguments, home=tmp_path) as running:
+        wait_until(psutil.Process(running.process.pid).children, 10, "the run has not begun")
+        running.process.send_signal(signal.SIGINT)
+        running.process.wait(10)
+
+    assert running.process.returncode == 130
+    assert [(run["outcome"], run["reason"]) for run in written()["runs"]] == [("stopped", "stopped")]
+
+
 def test_a_python_without_torch_is_told_how_to_get_it(tmp_path, written):
     """A user would read nothing but an exit status, or the same complaint for each run."""
     python = without_torch(tmp_path)
@@ -162,6 +175,7 @@ def test_when_the_time_is_up_the_rest_is_not_measured(bench, written):
     [
         (("--only", "abacus"), "no claim and no run has abacus in its name; see: gpuwarden bench --list"),
         (("--data", "nowhere"), "Directory 'nowhere' does not exist"),
+        (("--data", "."), "has no data_batch_1 or data_batch_1.bin of CIFAR-10"),
         (("--minutes", "0"), "0.0 is not in the range x>0"),
         (("--device", "tpu"), "'tpu' is not one of 'auto', 'cpu', 'cuda'"),
         (("--device", "cpu", "--gpu", "0"), "--gpu names a card, and nothing is run on one"),

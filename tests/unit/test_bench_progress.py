@@ -48,6 +48,17 @@ def test_a_long_name_stays_on_its_line():
     assert len(written[0].removeprefix("\r\x1b[K")) == 29
 
 
+def test_behind_a_long_name_the_time_goes_on():
+    """A user with a narrow terminal would see a line that does not move, and take it for a run that hangs."""
+    progress, written, clock = told(40)
+    progress.begin("gpt2-small int8_dynamic 32+992 on the CPU")
+    progress.phase("first token")
+    clock.now += 7
+    progress.tick()
+
+    assert written[-1] == "\r\x1b[K[1/2] gpt2...: first token, 7 s, 1 left"
+
+
 def test_a_log_gets_one_plain_line_for_each_run():
     """A file would fill with control characters."""
     progress, written, _ = told(0)
