@@ -126,11 +126,15 @@ def _run(record: Record) -> dict[str, Any]:
 
 
 def write(path: Path, text: str) -> None:
-    """Replace a file, so that a reader, and a crash, find the old one or the new one.
+    """Replace a file, so that a reader, and a crash, find the old one or the new one; of a link, what it points to.
 
     Raises:
-        OutputError: it cannot be written.
+        OutputError: it cannot be written, or is a device or a pipe, which nothing may take the place of.
     """
+    if path.exists() and not path.is_file():
+        message = f"{path} cannot be written: it is no ordinary file"
+        raise OutputError(message)
+    path, given = path.resolve(), path
     try:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
@@ -143,7 +147,7 @@ def write(path: Path, text: str) -> None:
                 Path(temporary).unlink()
             raise
     except OSError as error:
-        message = f"{path} cannot be written: {error.strerror or error}"
+        message = f"{given} cannot be written: {error.strerror or error}"
         raise OutputError(message) from error
 
 

@@ -1,6 +1,7 @@
 """The tables: they fit the terminal, name what was not measured, and hold what came from outside as one cell."""
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from click.testing import CliRunner
 from exporter.bench import markdown, report
 from exporter.bench.claims import CLAIMS
 from exporter.bench.cli import bench
+from exporter.bench.document import OutputError, write
 from exporter.bench.recorded import RecordingError, judged_anew, read
 
 RECORDED = Path(__file__).parents[1] / "golden" / "bench" / "h200.json"
@@ -172,6 +174,26 @@ def test_a_figure_that_is_none_is_told_by_the_files_name(document, tmp_path, spo
 
     assert isinstance(result.exception, RecordingError), result.output
     assert "some.json is not what gpuwarden bench --json writes" in str(result.exception)
+
+
+def test_a_pipe_or_a_device_stays_what_it_is(tmp_path):
+    """A container whose results should go to /dev/stdout would have no /dev/stdout from then on."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(OutputError, match="it is no ordinary file"):
+        write(pipe, "{}")
+
+    assert pipe.is_fifo()
+
+
+def test_a_link_goes_on_to_point_to_the_results(tmp_path):
+    """Whoever reads the file behind the link would read old results for ever."""
+    file, link = tmp_path / "results.json", tmp_path / "last.json"
+    file.write_text("old")
+    link.symlink_to(file)
+    write(link, "new")
+
+    assert (link.is_symlink(), file.read_text()) == (True, "new")
 
 
 def test_the_sum_says_of_how_many_claims(document):
