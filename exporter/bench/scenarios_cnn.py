@@ -105,8 +105,8 @@ CNN_SCENARIOS = (
         detail=_images_words,
         how="one image of 224 x 224 after the other in fp32, on the card already; the class on the host",
         note="Undefined without batch and precision. 45 images/s are 35 GFLOP/s, a hundredth of that card's: one "
-        "at a time, starting the kernels is the limit. At 32 in fp16 there are more of them, as cuDNN turns each "
-        "layout to the one its fp16 kernels take: it can be slower than fp32. Decoding JPEG files is not measured.",
+        "at a time, starting the kernels is the limit. At 32 fp16 can be slower than fp32: cuDNN's kernels for it want "
+        "another layout, and turning it around starts more of them. Decoding JPEG files is not measured.",
     ),
     Claim(
         id="yolov5s-memory",
