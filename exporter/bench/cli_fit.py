@@ -10,7 +10,7 @@ from exporter.bench.document import as_json, write
 from exporter.bench.fit import Run, assess, known_runs, outline_runs
 from exporter.bench.fit_cards import CardMemory, Cards, NoCardKnownError, ask_driver, card_of_size, parse_size
 from exporter.bench.fit_report import Answer, document, text
-from exporter.bench.shapes import GPTS, RESNETS, Outline
+from exporter.model_memory.shapes import GPTS, RESNETS, Outline
 from gpuwarden.errors import UserInputError
 
 _SCALES = {"k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}

@@ -11,7 +11,7 @@ import click
 from click.core import ParameterSource
 
 from exporter.bench import cli_fit, cli_module
-from exporter.bench.fit_training import COPIES
+from exporter.model_memory.training import COPIES
 
 Options = Mapping[str, Any]
 

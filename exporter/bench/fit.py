@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from exporter.bench.fit_cards import CardMemory
-from exporter.bench.fit_memory import (
+from exporter.bench.fit_verdict import MOST, Judged, Largest, judge, largest
+from exporter.model_memory.answering import (
     AMP,
     FP16,
     FP32,
@@ -17,9 +18,8 @@ from exporter.bench.fit_memory import (
     answering_gpt,
     answering_outline,
 )
-from exporter.bench.fit_training import ADAMW, SGD, training_cnn, training_gpt
-from exporter.bench.fit_verdict import MOST, Judged, Largest, judge, largest
-from exporter.bench.shapes import GPTS, RESNETS, Gpt, Outline, ResNet
+from exporter.model_memory.shapes import GPTS, RESNETS, Gpt, Outline, ResNet
+from exporter.model_memory.training import ADAMW, SGD, training_cnn, training_gpt
 
 ANSWER, TRAIN = "answer", "train"
 _GPT_BATCH, _GPT_SEQUENCE = 4, 512

@@ -10,8 +10,8 @@ more libraries are loaded: on an H200 680 MiB when answering and 760 when traini
 import re
 from dataclasses import dataclass
 
-from exporter.bench.fit_memory import MIB
 from exporter.bench.patience import PATIENCE_SECONDS, DriverHangsError, answered
+from exporter.model_memory.answering import MIB
 from exporter.processes.labels import clean_label
 from exporter.sources.nvml.device import Device
 from exporter.sources.nvml.driver import Driver

@@ -7,9 +7,9 @@ an upper end: with less memory torch gives back what it does not use, and cuDNN 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from exporter.bench.fit_memory import AMP, FP16, FP32, MIB, Parts, answering_cnn, answering_gpt
-from exporter.bench.fit_training import training_cnn, training_gpt
-from exporter.bench.shapes import GPTS, RESNETS
+from exporter.model_memory.answering import AMP, FP16, FP32, MIB, Parts, answering_cnn, answering_gpt
+from exporter.model_memory.shapes import GPTS, RESNETS
+from exporter.model_memory.training import training_cnn, training_gpt
 
 LOWEST_RATIO, HIGHEST_RATIO = 0.92, 1.30
 """Between these is each estimate, divided by what torch had reserved; the lower end may never fall below 0.9."""

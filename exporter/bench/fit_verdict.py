@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from exporter.bench.fit_memory import MIB
+from exporter.model_memory.answering import MIB
 
 Verdict = Literal["fits", "tight", "does not fit"]
 

@@ -5,9 +5,9 @@ from hypothesis import strategies as st
 
 from exporter.bench.fit import assess, known_runs, outline_runs
 from exporter.bench.fit_cards import CardMemory, card_of_size
-from exporter.bench.fit_memory import FP16, FP32, INT4, INT8, MIB, answering_outline
 from exporter.bench.fit_verdict import judge, largest
-from exporter.bench.shapes import Outline
+from exporter.model_memory.answering import FP16, FP32, INT4, INT8, MIB, answering_outline
+from exporter.model_memory.shapes import Outline
 
 SIZES = st.integers(1, 2**40)
 COUNTS = st.integers(1, 4096)

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from exporter.bench.shapes import GPTS, RESNETS, parameters
+from exporter.model_memory.shapes import GPTS, RESNETS, parameters
 
 pytestmark = pytest.mark.torch
 

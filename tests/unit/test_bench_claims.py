@@ -6,11 +6,11 @@ import pytest
 
 from exporter.bench.claim import GB, MIB
 from exporter.bench.claims import CLAIMS, SPARE_RUNS
-from exporter.bench.fit_memory import AMP, FP16, FP32, answering_gpt
-from exporter.bench.fit_training import training_cnn, training_gpt
 from exporter.bench.guide_runs import ANSWERS, CHECKPOINTING, KV_HALF, TRAININGS
 from exporter.bench.plan import Wishes, plan
-from exporter.bench.shapes import GPTS, RESNETS
+from exporter.model_memory.answering import AMP, FP16, FP32, answering_gpt
+from exporter.model_memory.shapes import GPTS, RESNETS
+from exporter.model_memory.training import training_cnn, training_gpt
 from exporter.workload.spec import parse
 
 WAYS = {

@@ -9,10 +9,10 @@ from click.testing import CliRunner
 from exporter.bench.fit import assess, known_runs
 from exporter.bench.fit_cards import GIB, CardMemory, card_of_size, parse_size
 from exporter.bench.fit_measured import HIGHEST_RATIO, LOWEST_RATIO, comparison, measured
-from exporter.bench.fit_memory import FP16, FP32, INT4, INT8, MIB, answering_gpt, answering_outline
-from exporter.bench.fit_training import ADAMW, FORWARD, SGD, STEP, training_gpt
 from exporter.bench.fit_verdict import Judged, judge, largest
-from exporter.bench.shapes import GPTS, Outline
+from exporter.model_memory.answering import FP16, FP32, INT4, INT8, MIB, answering_gpt, answering_outline
+from exporter.model_memory.shapes import GPTS, Outline
+from exporter.model_memory.training import ADAMW, FORWARD, SGD, STEP, training_gpt
 from gpuwarden.cli import main
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -1,4 +1,4 @@
-"""What training takes of a card's memory: the parts of fit_memory.py in the larger of two moments.
+"""What training takes of a card's memory: the parts of answering.py in the larger of two moments.
 
 1. The end of the forward pass: all that the way back needs is kept, and no gradient is there yet.
 2. The optimizer's step: all gradients are there, and torch's optimizers make room for one more copy of them (AdamW for
@@ -8,8 +8,8 @@ Between the two, each layer on the way back frees what it kept and adds its grad
 amount with each layer and is nowhere greater than at both ends.
 """
 
-from exporter.bench.fit_memory import LARGE_TENSOR_BYTES, Parts, Precision, large_tensors
-from exporter.bench.shapes import Gpt, ResNet, parameters
+from exporter.model_memory.answering import LARGE_TENSOR_BYTES, Parts, Precision, large_tensors
+from exporter.model_memory.shapes import Gpt, ResNet, parameters
 
 ADAMW, SGD = "adamw", "sgd"
 COPIES = {ADAMW: 2, SGD: 1}

@@ -1,18 +1,18 @@
 """What a run takes of a card's memory, part by part, before anybody has run it. Pure arithmetic, in bytes.
 
 A run's memory is the highest of what it needs at one moment, so each part is what it is in that moment. This file knows
-the parts and what answering takes; fit_training.py knows training. A GPT is thought to read its whole prompt at once,
+the parts and what answering takes; training.py knows training. A GPT is thought to read its whole prompt at once,
 with fused attention: no matrix of all pairs of positions is ever written.
 
 Three parts cannot be derived: the libraries' workspace, what torch's allocator keeps without using it, and the CUDA
 context, of which torch knows nothing. They are set so that the estimates come close to what was measured on an H200
-(fit_measured.py), rather above than below. A card with little memory makes do with less of them, since torch gives back
+(docs/fit.md), rather above than below. A card with little memory makes do with less of them, since torch gives back
 what it keeps before it says that there is no more.
 """
 
 from dataclasses import asdict, dataclass
 
-from exporter.bench.shapes import Gpt, Outline, ResNet, parameters
+from exporter.model_memory.shapes import Gpt, Outline, ResNet, parameters
 
 MIB = 2**20
 
