@@ -50,7 +50,7 @@ def bench_page() -> str:
     sections = {
         "Verdicts": f"{_VERDICTS}\n{_reasons()}",
         "Claims": "\n\n".join(map(_claim, CLAIMS)),
-        "Runs": f"Memory is the card's, CUDA context included.\n\n{_runs()}",
+        "Runs": f"Memory is the card's as it is reckoned ([fit.md](fit.md)), CUDA context included.\n\n{_runs()}",
         "On an H200": f"{_ON_AN_H200}\n\n{_recorded()}",
     }
     parts = [f"## {title}\n\n{text}\n" for title, text in sections.items()]

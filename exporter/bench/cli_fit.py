@@ -10,7 +10,7 @@ from exporter.bench.document import as_json, write
 from exporter.bench.fit import Run, assess, known_runs, outline_runs
 from exporter.bench.fit_cards import CardMemory, Cards, NoCardKnownError, ask_driver, card_of_size, parse_size
 from exporter.bench.fit_report import Answer, document, text
-from exporter.model_memory.shapes import GPTS, RESNETS, Outline
+from exporter.model_memory.shapes import Outline
 from gpuwarden.errors import UserInputError
 
 _SCALES = {"k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}
@@ -122,7 +122,8 @@ def _runs(options: Mapping[str, Any]) -> tuple[Run, ...]:
     wanted = [word.lower() for word in options["only"]]
     chosen = tuple(run for run in runs if not wanted or any(word in run.words for word in wanted))
     if not chosen:
-        message = f"no model has {' or '.join(options['only'])} in its name; there are: {', '.join((*GPTS, *RESNETS))}"
+        names = ", ".join(dict.fromkeys(run.model for run in runs))
+        message = f"no model has {' or '.join(options['only'])} in its name; there are: {names}"
         raise UnknownModelError(message)
     return chosen
 

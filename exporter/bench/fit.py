@@ -18,12 +18,14 @@ from exporter.model_memory.answering import (
     answering_gpt,
     answering_outline,
 )
-from exporter.model_memory.shapes import GPTS, RESNETS, Gpt, Outline, ResNet
+from exporter.model_memory.counted import Counted
+from exporter.model_memory.shapes import CNNS, GPTS, Cnn, Gpt, Outline
 from exporter.model_memory.training import ADAMW, SGD, training_cnn, training_gpt
 
 ANSWER, TRAIN = "answer", "train"
 _GPT_BATCH, _GPT_SEQUENCE = 4, 512
-_CNN_BATCHES = (8, 32)
+_CNN_BATCHES, _VOLUMES = (8, 32), (1, 4)
+_TRIED_OUT_ONLY = "gpt2-tiny"
 
 Need = Callable[[int, int], tuple[Parts, str]]
 """What a batch of so many positions takes, without the context, and in which moment of a training ("" otherwise)."""
@@ -93,15 +95,12 @@ def _room(run: Run, free_bytes: int, context_bytes: int) -> Room:
 
 def known_runs(optimizer: str = "", *, checkpointing: bool = False) -> tuple[Run, ...]:
     """The known models answering and in training; ``optimizer`` for all instead of each kind's own."""
+    gpts = [shape for name, shape in GPTS.items() if name != _TRIED_OUT_ONLY]
     return (
-        *(run for shape in GPTS.values() for run in _answering_gpt(shape)),
-        *(run for shape in RESNETS.values() for run in _answering_cnn(shape)),
-        *(
-            run
-            for shape in GPTS.values()
-            for run in _training_gpt(shape, optimizer or ADAMW, checkpointing=checkpointing)
-        ),
-        *(run for shape in RESNETS.values() for run in _training_cnn(shape, optimizer or SGD)),
+        *(run for shape in gpts for run in _answering_gpt(shape)),
+        *(run for shape in CNNS.values() for run in _answering_cnn(shape)),
+        *(run for shape in gpts for run in _training_gpt(shape, optimizer or ADAMW, checkpointing=checkpointing)),
+        *(run for shape in CNNS.values() for run in _training_cnn(shape, optimizer or SGD)),
     )
 
 
@@ -114,7 +113,7 @@ def _answering_gpt(shape: Gpt) -> Iterator[Run]:
         yield Run(shape.name, ANSWER, precision.name, 1, shape.positions, shape.positions, need)
 
 
-def _answering_cnn(shape: ResNet) -> Iterator[Run]:
+def _answering_cnn(shape: Cnn) -> Iterator[Run]:
     for precision in (FP32, FP16):
 
         def need(batch: int, _positions: int, precision: Precision = precision) -> tuple[Parts, str]:
@@ -131,8 +130,9 @@ def _training_gpt(shape: Gpt, optimizer: str, *, checkpointing: bool) -> Iterato
         )
 
 
-def _training_cnn(shape: ResNet, optimizer: str) -> Iterator[Run]:
-    for batch in _CNN_BATCHES:
+def _training_cnn(shape: Cnn, optimizer: str) -> Iterator[Run]:
+    volumes = isinstance(shape, Counted) and shape.of_volumes
+    for batch in _VOLUMES if volumes else _CNN_BATCHES:
         for precision in (FP32, AMP):
 
             def need(batch: int, _positions: int, precision: Precision = precision) -> tuple[Parts, str]:

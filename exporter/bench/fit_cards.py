@@ -2,9 +2,7 @@
 
 What a box calls 8 GB are 8 GiB of chips (NVML shows 8192 MiB), so GB and GiB mean the same here. Not all of it can be
 used: the driver keeps some hundred MiB for itself, which it tells (``memory.reserved``) and which is assumed where
-nobody can be asked. On top of that a process has a CUDA context, larger where a card has more multiprocessors and where
-more libraries are loaded: on an H200 680 MiB when answering and 760 when training were measured; from consumer cards
-300 to 500 MiB are reported.
+nobody can be asked. On top of that a process has a CUDA context.
 """
 
 import re
@@ -12,6 +10,7 @@ from dataclasses import dataclass
 
 from exporter.bench.patience import PATIENCE_SECONDS, DriverHangsError, answered
 from exporter.model_memory.answering import MIB
+from exporter.model_memory.context import context_bytes
 from exporter.processes.labels import clean_label
 from exporter.sources.nvml.device import Device
 from exporter.sources.nvml.driver import Driver
@@ -20,8 +19,6 @@ from exporter.sources.nvml.inventory import take_inventory
 from gpuwarden.errors import UserInputError
 
 GIB = 1024 * MIB
-_LARGE_CARD_BYTES = 30 * GIB
-CONTEXT_BYTES, LARGE_CONTEXT_BYTES = 500 * MIB, 760 * MIB
 _RESERVES = ((16 * GIB, 256 * MIB), (32 * GIB, 384 * MIB))
 _LARGEST_RESERVE = 640 * MIB
 """Seen: 234 MiB of 6 GiB, 236 of 12, 315 of 24, 557 of 40, 480 to 551 of 80."""
@@ -56,7 +53,7 @@ class CardMemory:
     @property
     def context_bytes(self) -> int:
         """What a CUDA context is assumed to take."""
-        return LARGE_CONTEXT_BYTES if self.total_bytes >= _LARGE_CARD_BYTES else CONTEXT_BYTES
+        return context_bytes(self.total_bytes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from typing import Any
 from exporter.bench.columns import NOTHING, drawn
 from exporter.bench.fit import ANSWER, Assessment, Room, Run
 from exporter.bench.fit_cards import GIB, CardMemory
-from exporter.bench.fit_measured import measured
 from exporter.bench.fit_verdict import Judged, Largest
+from exporter.model_memory.answering import HIGHEST_RATIO, LOWEST_RATIO
 from gpuwarden.units import format_value
 
 _MOMENTS = (
@@ -103,8 +103,7 @@ def text(answers: Sequence[Answer], unknown: Sequence[str], *, markdown: bool, w
 
 def notes(answers: Sequence[Answer]) -> list[str]:
     """What a reader must know."""
-    ratios = [each.of_reserved for each in measured()]
-    below, above = 100 * (1 - min(ratios)), 100 * (max(ratios) - 1)
+    below, above = 100 * (1 - LOWEST_RATIO), 100 * (HIGHEST_RATIO - 1)
     estimates = (
         "Estimates for torch; a GPT reads its whole prompt at once, with fused attention. Beside runs on an H200 they "
         f"are between {below:.0f} % below and {above:.0f} % above what torch had reserved."

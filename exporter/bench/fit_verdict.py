@@ -1,20 +1,17 @@
 """Whether a need fits into what is free, and how far one can go: pure, in bytes.
 
-``fits`` leaves at least a tenth of the free memory and 512 MiB: what is left over is needed, for a desktop, a second
-program, or for an estimate that is a little low. Less is ``tight``: it may run and may run out of memory. Needs grow
-with the batch and the positions, so the largest that fits is found by halving.
+``fits`` leaves the margin (exporter/model_memory/margin.py) of the free memory. Less is ``tight``: it may run and may
+run out of memory. Needs grow with the batch and the positions, so the largest that fits is found by halving.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from exporter.model_memory.answering import MIB
+from exporter.model_memory.margin import margin
 
 Verdict = Literal["fits", "tight", "does not fit"]
 
-LEAST_LEFT_BYTES = 512 * MIB
-LEAST_LEFT_SHARE = 0.1
 MOST = 2**24
 """Beyond this nobody asks: "that many or more"."""
 
@@ -40,8 +37,7 @@ def judge(need_bytes: int, free_bytes: int) -> Judged:
     left = free_bytes - need_bytes
     if left < 0:
         return Judged("does not fit", left)
-    roomy = left >= LEAST_LEFT_BYTES and left >= LEAST_LEFT_SHARE * free_bytes
-    return Judged("fits" if roomy else "tight", left)
+    return Judged("fits" if left >= margin(free_bytes) else "tight", left)
 
 
 def largest(need: Callable[[int], int], free_bytes: int, most: int = MOST) -> Largest:

@@ -1,8 +1,4 @@
-"""What the guide claims of CNNs in its scenarios, and of ONNX Runtime.
-
-No card has been asked for the MiB yet: they are what the backward pass keeps, the weights with their gradients and the
-optimizer's state, and what the nearest runs take beside that.
-"""
+"""What the guide claims of CNNs in its scenarios, and of ONNX Runtime."""
 
 from exporter.bench.claim import GB, MIB, Claim, Figures, Reference, Results, Run, held_bytes, in_words, tensors_bytes
 
@@ -11,26 +7,27 @@ _SMALL_IMAGE = {"model": "efficientnet-b0", "image_size": 32, "batch": 2}
 _SMALL_SCENE = {"model": "yolov5s", "image_size": 64, "batch": 2}
 
 
-def _unet3d(volume: int, precision: str, mib: int) -> Run:
+def _unet3d(volume: int, precision: str) -> Run:
     asked = {"run": "train", "model": "unet3d", "batch": 4, "volume": volume, "precision": precision, "steps": 12}
-    return Run(f"unet3d training, batch 4, {volume} voxels a side, {precision}", asked, mib, tiny=_SMALL_VOLUME)
+    return Run(f"unet3d training, batch 4, {volume} voxels a side, {precision}", asked, tiny=_SMALL_VOLUME)
 
 
-def _efficientnet(batch: int, precision: str, mib: int) -> Run:
+def _efficientnet(batch: int, precision: str) -> Run:
     asked = {"run": "infer", "model": "efficientnet-b0", "batch": batch, "precision": precision}
     name = f"efficientnet-b0 inference, batch {batch}, on the CPU"
     slow = Run(name, {**asked, "budget_seconds": 6.0}, where="cpu", tiny=_SMALL_IMAGE)
     on_cpu = slow if precision == "fp32" else None
-    return Run(f"efficientnet-b0 inference, batch {batch}, {precision}", asked, mib, on_cpu=on_cpu, tiny=_SMALL_IMAGE)
+    return Run(f"efficientnet-b0 inference, batch {batch}, {precision}", asked, on_cpu=on_cpu, tiny=_SMALL_IMAGE)
 
 
-def _yolov5s(run: str, batch: int, precision: str, mib: int) -> Run:
+def _yolov5s(run: str, batch: int, precision: str) -> Run:
     asked = {"run": run, "model": "yolov5s", "batch": batch, "precision": precision}
     word = "training" if run == "train" else "inference"
-    return Run(f"yolov5s {word}, batch {batch}, {precision}", asked, mib, tiny=_SMALL_SCENE)
+    return Run(f"yolov5s {word}, batch {batch}, {precision}", asked, tiny=_SMALL_SCENE)
 
 
 def _compared(model: str, where: str, mib: int) -> Run:
+    """``mib`` are a guess: no card has been asked, and what ONNX Runtime takes beside torch is not reckoned."""
     asked = {"run": "onnx", "model": model, "batch": 1}
     if where == "cpu":
         return Run(f"{model} by torch and ONNX Runtime, on the CPU", {**asked, "budget_seconds": 10.0}, where="cpu")
@@ -85,8 +82,8 @@ CNN_SCENARIOS = (
         reference=Reference("1.2 it/s", 1.2, "at least"),
         unit="per second",
         card="RTX 3060",
-        runs={"fp32": _unet3d(64, "fp32", 6000)},
-        besides={"amp": _unet3d(64, "amp", 4000), "96 voxels a side": _unet3d(96, "fp32", 16_000)},
+        runs={"fp32": _unet3d(64, "fp32")},
+        besides={"amp": _unet3d(64, "amp"), "96 voxels a side": _unet3d(96, "fp32")},
         value=lambda found: _iterations(found["fp32"]),
         detail=_unet3d_words,
         how="12 training steps of 4 random volumes in fp32 with SGD; the published network, padded",
@@ -99,8 +96,8 @@ CNN_SCENARIOS = (
         reference=Reference("45 images/s", 45, "at least"),
         unit="per second",
         card="GTX 1660 SUPER",
-        runs={"batch 1": _efficientnet(1, "fp32", 800)},
-        besides={"batch 32": _efficientnet(32, "fp32", 1500), "batch 32 in fp16": _efficientnet(32, "fp16", 1200)},
+        runs={"batch 1": _efficientnet(1, "fp32")},
+        besides={"batch 32": _efficientnet(32, "fp32"), "batch 32 in fp16": _efficientnet(32, "fp16")},
         value=lambda found: found["batch 1"]["images_per_second"],
         detail=_images_words,
         how="one image of 224 x 224 after the other in fp32, on the card already; the class on the host",
@@ -112,11 +109,11 @@ CNN_SCENARIOS = (
         says="A detector of YOLOv5s's shape needs 10 GB",
         reference=Reference("10 GB", 10 * GB, "about"),
         unit="bytes",
-        runs={"training": _yolov5s("train", 16, "fp32", 7500)},
+        runs={"training": _yolov5s("train", 16, "fp32")},
         besides={
-            "training in amp": _yolov5s("train", 16, "amp", 5000),
-            "inference": _yolov5s("infer", 1, "fp32", 1000),
-            "inference of 16": _yolov5s("infer", 16, "fp32", 3000),
+            "training in amp": _yolov5s("train", 16, "amp"),
+            "inference": _yolov5s("infer", 1, "fp32"),
+            "inference of 16": _yolov5s("infer", 16, "fp32"),
         },
         value=lambda found: held_bytes(found["training"]),
         detail=_memory_words,

@@ -2,7 +2,7 @@
 
 A run's memory is the highest of what it needs at one moment, so each part is what it is in that moment. This file knows
 the parts and what answering takes; training.py knows training. A GPT is thought to read its whole prompt at once,
-with fused attention: no matrix of all pairs of positions is ever written.
+as a rule with fused attention: no matrix of all pairs of positions is ever written.
 
 Three parts cannot be derived: the libraries' workspace, what torch's allocator keeps without using it, and the CUDA
 context, of which torch knows nothing. They are set so that the estimates come close to what was measured on an H200
@@ -10,11 +10,15 @@ context, of which torch knows nothing. They are set so that the estimates come c
 what it keeps before it says that there is no more.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
-from exporter.model_memory.shapes import Gpt, Outline, ResNet, parameters
+from exporter.model_memory.counted import Counted
+from exporter.model_memory.shapes import Cnn, Gpt, Outline, Shape, parameters
 
 MIB = 2**20
+
+LOWEST_RATIO, HIGHEST_RATIO = 0.92, 1.27
+"""Between these is each estimate, divided by what torch had reserved on an H200; the lower may never fall below 0.9."""
 
 LIBRARIES_BYTES = 32 * MIB
 """The workspace that torch gives to cuBLAS on Hopper and later; on earlier cards it is 8 MiB."""
@@ -22,7 +26,7 @@ LIBRARIES_BYTES = 32 * MIB
 LARGE_TENSOR_BYTES = MIB
 """Above this a tensor has room of its own, and torch's allocator leaves up to as much behind it unused."""
 
-_KEPT_BY_GPT, _KEPT_BY_CNN = 0.5, 0.75
+_KEPT_BY_GPT, _KEPT_BY_RESNET, _KEPT_BY_COUNTED = 0.5, 0.75, 0.4
 """Room that has been freed and fits nothing that comes after, as a share of what is in use for activations."""
 
 _LOGITS_BYTES = MIB
@@ -46,6 +50,8 @@ INT8 = Precision("int8", 8.5 / 8, 2, cast=True)
 """With the scales: 8.5 bits a weight, as llama.cpp's Q8_0 has them."""
 INT4 = Precision("int4", 4.9 / 8, 2, cast=True)
 """4.9 bits a weight, as llama.cpp's Q4_K_M comes to with what it leaves at six bits."""
+INT8_DYNAMIC = Precision("int8_dynamic", 5, 4)
+"""torch's, on the processor: it starts from the whole in fp32 and adds the quarter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,24 +78,35 @@ class Parts:
         return self.total - self.context
 
 
-def answering_gpt(shape: Gpt, precision: Precision, batch: int, positions: int, prompt: int = 0) -> Parts:
-    """``batch`` texts of ``positions`` each, their first ``prompt`` read at once (0: all of them)."""
-    read = batch * (prompt or positions) * shape.width
+def answering_gpt(
+    shape: Gpt, precision: Precision, batch: int, positions: int, prompt: int = 0, queries_at_once: int = 0
+) -> Parts:
+    """``batch`` texts of ``positions`` each, their first ``prompt`` read at once (0: all of them).
+
+    Without fused attention the numbers of so many queries at once are written for all pairs, and again as shares.
+    """
+    first = prompt or positions
+    read = batch * first * shape.width
+    pairs = batch * shape.heads * min(queries_at_once, first) * first
     # What came in, what attention added, the norm of it; then the wide layer before and after its GELU.
-    activations = (11 * read + batch * shape.vocabulary) * precision.working
+    activations = (11 * read + batch * shape.vocabulary + 2 * pairs) * precision.working
     kv_cache = 2 * shape.layers * shape.width * positions * batch * precision.working
     return _answering(shape, precision, activations, kv_cache, _KEPT_BY_GPT)
 
 
-def answering_cnn(shape: ResNet, precision: Precision, batch: int) -> Parts:
-    """A batch of images."""
+def answering_cnn(shape: Cnn, precision: Precision, batch: int) -> Parts:
+    """A batch of images or volumes."""
+    if isinstance(shape, Counted):
+        # What came in, a result, and what is made of the two.
+        parts = _answering(shape, precision, batch * 3 * shape.widest * precision.working, 0, _KEPT_BY_COUNTED)
+        return parts if shape.linear else replace(parts, libraries=0)
     largest = max(each.result for each in shape.convolutions)
     # A block holds what came in, its result, their sum and the ReLU of that.
-    activations = batch * (4 * largest + 3 * shape.side**2) * precision.working
-    return _answering(shape, precision, activations, 0, _KEPT_BY_CNN)
+    activations = batch * (4 * largest + shape.input) * precision.working
+    return _answering(shape, precision, activations, 0, _KEPT_BY_RESNET)
 
 
-def _answering(shape: Gpt | ResNet, precision: Precision, activations: int, kv_cache: int, kept: float) -> Parts:
+def _answering(shape: Shape, precision: Precision, activations: int, kv_cache: int, kept: float) -> Parts:
     if precision.cast:
         activations += max(shape.tensors) * precision.working
     return Parts(
@@ -100,7 +117,7 @@ def _answering(shape: Gpt | ResNet, precision: Precision, activations: int, kv_c
     )
 
 
-def large_tensors(shape: Gpt | ResNet, bytes_of_one: float) -> int:
+def large_tensors(shape: Shape, bytes_of_one: float) -> int:
     """How many of the weights have room of their own."""
     return sum(each * bytes_of_one > LARGE_TENSOR_BYTES for each in shape.tensors)
 

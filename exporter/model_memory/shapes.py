@@ -1,13 +1,15 @@
 """What models are made of, in numbers: how many weights, how large what a layer hands on. No torch is needed for it.
 
-The known models are those of ``exporter/workload``, and a test holds each shape against the real module there. The
-last one stands for a model of somebody's own, of which only the outline is known: a Llama-like one, that is, with gated
+The known models are those of ``exporter/workload``, and a test holds each shape against the real module there.
+``Outline`` stands for a model of somebody's own, of which only that is known: a Llama-like one, that is, with gated
 linear layers, no biases, and keys and values for fewer heads than there are queries.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+
+from exporter.model_memory.counted import COUNTED, Counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +22,15 @@ class Gpt:
     heads: int
     vocabulary: int = 50_257
     positions: int = 1024
+    unused_positions: int = 0
 
     @property
     def tensors(self) -> tuple[int, ...]:
         """Elements of each weight."""
         width = self.width
         layer = (3 * width**2, 3 * width, width**2, width, 4 * width**2, 4 * width, 4 * width**2, *[width] * 5)
-        return (self.vocabulary * width, self.positions * width, *layer * self.layers, width, width)
+        positions = (self.unused_positions + self.positions) * width
+        return (self.vocabulary * width, positions, *layer * self.layers, width, width)
 
     @property
     def buffers_bytes(self) -> int:
@@ -59,11 +63,18 @@ class ResNet:
     depths: tuple[int, ...]
     bottleneck: bool = False
     stem: str = "imagenet"
+    pixels: int = 0
+    """On each side of an image; 0: as many as the images of the stem's data set have."""
 
     @property
     def side(self) -> int:
         """Pixels on each side of an image."""
-        return 32 if self.stem == "cifar" else 224
+        return self.pixels or (32 if self.stem == "cifar" else 224)
+
+    @property
+    def input(self) -> int:
+        """Elements of an image."""
+        return 3 * self.side**2
 
     @property
     def classes(self) -> int:
@@ -159,10 +170,14 @@ GPTS: Mapping[str, Gpt] = MappingProxyType(
     {
         each.name: each
         for each in (
+            Gpt("gpt2-tiny", 2, 64, 4, 512),
             Gpt("gpt2-small", 12, 768, 12),
             Gpt("gpt2-medium", 24, 1024, 16),
             Gpt("gpt2-large", 36, 1280, 20),
             Gpt("gpt2-xl", 48, 1600, 25),
+            Gpt("dialogpt-small", 12, 768, 12),
+            Gpt("dialogpt-medium", 24, 1024, 16),
+            Gpt("biogpt", 24, 1024, 16, 42_384, unused_positions=2),
         )
     }
 )
@@ -178,6 +193,12 @@ RESNETS: Mapping[str, ResNet] = MappingProxyType(
 )
 
 
-def parameters(shape: Gpt | ResNet) -> int:
+Cnn = ResNet | Counted
+Shape = Gpt | Cnn
+
+CNNS: Mapping[str, Cnn] = MappingProxyType({**RESNETS, **COUNTED})
+
+
+def parameters(shape: Shape) -> int:
     """How many weights it has."""
-    return sum(shape.tensors)
+    return shape.parameters if isinstance(shape, Counted) else sum(shape.tensors)

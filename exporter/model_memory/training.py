@@ -9,7 +9,8 @@ amount with each layer and is nowhere greater than at both ends.
 """
 
 from exporter.model_memory.answering import LARGE_TENSOR_BYTES, Parts, Precision, large_tensors
-from exporter.model_memory.shapes import Gpt, ResNet, parameters
+from exporter.model_memory.counted import Counted
+from exporter.model_memory.shapes import Cnn, Gpt, ResNet, Shape, parameters
 
 ADAMW, SGD = "adamw", "sgd"
 COPIES = {ADAMW: 2, SGD: 1}
@@ -18,7 +19,7 @@ COPIES = {ADAMW: 2, SGD: 1}
 FORWARD, STEP = "forward", "step"
 """The moment in which a training needs most."""
 
-_KEPT, _KEPT_BY_MIXED_CNN = 0.2, 0.4
+_KEPT, _KEPT_BY_CHECKPOINTING, _KEPT_BY_MIXED_CNN, _KEPT_BY_VOLUMES = 0.2, 0.5, 0.4, 0.45
 """Room that has been freed and fits nothing that comes after, as a share of what is in use for activations."""
 
 _OF_A_CONVOLUTION = 10
@@ -40,27 +41,42 @@ def training_gpt(
     logits = tokens * shape.vocabulary
     forward = kept + 3 * 4 * logits + (precision.working * logits if precision.cast else 0)
     # The logits are still in the hands of the loop that computed them.
-    return _larger(shape, precision, optimizer, forward, precision.working * logits, _KEPT)
+    share = _KEPT_BY_CHECKPOINTING if checkpointing else _KEPT
+    return _larger(shape, precision, optimizer, forward, precision.working * logits, share)
 
 
-def training_cnn(shape: ResNet, precision: Precision, batch: int, *, optimizer: str = SGD) -> tuple[Parts, str]:
-    """A batch of images.
+def training_cnn(shape: Cnn, precision: Precision, batch: int, *, optimizer: str = SGD) -> tuple[Parts, str]:
+    """A batch of images or volumes."""
+    size = precision.working
+    image = shape.input * (4 + (size if precision.cast else 0))
+    kept, workspace = _of_counted(shape, size) if isinstance(shape, Counted) else _of_resnet(shape, precision)
+    share = _KEPT_BY_MIXED_CNN if precision.cast else _KEPT
+    if isinstance(shape, Counted) and shape.of_volumes:
+        share = _KEPT_BY_VOLUMES
+    return _larger(shape, precision, optimizer, batch * (kept + image + workspace), 0, share)
+
+
+def _of_resnet(shape: ResNet, precision: Precision) -> tuple[int, int]:
+    """What is kept of one image, and the workspace for it; bytes.
 
     Of each convolution its result is kept for the norm, and the ReLU's result for the next one; of the pooling also
     where each maximum was, in 8 bytes.
     """
     size, layers = precision.working, shape.convolutions
     kept = sum(each.result * (1 if each.shortcut else 2) for each in layers) * size + shape.pooled * (size + 8)
-    image = 3 * shape.side**2 * (4 + (size if precision.cast else 0))
     workspace = 2 * max(each.result for each in layers)
     if not precision.cast:
         workspace = _OF_A_CONVOLUTION * max(each.result for each in layers if (each.kernel, each.stride) == (3, 1))
-    share = _KEPT_BY_MIXED_CNN if precision.cast else _KEPT
-    return _larger(shape, precision, optimizer, batch * (kept + image + workspace * size), 0, share)
+    return kept, workspace * size
+
+
+def _of_counted(shape: Counted, size: int) -> tuple[int, int]:
+    """As for a ResNet; what goes back through the widest layer is there twice."""
+    return (shape.kept - shape.input) * size, 2 * shape.widest * size
 
 
 def _larger(
-    shape: Gpt | ResNet, precision: Precision, optimizer: str, forward: int, step: int, share: float
+    shape: Shape, precision: Precision, optimizer: str, forward: int, step: int, share: float
 ) -> tuple[Parts, str]:
     one_copy = 4 * parameters(shape)
     copies, room = COPIES[optimizer], large_tensors(shape, 4) * LARGE_TENSOR_BYTES
