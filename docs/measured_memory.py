@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from exporter.bench.claim import Run
-from exporter.bench.claims import CLAIMS, SPARE_RUNS
+from exporter.bench.guide.claims import CLAIMS, SPARE_RUNS
 from exporter.model_memory.answering import MIB
 from exporter.model_memory.runs import parts_of_run
 

@@ -10,7 +10,8 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from exporter.bench import cli_fit, cli_module
+from exporter.bench.fit import cli as cli_fit
+from exporter.bench.module import cli as cli_module
 from exporter.model_memory.training import COPIES
 
 Options = Mapping[str, Any]

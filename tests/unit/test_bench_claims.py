@@ -6,9 +6,9 @@ import pytest
 
 from docs.measured_memory import RUNS, measured
 from exporter.bench.claim import GB, MIB
-from exporter.bench.claims import CLAIMS, SPARE_RUNS
+from exporter.bench.guide.claims import CLAIMS, SPARE_RUNS
+from exporter.bench.guide.scenarios_gpt import ALONE, BESIDE
 from exporter.bench.plan import Wishes, plan
-from exporter.bench.scenarios_gpt import ALONE, BESIDE
 from exporter.model_memory.runs import parts_of_run
 from exporter.workload.spec import parse
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from exporter.bench import markdown, report
-from exporter.bench.claims import CLAIMS
-from exporter.bench.recorded import RecordingError, judged_anew, read
+from exporter.bench.guide.claims import CLAIMS
+from exporter.bench.telling import markdown, report
+from exporter.bench.telling.recorded import RecordingError, judged_anew, read
 
 RECORDED = Path(__file__).parents[1] / "golden" / "bench" / "h200.json"
 

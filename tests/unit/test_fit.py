@@ -7,9 +7,9 @@ import pytest
 from click.testing import CliRunner
 
 from docs.measured_memory import comparison, estimated
-from exporter.bench.fit import assess, known_runs
-from exporter.bench.fit_cards import GIB, CardMemory, card_of_size, parse_size
-from exporter.bench.fit_verdict import Judged, judge, largest
+from exporter.bench.fit.assessment import assess, known_runs
+from exporter.bench.fit.cards import GIB, CardMemory, card_of_size, parse_size
+from exporter.bench.fit.verdict import Judged, judge, largest
 from exporter.model_memory.answering import (
     FP16,
     FP32,
@@ -350,7 +350,7 @@ def test_a_file_that_cannot_be_written_is_told(tmp_path):
 
 def test_alike_cards_are_told_of_once():
     """Of eight equal cards there would be eight pages."""
-    from exporter.bench.fit_report import Answer, text
+    from exporter.bench.fit.report import Answer, text
 
     cards = [CardMemory("x", 8 * GIB, 256 * MIB, False, 4 * GIB, index, index) for index in "012"]
     cards[2] = dataclasses.replace(cards[2], free_bytes=GIB)

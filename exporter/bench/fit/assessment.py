@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
-from exporter.bench.fit_cards import CardMemory
-from exporter.bench.fit_verdict import MOST, Judged, Largest, judge, largest
+from exporter.bench.fit.cards import CardMemory
+from exporter.bench.fit.verdict import MOST, Judged, Largest, judge, largest
 from exporter.model_memory.answering import (
     AMP,
     FP16,

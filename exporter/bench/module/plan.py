@@ -11,7 +11,7 @@ from pathlib import Path
 
 from exporter.bench.claim import Run
 from exporter.bench.plan import Planned
-from exporter.bench.words import REASONS
+from exporter.bench.telling.words import REASONS
 from exporter.latency.torch_child import Done
 
 PRECISIONS = ("fp32", "tf32", "fp16", "amp")

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from exporter.bench import together
 from exporter.bench.claim import MIB, Claim, Figures, Reference, Results, Run, held_bytes, in_words
-from exporter.bench.guide_runs import ANSWERS
+from exporter.bench.guide.runs import ANSWERS
+from exporter.bench.running import together
 
 _SECONDS = 5.0
 _MOST_TOKENS = 1024 - 32

@@ -1,7 +1,7 @@
 """What the guide claims of CNNs."""
 
 from exporter.bench.claim import GB, MIB, Claim, Figures, Reference, Results, held_bytes, in_words, tensors_bytes
-from exporter.bench.guide_runs import CHECKPOINTING, EPOCH_IMAGENET_STEM, EPOCHS, TRAININGS
+from exporter.bench.guide.runs import CHECKPOINTING, EPOCH_IMAGENET_STEM, EPOCHS, TRAININGS
 
 _CIFAR_IMAGES = 50_000
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from exporter.bench.measuring import Record
+from exporter.bench.running.measuring import Record
 
 _ERASE = "\r\x1b[K"
 

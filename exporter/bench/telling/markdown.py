@@ -2,7 +2,17 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from exporter.bench.words import Document, failures, heading, reasons, reference, remarks, shown, summary, verdict
+from exporter.bench.telling.words import (
+    Document,
+    failures,
+    heading,
+    reasons,
+    reference,
+    remarks,
+    shown,
+    summary,
+    verdict,
+)
 
 _MIB = 2**20
 

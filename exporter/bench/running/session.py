@@ -9,9 +9,9 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from exporter.bench.measuring import Bench, Record
 from exporter.bench.plan import Plan, Planned
-from exporter.bench.progress import Progress
+from exporter.bench.running.measuring import Bench, Record
+from exporter.bench.running.progress import Progress
 
 _LOOK_SECONDS = 0.2
 _SECONDS_TO_STOP = 15.0

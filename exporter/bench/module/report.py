@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from exporter.bench.columns import NOTHING, drawn
-from exporter.bench.module_plan import meaning
-from exporter.bench.words import Document, heading, remarks
+from exporter.bench.module.plan import meaning
+from exporter.bench.telling.columns import NOTHING, drawn
+from exporter.bench.telling.words import Document, heading, remarks
 from gpuwarden.units import format_value
 
 Cell = Callable[[Document], str]

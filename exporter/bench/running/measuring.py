@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
-from exporter.bench import together
-from exporter.bench.card import MeasuredCard, Reading, attributed, contenders
 from exporter.bench.plan import Planned
+from exporter.bench.running import together
+from exporter.bench.running.card import MeasuredCard, Reading, attributed, contenders
 from exporter.latency.torch_child import Asked, Done
 from gpuwarden.units import format_value
 

@@ -5,11 +5,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from exporter.bench.card import Holder, Reading
 from exporter.bench.claim import Claim, Run
-from exporter.bench.document import FORMAT, Circumstances, document
-from exporter.bench.measuring import Record
 from exporter.bench.plan import Plan, Planned
+from exporter.bench.running.card import Holder, Reading
+from exporter.bench.running.measuring import Record
+from exporter.bench.telling.document import FORMAT, Circumstances, document
 from exporter.latency.torch_child import Done
 from gpuwarden.errors import UserInputError
 

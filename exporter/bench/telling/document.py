@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from exporter.bench.claim import Claim, Result, judge
-from exporter.bench.measuring import Record, figures_of
 from exporter.bench.plan import Plan, Planned
+from exporter.bench.running.measuring import Record, figures_of
 from exporter.latency.torch_child import Done
 from gpuwarden.errors import GpuwardenError
 

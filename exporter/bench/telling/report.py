@@ -3,7 +3,17 @@
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
 
-from exporter.bench.words import Document, failures, heading, reasons, reference, remarks, shown, summary, verdict
+from exporter.bench.telling.words import (
+    Document,
+    failures,
+    heading,
+    reasons,
+    reference,
+    remarks,
+    shown,
+    summary,
+    verdict,
+)
 
 NARROWEST, WIDEST = 80, 120
 _GAP = "  "

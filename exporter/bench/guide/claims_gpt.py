@@ -1,7 +1,7 @@
 """What the guide claims of GPTs."""
 
 from exporter.bench.claim import GB, MIB, Claim, Figures, Reference, Results, held_bytes, in_words, tensors_bytes
-from exporter.bench.guide_runs import ANSWERS, ATTENTIONS, CHECKPOINTING, KV_HALF, ON_THE_CPU, SIZES
+from exporter.bench.guide.runs import ANSWERS, ATTENTIONS, CHECKPOINTING, KV_HALF, ON_THE_CPU, SIZES
 
 _CLAIMED_GB = (2.3, 6.8, 15.2, 30.0)
 _TRAINING_GB = (1.99, 5.68, 12.38, 24.92)

@@ -12,13 +12,13 @@ from typing import Any
 import click
 
 from exporter.bench.around import Options, card_to_measure, circumstances, progress
-from exporter.bench.document import as_json, document, write
-from exporter.bench.measuring import Bench, Record
-from exporter.bench.module_plan import OF_THE_FILE, PRECISIONS, Asked, can_be_trained, planned, split
-from exporter.bench.module_report import text
+from exporter.bench.module.plan import OF_THE_FILE, PRECISIONS, Asked, can_be_trained, planned, split
+from exporter.bench.module.report import text
 from exporter.bench.plan import Plan, Planned
-from exporter.bench.progress import Progress
-from exporter.bench.session import make_all
+from exporter.bench.running.measuring import Bench, Record
+from exporter.bench.running.progress import Progress
+from exporter.bench.running.session import make_all
+from exporter.bench.telling.document import as_json, document, write
 from gpuwarden.options import FAILED, WRONG_INPUT
 
 _INTERRUPTED = 130

@@ -8,7 +8,7 @@ nobody can be asked. On top of that a process has a CUDA context.
 import re
 from dataclasses import dataclass
 
-from exporter.bench.patience import PATIENCE_SECONDS, DriverHangsError, answered
+from exporter.bench.running.patience import PATIENCE_SECONDS, DriverHangsError, answered
 from exporter.model_memory.answering import MIB
 from exporter.model_memory.context import context_bytes
 from exporter.processes.labels import clean_label

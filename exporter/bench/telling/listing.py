@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Iterable
 
 from exporter.bench.plan import Plan, Planned
-from exporter.bench.words import REASONS
+from exporter.bench.telling.words import REASONS
 from gpuwarden.units import format_value
 
 _WIDTH, _MEMORY_WIDTH = 80, 9

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from exporter.bench.columns import NOTHING, drawn
-from exporter.bench.fit import ANSWER, Assessment, Room, Run
-from exporter.bench.fit_cards import GIB, CardMemory
-from exporter.bench.fit_verdict import Judged, Largest
+from exporter.bench.fit.assessment import ANSWER, Assessment, Room, Run
+from exporter.bench.fit.cards import GIB, CardMemory
+from exporter.bench.fit.verdict import Judged, Largest
+from exporter.bench.telling.columns import NOTHING, drawn
 from exporter.model_memory.answering import HIGHEST_RATIO, LOWEST_RATIO
 from gpuwarden.units import format_value
 

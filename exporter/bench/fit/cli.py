@@ -6,10 +6,10 @@ from typing import Any
 import click
 
 from exporter.bench.around import columns
-from exporter.bench.document import as_json, write
-from exporter.bench.fit import Run, assess, known_runs, outline_runs
-from exporter.bench.fit_cards import CardMemory, Cards, NoCardKnownError, ask_driver, card_of_size, parse_size
-from exporter.bench.fit_report import Answer, document, text
+from exporter.bench.fit.assessment import Run, assess, known_runs, outline_runs
+from exporter.bench.fit.cards import CardMemory, Cards, NoCardKnownError, ask_driver, card_of_size, parse_size
+from exporter.bench.fit.report import Answer, document, text
+from exporter.bench.telling.document import as_json, write
 from exporter.model_memory.shapes import Outline
 from gpuwarden.errors import UserInputError
 

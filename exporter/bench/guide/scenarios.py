@@ -17,7 +17,7 @@ After that: ``make generate`` writes docs/bench.md anew.
 """
 
 from exporter.bench.claim import Claim
-from exporter.bench.scenarios_cnn import CNN_SCENARIOS
-from exporter.bench.scenarios_gpt import GPT_SCENARIOS
+from exporter.bench.guide.scenarios_cnn import CNN_SCENARIOS
+from exporter.bench.guide.scenarios_gpt import GPT_SCENARIOS
 
 SCENARIOS: tuple[Claim, ...] = (*CNN_SCENARIOS, *GPT_SCENARIOS)
