@@ -67,7 +67,10 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What became of it; ``started`` has versions and device, ``barrier`` what ``at_barrier`` gave."""
+    """What became of it; ``started`` has versions and device, ``barrier`` what ``at_barrier`` gave.
+
+    The figure ``device_seconds`` is the child's own and on top of it what its end took, which gives the device back.
+    """
 
     outcome: str
     reason: str = ""
@@ -143,6 +146,7 @@ class _Run:
     until: float = 0.0
     phase: str = "start"
     told: Result | None = None
+    told_at: float = 0.0
     started: Mapping[str, object] = field(default_factory=dict[str, object])
     barrier: Mapping[str, object] = field(default_factory=dict[str, object])
 
@@ -208,8 +212,9 @@ class _Run:
             self.phase = clean(told.get("phase"))
             self.on_phase(self.phase, told)
         elif event == "result" and (found := result(told)):
-            self.told = found
-            self.until = time.monotonic() + _SECONDS_TO_LEAVE
+            self.told, self.told_at = found, time.monotonic()
+            self.until = self.told_at + _SECONDS_TO_LEAVE
+            self.child.hurry()
 
     def _done(self, given_up: tuple[str, str] | None, *, gone: bool) -> Done:
         told = self.told
@@ -224,12 +229,19 @@ class _Run:
             end = self._without_a_result()
         return Done(
             *end,
-            figures=told.figures if told else {},
+            figures=self._figures(),
             started=self.started,
             barrier=self.barrier,
             seconds=time.monotonic() - self.began,
             spec=(told and told.spec) or self.asked.spec,
         )
+
+    def _figures(self) -> Mapping[str, object]:
+        figures: Mapping[str, object] = self.told.figures if self.told else {}
+        seconds = figures.get("device_seconds")
+        if not isinstance(seconds, float) or seconds <= 0:
+            return figures
+        return {**figures, "device_seconds": seconds + time.monotonic() - self.told_at}
 
     def _without_a_result(self) -> tuple[str, str, str]:
         status, words = self.child.exit_status or 0, self.last_words.text

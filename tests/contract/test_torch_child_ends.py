@@ -109,9 +109,12 @@ def test_a_child_that_hangs_after_its_result_is_killed_and_the_result_holds(aske
     """A driver that hangs while it cleans up would cost a run its figures."""
     monkeypatch.setattr(torch_child, "_SECONDS_TO_LEAVE", 0.2)
     pid = Pid()
-    done = run(asked(RESULT + "hang()"), on_phase=pid)
+    result = 'tell("result", outcome="ok", figures={"seconds": 0.5, "device_seconds": 2.0})\n'
+    done = run(asked(result + "hang()"), on_phase=pid)
 
-    assert (done.outcome, done.figures) == ("ok", {"seconds": 0.5})
+    assert (done.outcome, done.figures["seconds"]) == ("ok", 0.5)
+    # The card was held for that long, too.
+    assert done.figures["device_seconds"] >= 2.2
     assert pid.is_gone
 
 
