@@ -13,7 +13,7 @@ what it keeps before it says that there is no more.
 from dataclasses import asdict, dataclass, replace
 
 from exporter.model_memory.counted import Counted
-from exporter.model_memory.shapes import Cnn, Gpt, Outline, Shape, parameters
+from exporter.model_memory.shapes import Cnn, Gpt, Shape, parameters
 
 MIB = 2**20
 
@@ -26,11 +26,8 @@ LIBRARIES_BYTES = 32 * MIB
 LARGE_TENSOR_BYTES = MIB
 """Above this a tensor has room of its own, and torch's allocator leaves up to as much behind it unused."""
 
-_KEPT_BY_GPT, _KEPT_BY_RESNET, _KEPT_BY_COUNTED = 0.5, 0.75, 0.4
+KEPT_BY_GPT, _KEPT_BY_RESNET, _KEPT_BY_COUNTED = 0.5, 0.75, 0.4
 """Room that has been freed and fits nothing that comes after, as a share of what is in use for activations."""
-
-_LOGITS_BYTES = MIB
-"""One position's, for a vocabulary of 150,000 in half precision and once more in full."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +43,6 @@ class Precision:
 FP32 = Precision("fp32", 4, 4)
 FP16 = Precision("fp16", 2, 2)
 AMP = Precision("amp", 4, 2, cast=True)
-INT8 = Precision("int8", 8.5 / 8, 2, cast=True)
-"""With the scales: 8.5 bits a weight, as llama.cpp's Q8_0 has them."""
-INT4 = Precision("int4", 4.9 / 8, 2, cast=True)
-"""4.9 bits a weight, as llama.cpp's Q4_K_M comes to with what it leaves at six bits."""
 INT8_DYNAMIC = Precision("int8_dynamic", 5, 4)
 """torch's, on the processor: it starts from the whole in fp32 and adds the quarter."""
 
@@ -91,7 +84,7 @@ def answering_gpt(
     # What came in, what attention added, the norm of it; then the wide layer before and after its GELU.
     activations = (11 * read + batch * shape.vocabulary + 2 * pairs) * precision.working
     kv_cache = 2 * shape.layers * shape.width * positions * batch * precision.working
-    return _answering(shape, precision, activations, kv_cache, _KEPT_BY_GPT)
+    return _answering(shape, precision, activations, kv_cache, KEPT_BY_GPT)
 
 
 def answering_cnn(shape: Cnn, precision: Precision, batch: int) -> Parts:
@@ -120,20 +113,3 @@ def _answering(shape: Shape, precision: Precision, activations: int, kv_cache: i
 def large_tensors(shape: Shape, bytes_of_one: float) -> int:
     """How many of the weights have room of their own."""
     return sum(each * bytes_of_one > LARGE_TENSOR_BYTES for each in shape.tensors)
-
-
-def answering_outline(shape: Outline, precision: Precision, batch: int, positions: int, chunk: int = 0) -> Parts:
-    """The user's own; a prompt is read at once or in pieces of ``chunk`` positions. Keys and values are fp16."""
-    read = min(chunk or positions, positions)
-    # What came in, what attention added, the norm of it; with queries, keys, values and what they found, or with the
-    # two gated layers and their product.
-    within = max(3 * shape.inner_width, 2 * shape.width + 2 * shape.kv_width)
-    activations = batch * (read * (3 * shape.width + within) * precision.working + _LOGITS_BYTES)
-    if precision.cast:
-        activations += shape.width * max(shape.inner_width, shape.width) * precision.working
-    return Parts(
-        weights=round(shape.parameters * precision.weight),
-        kv_cache=2 * shape.layers * shape.kv_width * positions * batch * precision.working,
-        activations=activations,
-        allocator=shape.large_tensors * LARGE_TENSOR_BYTES + round(_KEPT_BY_GPT * activations),
-    )

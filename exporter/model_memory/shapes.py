@@ -1,12 +1,10 @@
 """What models are made of, in numbers: how many weights, how large what a layer hands on. No torch is needed for it.
 
-The known models are those of ``exporter/workload``, and a test holds each shape against the real module there.
-``Outline`` stands for a model of somebody's own, of which only that is known: a Llama-like one, that is, with gated
-linear layers, no biases, and keys and values for fewer heads than there are queries.
+The models are those of ``exporter/workload``, and a test holds each shape against the real module there.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import MappingProxyType
 
 from exporter.model_memory.counted import COUNTED, Counted
@@ -128,42 +126,6 @@ class ResNet:
     def buffers_bytes(self) -> int:
         """The running mean and variance of each batch norm, and how many batches it has seen."""
         return sum(2 * 4 * each.outside + 8 for each in self.convolutions)
-
-
-@dataclass(frozen=True, slots=True)
-class Outline:
-    """A Llama-like model of which only this is known; ``kv_heads`` 0 means as many as ``heads``."""
-
-    parameters: int
-    layers: int
-    width: int
-    heads: int
-    kv_heads: int = 0
-    name: str = field(default="your model")
-
-    @property
-    def kv_width(self) -> int:
-        """Elements of one position's keys in one layer; as many are its values."""
-        return self.width // self.heads * (self.kv_heads or self.heads)
-
-    @property
-    def attention(self) -> int:
-        """Weights of one layer's attention: queries and output, keys and values."""
-        return 2 * self.width**2 + 2 * self.width * self.kv_width
-
-    @property
-    def inner_width(self) -> int:
-        """Of the gated layers, from what a layer has left; the embeddings are counted in, so it comes out a bit high.
-
-        Where there is more than eight times the width, as with many experts of which a few are asked, it is eight.
-        """
-        left = self.parameters // self.layers - self.attention
-        return max(0, min(8 * self.width, -(-left // (3 * self.width))))
-
-    @property
-    def large_tensors(self) -> int:
-        """Queries, keys, values, output, and three of the gated layers, in each layer; two embeddings."""
-        return 7 * self.layers + 2
 
 
 GPTS: Mapping[str, Gpt] = MappingProxyType(

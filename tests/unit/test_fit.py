@@ -9,19 +9,17 @@ from click.testing import CliRunner
 from docs.measured_memory import comparison, estimated
 from exporter.bench.fit.assessment import assess, known_runs
 from exporter.bench.fit.cards import GIB, CardMemory, card_of_size, parse_size
+from exporter.bench.fit.outline import INT4, INT8, Outline, answering_outline
 from exporter.bench.fit.verdict import Judged, judge, largest
 from exporter.model_memory.answering import (
     FP16,
     FP32,
     HIGHEST_RATIO,
-    INT4,
-    INT8,
     LOWEST_RATIO,
     MIB,
     answering_gpt,
-    answering_outline,
 )
-from exporter.model_memory.shapes import GPTS, Outline
+from exporter.model_memory.shapes import GPTS
 from exporter.model_memory.training import ADAMW, FORWARD, SGD, STEP, training_gpt
 from gpuwarden.cli import main
 

@@ -5,21 +5,19 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from exporter.bench.fit.cards import CardMemory
+from exporter.bench.fit.outline import INT4, INT8, Outline, answering_outline
 from exporter.bench.fit.verdict import MOST, Judged, Largest, judge, largest
 from exporter.model_memory.answering import (
     AMP,
     FP16,
     FP32,
-    INT4,
-    INT8,
     Parts,
     Precision,
     answering_cnn,
     answering_gpt,
-    answering_outline,
 )
 from exporter.model_memory.counted import Counted
-from exporter.model_memory.shapes import CNNS, GPTS, Cnn, Gpt, Outline
+from exporter.model_memory.shapes import CNNS, GPTS, Cnn, Gpt
 from exporter.model_memory.training import ADAMW, SGD, training_cnn, training_gpt
 
 ANSWER, TRAIN = "answer", "train"

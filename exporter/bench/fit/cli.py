@@ -8,9 +8,9 @@ import click
 from exporter.bench.around import columns
 from exporter.bench.fit.assessment import Run, assess, known_runs, outline_runs
 from exporter.bench.fit.cards import CardMemory, Cards, NoCardKnownError, ask_driver, card_of_size, parse_size
+from exporter.bench.fit.outline import Outline
 from exporter.bench.fit.report import Answer, document, text
 from exporter.bench.telling.document import as_json, write
-from exporter.model_memory.shapes import Outline
 from gpuwarden.errors import UserInputError
 
 _SCALES = {"k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}
