@@ -6,10 +6,10 @@ import pathlib
 from reference import MADE, table
 
 from exporter.bench.claim import Claim, Run
-from exporter.bench.claims import CLAIMS, SPARE_RUNS
+from exporter.bench.guide.claims import CLAIMS, SPARE_RUNS
 from exporter.bench.plan import Wishes, plan
-from exporter.bench.recorded import judged_anew
-from exporter.bench.words import REASONS, heading, reference, shown, summary, verdict
+from exporter.bench.telling.recorded import judged_anew
+from exporter.bench.telling.words import REASONS, heading, reference, shown, summary, verdict
 from gpuwarden.units import format_value
 
 _RECORDING = pathlib.Path(__file__).parents[1] / "tests" / "golden" / "bench" / "h200.json"
@@ -52,7 +52,7 @@ def bench_page() -> str:
     sections = {
         "Verdicts": f"{_VERDICTS}\n{_reasons()}",
         "Claims": "\n\n".join(map(_claim, CLAIMS)),
-        "Runs": f"Memory is the card's, CUDA context included.\n\n{_runs()}",
+        "Runs": f"Memory is the card's as it is reckoned ([fit.md](fit.md)), CUDA context included.\n\n{_runs()}",
         "On an H200": f"{_ON_AN_H200}\n\n{_recorded()}",
     }
     parts = [f"## {title}\n\n{text}\n" for title, text in sections.items()]

@@ -11,18 +11,18 @@ import click
 
 from exporter.bench import around
 from exporter.bench.around import Options
-from exporter.bench.card import MeasuredCard
-from exporter.bench.claims import CLAIMS, SPARE_RUNS
 from exporter.bench.cli_modes import MODE_OPTIONS, InModes, mode_of
-from exporter.bench.cli_show import print_table
-from exporter.bench.document import Circumstances, document
-from exporter.bench.listing import listing
-from exporter.bench.markdown import markdown
-from exporter.bench.measuring import Bench, Record
-from exporter.bench.patience import answered
+from exporter.bench.guide.claims import CLAIMS, SPARE_RUNS
+from exporter.bench.guide.show import print_table
 from exporter.bench.plan import Plan, Wishes, plan
-from exporter.bench.saving import files
-from exporter.bench.session import Outcome, make_all
+from exporter.bench.running.card import MeasuredCard
+from exporter.bench.running.measuring import Bench, Record
+from exporter.bench.running.patience import answered
+from exporter.bench.running.session import Outcome, make_all
+from exporter.bench.telling.document import Circumstances, document
+from exporter.bench.telling.listing import listing
+from exporter.bench.telling.markdown import markdown
+from exporter.bench.telling.saving import files
 from gpuwarden.errors import UserInputError
 from gpuwarden.options import FAILED
 

@@ -10,8 +10,10 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from exporter.bench import cli_fit, cli_module, cli_show
-from exporter.bench.fit_training import COPIES
+from exporter.bench.fit import cli as cli_fit
+from exporter.bench.guide import show
+from exporter.bench.module import cli as cli_module
+from exporter.model_memory.training import COPIES
 
 Options = Mapping[str, Any]
 
@@ -24,14 +26,14 @@ _OF_BOTH: Sequence[Callable[[Any], Any]] = (
     ),
     click.option("--optimizer", type=click.Choice(list(COPIES)), help="For trainings of --fit and --module."),
 )
-MODE_OPTIONS = (*cli_show.SHOW_OPTIONS, *cli_module.MODULE_OPTIONS, *cli_fit.FIT_OPTIONS, *_OF_BOTH)
+MODE_OPTIONS = (*show.SHOW_OPTIONS, *cli_module.MODULE_OPTIONS, *cli_fit.FIT_OPTIONS, *_OF_BOTH)
 MODES: Mapping[str, Callable[[Options], int]] = {
     "fit": cli_fit.tell_fit,
     "module": cli_module.measure_module,
-    "show": cli_show.show_recorded,
+    "show": show.show_recorded,
 }
 """By the option that asks for it; each takes all options and gives the exit status."""
-_SHARED = {"fit": cli_fit.SHARED, "module": cli_module.SHARED, "show": cli_show.SHARED}
+_SHARED = {"fit": cli_fit.SHARED, "module": cli_module.SHARED, "show": show.SHARED}
 
 
 class InModes(click.Command):
@@ -69,7 +71,7 @@ def _names(decorators: Sequence[Callable[[Any], Any]]) -> frozenset[str]:
 _OWN = {
     "fit": _names(cli_fit.FIT_OPTIONS),
     "module": _names(cli_module.MODULE_OPTIONS),
-    "show": _names(cli_show.SHOW_OPTIONS),
+    "show": _names(show.SHOW_OPTIONS),
     "both": _names(_OF_BOTH),
 }
 

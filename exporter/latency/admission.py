@@ -19,7 +19,8 @@ The first that does not hold names the reason: what stays until a person changes
 from dataclasses import dataclass
 
 from exporter.latency import reasons
-from exporter.latency.needs import Needs, margin
+from exporter.model_memory.answering import Parts
+from exporter.model_memory.margin import margin
 from exporter.snapshot import Gpu, Host
 from gpuwarden.units import format_value
 
@@ -68,7 +69,7 @@ class Lately:
     """A process of ours is on the card, though none of our runs is under way."""
 
 
-def admit(gpu: Gpu | None, lately: Lately, needed: Needs, limits: Limits, *, share_left: bool) -> Skip | None:
+def admit(gpu: Gpu | None, lately: Lately, needed: Parts, limits: Limits, *, share_left: bool) -> Skip | None:
     """None for go. ``gpu`` is a reading of this moment, None where there was none in time."""
     if gpu is None or not gpu.up or gpu.utilization_ratio is None:
         return Skip(reasons.NO_READING)
@@ -85,7 +86,7 @@ def admit(gpu: Gpu | None, lately: Lately, needed: Needs, limits: Limits, *, sha
 
 
 def admit_on_processor(
-    host: Host | None, busiest: float | None, needed: Needs, limits: Limits, *, share_left: bool
+    host: Host | None, busiest: float | None, needed: Parts, limits: Limits, *, share_left: bool
 ) -> Skip | None:
     """As ``admit``, for a run on the processor; ``busiest`` is the highest share of all processors' time lately."""
     if host is None or host.cpu_utilization_ratio is None:
@@ -105,7 +106,7 @@ def _wrong_mode(gpu: Gpu) -> Skip | None:
     return None
 
 
-def _no_room(free: float | None, total: float | None, needed: Needs, reason: str) -> Skip | None:
+def _no_room(free: float | None, total: float | None, needed: Parts, reason: str) -> Skip | None:
     if free is None or total is None:
         return Skip(reasons.NO_READING)
     wanted = needed.total + margin(total)

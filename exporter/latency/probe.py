@@ -159,14 +159,15 @@ class Probe:
         self._skipped[target] = skip.reason
 
     def _admission(self, target: Target) -> Skip | None:
-        needed = needs(target.model, target.precision)
         left = self._ledger.allows(target.uuid, target.model, time.monotonic())
         if not target.on_card:
+            needed = needs(spec(target, self._cpus))
             host = self._sampler.read_now(host_of, _FRESH_SECONDS)
             return admit_on_processor(host, self._watch.host_lately(), needed, self._limits, share_left=left)
         gpu = self._sampler.read_now(card_called(target.uuid), _FRESH_SECONDS)
         if gpu is None:
             return Skip(reasons.NO_READING)
+        needed = needs(spec(target, self._cpus), gpu.memory_total_bytes or 0.0)
         return admit(gpu, self._watch.lately(gpu), needed, self._limits, share_left=left)
 
     def _measure(self, target: Target) -> None:

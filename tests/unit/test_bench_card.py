@@ -2,7 +2,7 @@
 
 import pytest
 
-from exporter.bench.card import Holder, Reading, attributed, contenders
+from exporter.bench.running.card import Holder, Reading, attributed, contenders
 
 MIB = 2**20
 DESKTOP = Holder(1, "Xorg", 300 * MIB, 0.01)

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from exporter.bench.module_plan import Asked, can_be_trained, meaning, planned, split
-from exporter.bench.module_report import text
+from exporter.bench.module.plan import Asked, can_be_trained, meaning, planned, split
+from exporter.bench.module.report import text
 from exporter.latency.torch_child import Done
 from gpuwarden.cli import main
 

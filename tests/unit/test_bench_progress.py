@@ -1,9 +1,9 @@
 """What a person sees while the bench runs, on a terminal and in a log."""
 
 from exporter.bench.claim import Run
-from exporter.bench.measuring import Record
 from exporter.bench.plan import Planned
-from exporter.bench.progress import Progress
+from exporter.bench.running.measuring import Record
+from exporter.bench.running.progress import Progress
 from exporter.latency.torch_child import Done
 
 ANSWER = Run("answer", {"run": "generate", "model": "gpt2-small"}, 1000)

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from exporter.bench import markdown, report
-from exporter.bench.claims import CLAIMS
 from exporter.bench.cli import bench
-from exporter.bench.document import OutputError, write
-from exporter.bench.recorded import RecordingError, judged_anew, read
+from exporter.bench.guide.claims import CLAIMS
+from exporter.bench.telling import markdown, report
+from exporter.bench.telling.document import OutputError, write
+from exporter.bench.telling.recorded import RecordingError, judged_anew, read
 
 RECORDED = Path(__file__).parents[1] / "golden" / "bench" / "h200.json"
 
