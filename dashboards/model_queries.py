@@ -137,6 +137,6 @@ def failures(most: int) -> str:
 
 
 def skipped(most: int) -> str:
-    """Runs of the last day that were not started, by reason; 0 without a reason where none was skipped."""
+    """Runs of the last day that were not started or had to wait, by reason; 0 without a reason where there was none."""
     left_out = f"round(sum by (reason) (increase({_SKIPPED}[{_LATELY}])))"
     return or_nothing(f"topk({most}, {left_out} > 0) or on () 0 * count({_known()})")

@@ -257,7 +257,7 @@ def _outcomes(rules: Sequence[Rule]) -> Tiles:
 
 def _skipped() -> Tiles:
     return Tiles(
-        description="The probe's runs of the last 24 hours that were not started, by reason.",
+        description="The probe's runs of the last 24 hours that were not started, or had to wait, by reason.",
         queries=(Query(skipped(MOST_LISTED), "skipped {{reason}}"),),
         unit="count",
         words=(Word("NO PROBE", DIM, queries.NOTHING),),

@@ -90,7 +90,7 @@ def _probe(settings: ExporterSettings, sampler: Sampler, observations: Observati
     # Who probes nothing does not load what probes.
     from exporter.latency.probe import Probe  # noqa: PLC0415
 
-    return Probe(settings.probe, sampler, observations)
+    return Probe(settings.probe, sampler, observations, pathlib.Path(settings.host.root))
 
 
 def _add_sources(settings: ExporterSettings, sampler: Sampler, observations: Observations) -> NvmlSession | None:

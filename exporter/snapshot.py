@@ -94,6 +94,8 @@ class Gpu:
     processes_visible: float | None = None
     mps_clients: float | None = None
     processes: tuple[GpuProcess, ...] = ()
+    computing: tuple[int, ...] | None = None
+    """Process ids of all others that compute, with those that were cut from ``processes``; not of who only draws."""
     workload_memory_used_bytes: Mapping[str, float] = field(default_factory=_none)
     workload_memory_budget_bytes: Mapping[str, float] = field(default_factory=_none)
     workload_memory_budget_used_ratio: Mapping[str, float] = field(default_factory=_none)

@@ -6,12 +6,15 @@ A probe must never be what takes a card's last memory, slows somebody's training
    ``quiet`` time, nothing is started.
 2. A run starts only in the compute mode Default, and not on a divided card: torch would take one of its parts, which
    need not be the one that was looked at.
-3. Its memory (needs.py) and a margin for everybody else must be free.
+3. Its memory (needs.py) and a margin for everybody else must be free; of main memory, what torch itself takes, too.
 4. Servers of models look at the free memory while they start and end when it grows meanwhile. So nothing starts while a
    process on the card is younger than ``quiet``, or the memory in use has moved lately.
 5. Idle enough means the highest of the whole ``quiet`` time, the driver's own samples between the readings included.
 6. A hot card, or one that is held down, would be heated further, and its figures mean little.
 7. The share of the card's time is the ledger's word (ledger.py).
+
+Loading torch takes seconds, on a slow disk a minute. So before the run takes the card, it is looked again whether
+somebody came meanwhile. Afterwards nothing ends it but its time: to let go of memory then would do the same harm.
 
 The first that does not hold names the reason: what stays until a person changes it comes before what passes.
 """
@@ -27,6 +30,8 @@ from gpuwarden.units import format_value
 DEFAULT_MODE = 0.0
 STEADY_SECONDS, MOST_MOVED_BYTES = 30.0, 64 * 2**20
 LEAST_MARGIN_CELSIUS = 10.0
+MAIN_MEMORY_BYTES = 2.0**31
+"""Of main memory, for a run on a card: torch and CUDA with their libraries."""
 HELD_DOWN = frozenset({"sw_thermal", "hw_thermal", "hw_power_brake", "hw_slowdown"})
 """Reasons of throttling that say that the card is in trouble; at its power limit it is only at work."""
 
@@ -69,20 +74,40 @@ class Lately:
     """A process of ours is on the card, though none of our runs is under way."""
 
 
-def admit(gpu: Gpu | None, lately: Lately, needed: Parts, limits: Limits, *, share_left: bool) -> Skip | None:
-    """None for go. ``gpu`` is a reading of this moment, None where there was none in time."""
+def admit(
+    gpu: Gpu | None,
+    lately: Lately,
+    needed: Parts,
+    limits: Limits,
+    *,
+    share_left: bool,
+    main_memory: float | None = None,
+) -> Skip | None:
+    """None for go. ``gpu`` is a reading of this moment, None where there was none in time.
+
+    ``main_memory`` are the bytes of it that are free, None where nobody knows.
+    """
     if gpu is None or not gpu.up or gpu.utilization_ratio is None:
         return Skip(reasons.NO_READING)
     return (
         _wrong_mode(gpu)
         or (Skip(reasons.NOT_ENDED) if lately.own_child else None)
         or _no_room(gpu.memory_free_bytes, gpu.memory_total_bytes, needed, reasons.VRAM)
+        or _no_main_memory(main_memory)
         or _hot(gpu)
         or (None if share_left else Skip(reasons.DUTY_CYCLE))
         or _unwatched(lately, limits)
         or _unsteady(lately, limits)
         or _at_work(max(gpu.utilization_ratio, lately.busiest or 0.0), limits)
     )
+
+
+def newcomer(gpu: Gpu, lately: Lately, limits: Limits) -> Skip | None:
+    """Whether a run that was admitted must not take the card, because somebody came while it loaded torch.
+
+    Where processes cannot be told apart, the newcomer may be the run itself.
+    """
+    return _too_young(lately, limits) if gpu.up and gpu.processes_visible else None
 
 
 def admit_on_processor(
@@ -109,7 +134,14 @@ def _wrong_mode(gpu: Gpu) -> Skip | None:
 def _no_room(free: float | None, total: float | None, needed: Parts, reason: str) -> Skip | None:
     if free is None or total is None:
         return Skip(reasons.NO_READING)
-    wanted = needed.total + margin(total)
+    return _too_little(free, needed.total + margin(total), reason)
+
+
+def _no_main_memory(free: float | None) -> Skip | None:
+    return None if free is None else _too_little(free, MAIN_MEMORY_BYTES, reasons.MEMORY)
+
+
+def _too_little(free: float, wanted: float, reason: str) -> Skip | None:
     if free >= wanted:
         return None
     return Skip(reason, f"{format_value(free, 'bytes')} free, {format_value(wanted, 'bytes')} needed")
@@ -131,11 +163,17 @@ def _unwatched(lately: Lately, limits: Limits) -> Skip | None:
 
 
 def _unsteady(lately: Lately, limits: Limits) -> Skip | None:
-    if lately.youngest is not None and lately.youngest < limits.quiet:
-        return Skip(reasons.NEW_PROCESS, f"{lately.youngest:.0f} s old")
+    if (young := _too_young(lately, limits)) is not None:
+        return young
     if lately.moved is not None and lately.moved > MOST_MOVED_BYTES:
         return Skip(reasons.MEMORY_MOVES, format_value(lately.moved, "bytes"))
     return None
+
+
+def _too_young(lately: Lately, limits: Limits) -> Skip | None:
+    if lately.youngest is None or lately.youngest >= limits.quiet:
+        return None
+    return Skip(reasons.NEW_PROCESS, f"{lately.youngest:.0f} s old")
 
 
 def _at_work(busiest: float, limits: Limits) -> Skip | None:

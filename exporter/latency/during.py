@@ -1,14 +1,14 @@
 """What happened on a card while a run was under way: whether its figures are clean, and at which clock they were made.
 
-Contended means that another process worked on the card, that another one came, or that the memory of the others moved.
-Where the card does not tell its processes, or they cannot be seen from here, nothing is known: neither contended nor
-clean. On the processor it means that more was at work than the run's own threads.
+Contended means that another process worked on the card, that another one came that computes, or that the memory of
+the others moved. Where the card does not tell its processes, or they cannot be seen from here, nothing is known:
+neither contended nor clean. On the processor it means that more was at work than the run's own threads.
 """
 
 from dataclasses import dataclass, field
 
 from exporter.latency.admission import MOST_MOVED_BYTES
-from exporter.latency.recent import most_used
+from exporter.latency.recent import most_used, who_computes
 from exporter.processes.ours import OURS
 from exporter.snapshot import Gpu, Host
 
@@ -43,7 +43,7 @@ class During:
             held = sum(process.memory_bytes or 0.0 for process in others)
             self._least = held if self._least is None else min(self._least, held)
             self._most = held if self._most is None else max(self._most, held)
-            pids = frozenset(process.pid for process in others)
+            pids = who_computes(gpu)
             came = self._pids is not None and not pids <= self._pids
             self._pids = pids if self._pids is None else self._pids
             at_work = (most_used(others) or 0.0) > _LEAST_WORK

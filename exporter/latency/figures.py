@@ -18,6 +18,8 @@ from exporter.processes.labels import clean_label
 SOURCE = "probe"
 MEASURING = frozenset({"first token", "inference", "training"})
 """Phases of the child in which the figures come about."""
+ABOUT_TO_TAKE = "device"
+"""The phase that begins before the device is taken."""
 _LATER = "further tokens"
 
 _DURATION, _FIRST, _PER_TOKEN = "duration_seconds", "time_to_first_token_seconds", "time_per_output_token_seconds"

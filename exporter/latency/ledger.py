@@ -33,7 +33,9 @@ class Ledger:
         self._last: dict[str, dict[str, float]] = {}
 
     def spend(self, card: str, model: str, began: float, seconds: float) -> None:
-        """Write a run down."""
+        """Write a run down; one that never took the device says nothing of how long the next will have it."""
+        if not seconds:
+            return
         self._runs.setdefault(card, deque(maxlen=_MOST_RUNS)).append(Run(began, seconds))
         self._last.setdefault(card, {})[model] = seconds
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Mapping
 
+from exporter.latency.admission import Limits, Skip, newcomer
 from exporter.latency.during import During
-from exporter.latency.figures import MEASURING
+from exporter.latency.figures import ABOUT_TO_TAKE, MEASURING
 from exporter.latency.targets import Target
 from exporter.latency.watch import Watch
 from exporter.sampler import Sampler
@@ -24,14 +25,23 @@ def host_of(part: Part) -> Host | None:
     return part.host
 
 
+class WithdrawnError(Exception):
+    """The run must not go on."""
+
+    def __init__(self, skip: Skip) -> None:
+        super().__init__(skip.reason)
+        self.skip = skip
+
+
 class Meanwhile:
     """Answers a child while it runs; used by the thread that runs it."""
 
-    def __init__(self, sampler: Sampler, watch: Watch, target: Target, during: During) -> None:
+    def __init__(self, sampler: Sampler, watch: Watch, target: Target, during: During, limits: Limits) -> None:
         self._sampler = sampler
         self._watch = watch
         self._target = target
         self._during = during
+        self._limits = limits
         self.phase = ""
 
     def _fresh(self) -> Gpu | None:
@@ -40,8 +50,16 @@ class Meanwhile:
         return self._sampler.read_now(card_called(self._target.uuid), _FRESH_SECONDS)
 
     def on_phase(self, phase: str, _line: Mapping[str, object]) -> None:
-        """A phase begins."""
+        """A phase begins.
+
+        Raises:
+            WithdrawnError: it must not.
+        """
         self.phase = phase
+        if phase == ABOUT_TO_TAKE and (gpu := self._fresh()) is not None:
+            skip = newcomer(gpu, self._watch.lately(gpu), self._limits)
+            if skip is not None:
+                raise WithdrawnError(skip)
         if phase in MEASURING:
             self._watch.mark(self._during, "start", self._fresh())
 

@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 NO_INTERPRETER, NO_TORCH, WRONG_CUDA, NO_CUDA = "no_interpreter", "no_torch", "wrong_cuda", "no_cuda"
 NO_READING, MIG, COMPUTE_MODE = "no_reading", "mig", "compute_mode"
-NOT_BEGUN, NOT_ENDED = "not_begun", "not_ended"
+NOT_BEGUN, NOT_ENDED, BATTERY = "not_begun", "not_ended", "battery"
 VRAM, MEMORY, THERMAL, UNWATCHED = "vram", "memory", "thermal", "unwatched"
 NEW_PROCESS, MEMORY_MOVES, BUSY, DUTY_CYCLE, MISSED = "new_process", "memory_moves", "busy", "duty_cycle", "missed"
 
@@ -20,6 +20,7 @@ WORDS: Mapping[str, str] = MappingProxyType(
         COMPUTE_MODE: "the card's compute mode is not Default",
         NOT_BEGUN: "torch was not loaded in time: the processors are busy, or a disk is slow",
         NOT_ENDED: "an earlier run could not be ended and is still there",
+        BATTERY: "the machine was on its battery",
         VRAM: "too little memory was free on the card",
         MEMORY: "too little main memory was free",
         THERMAL: "the card was hot or held down",
@@ -36,10 +37,15 @@ WORDS: Mapping[str, str] = MappingProxyType(
 OF_THE_INTERPRETER = frozenset({NO_INTERPRETER, NO_TORCH, WRONG_CUDA, NO_CUDA})
 """Nothing was wrong with card or model: the probe itself does not work, and says so as a source."""
 
-PASSES = frozenset({UNWATCHED, DUTY_CYCLE})
-"""These pass by themselves: the run is put off, not left out."""
+PASSES: Mapping[str, float] = MappingProxyType(
+    {UNWATCHED: 5.0, DUTY_CYCLE: 5.0, BUSY: 30.0, NEW_PROCESS: 30.0, MEMORY_MOVES: 30.0}
+)
+"""These pass by themselves: the run is put off, not left out, and tried again after so many seconds.
 
-_EITHER = (NO_INTERPRETER, NO_TORCH, NO_READING, NOT_BEGUN, NOT_ENDED, UNWATCHED, BUSY, DUTY_CYCLE, MISSED)
-ON_A_CARD = (*_EITHER, WRONG_CUDA, NO_CUDA, MIG, COMPUTE_MODE, VRAM, THERMAL, NEW_PROCESS, MEMORY_MOVES)
-ON_THE_PROCESSOR = (*_EITHER, MEMORY)
+On a card that somebody works at, quiet moments are short and seldom fall on the grid of the schedule.
+"""
+
+_OF_ALL = (NO_INTERPRETER, NO_TORCH, NO_READING, NOT_BEGUN, NOT_ENDED, BATTERY, MEMORY)
+ON_THE_PROCESSOR = (*_OF_ALL, UNWATCHED, BUSY, DUTY_CYCLE, MISSED)
+ON_A_CARD = (*ON_THE_PROCESSOR, WRONG_CUDA, NO_CUDA, MIG, COMPUTE_MODE, VRAM, THERMAL, NEW_PROCESS, MEMORY_MOVES)
 """Those that are counted from 0 on."""

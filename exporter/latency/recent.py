@@ -6,7 +6,7 @@
   apart; it counts again when it has no own run in it.
 - A card that was lost, or had no reading for a while, begins anew: what happened meanwhile is not known.
 - How old a process is, is known only from when on it was listed. One that was there before we were is as young as our
-  looking.
+  looking. Who only draws does not count: a desktop has a new one with each window, and a server of models is none.
 """
 
 from exporter.accumulators import TrailingMaximum
@@ -27,6 +27,8 @@ class Recent:
         self._longest_gap = max(_LONGEST_GAP, _INTERVALS * interval)
         # Two readings at least, however seldom the card is read.
         self._steady = max(limits.steady, 2 * interval)
+        # The driver's samples of a run come with the reading after it, and stand for a window from then on.
+        self._peak_forgets = PEAK_WINDOW_SECONDS + _LAG + interval
         self._own = False
         self._own_ended = float("-inf")
         self._begin(None)
@@ -63,13 +65,13 @@ class Recent:
         self._last = now
         others = [process for process in gpu.processes if process.workload != OURS]
         self._own_child = len(others) < len(gpu.processes)
-        self._processes = {process.pid: self._processes.get(process.pid, now) for process in others}
+        self._processes = {pid: self._processes.get(pid, now) for pid in who_computes(gpu)}
         if self._own or now - self._own_ended < _LAG:
             self._take_busy(now, most_used(others))
         else:
             self._take_busy(now, gpu.utilization_ratio)
             self._take_memory(now, gpu.memory_used_bytes)
-            if now - PEAK_WINDOW_SECONDS > self._own_ended:
+            if now - self._own_ended > self._peak_forgets:
                 self._take_busy(now, gpu.utilization_peak_ratio)
 
     def _take_busy(self, now: float, ratio: float | None) -> None:
@@ -95,6 +97,13 @@ class Recent:
             moved=None if most is None or least is None else most + least,
             own_child=self._own_child and not self._own,
         )
+
+
+def who_computes(gpu: Gpu) -> frozenset[int]:
+    """Other processes that compute on the card; where the driver does not tell them apart, all others."""
+    if gpu.computing is not None:
+        return frozenset(gpu.computing)
+    return frozenset(process.pid for process in gpu.processes if process.workload != OURS)
 
 
 def most_used(processes: list[GpuProcess]) -> float | None:

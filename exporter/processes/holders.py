@@ -25,12 +25,13 @@ _SOMEBODY_HOLDS = 512 * 2**20
 class Listed:
     """What the driver says of a card's processes, by pid: bytes and share of time, None where it does not say.
 
-    ``whole`` when none of its lists failed just now.
+    ``whole`` when none of its lists failed just now. ``drawing`` are those that only draw, None where nobody knows.
     """
 
     memory: Mapping[int, float | None]
     utilization: Mapping[int, float] | None
     whole: bool
+    drawing: frozenset[int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,7 @@ class Holders:
         known = listed.whole and (processes or seen)
         return {
             "processes": capped(processes, self.limit),
+            "computing": _computing(processes, listed.drawing),
             "processes_visible": seen,
             "memory_unaccounted_bytes": _unaccounted(processes, card.used) if known else None,
             "workload_memory_used_bytes": held,
@@ -101,6 +103,12 @@ class Holders:
             utilization = None if listed.utilization is None else listed.utilization.get(pid, 0.0)
             rows.append(GpuProcess(pid, name, user, container, workload, memory, utilization))
         return rows, found, settled
+
+
+def _computing(processes: list[GpuProcess], drawing: frozenset[int] | None) -> tuple[int, ...] | None:
+    if drawing is None:
+        return None
+    return tuple(process.pid for process in processes if process.workload != OURS and process.pid not in drawing)
 
 
 def _unaccounted(processes: list[GpuProcess], used: float | None) -> float | None:

@@ -41,7 +41,7 @@ PROBE_ROWS: tuple[Metric, ...] = (
     _of_run("contended", "bool", "1 when others worked on the card, or moved its memory, during the last probe."),
     _of_run("throttled", "bool", "1 when anything held the card's clock down during the last probe."),
     _of_run("last_run_timestamp_seconds", "timestamp", "When a probe last went well."),
-    _of_run("skipped_total", "count", "Probe runs that were not started, by reason.", "reason", kind="counter"),
+    _of_run("skipped_total", "count", "Probe runs not started, or put off, by reason.", "reason", kind="counter"),
     _of_run(
         "info",
         "count",

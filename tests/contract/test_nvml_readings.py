@@ -5,7 +5,7 @@ import os
 import pytest
 
 from tests.contract.nvml_child import Sampling
-from tests.fakes.nvml.codes import Return
+from tests.fakes.nvml.codes import Kind, Return
 from tests.fakes.nvml.gpu import Process
 
 GIB = 2**30
@@ -250,3 +250,14 @@ def test_many_processes_are_cut(fake_driver):
         processes = child.until_up(True)["gpus"][0]["processes"]
     assert [process["memory_bytes"] / 2**20 for process in processes] == [20, 19, 18, 17, 16, sum(range(1, 16))]
     assert (processes[-1]["name"], processes[-1]["pid"]) == ("(others)", 0)
+
+
+def test_who_computes_is_told_from_who_only_draws_and_is_not_cut(fake_driver):
+    """A desktop's windows would keep the probe from running, or a server beyond the limit would be disturbed by it."""
+    driver = fake_driver("rtx-3060")
+    both = Kind.COMPUTE | Kind.GRAPHICS
+    driver.gpu(0).set_processes(
+        [Process(2**21, 9, Kind.GRAPHICS), Process(2**21 + 1, 8, both), Process(2**21 + 2, 7, Kind.COMPUTE)]
+    )
+    with Sampling(driver.environment(), process_limit=1) as child:
+        assert sorted(child.until_up(True)["gpus"][0]["computing"]) == [2**21 + 1, 2**21 + 2]

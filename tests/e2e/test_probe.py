@@ -238,11 +238,14 @@ def test_a_card_that_is_lost_leaves_no_figures(tmp_path, fake_driver):
         wait_for(process, "model_probe_skipped_total", 1, reason="no_reading")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_an_exporter_that_ends_takes_its_run_along(tmp_path, fake_driver, number):
+@pytest.mark.parametrize(
+    ("number", "mode"),
+    [(signal.SIGTERM, "import"), (signal.SIGTERM, "hang"), (signal.SIGTERM, "wait"), (signal.SIGKILL, "hang")],
+)
+def test_an_exporter_that_ends_takes_its_run_along(tmp_path, fake_driver, number, mode):
     """A child would hold a card's memory for nobody, until somebody finds it."""
     driver = fake_driver("rtx-3060")
-    probing = Probing(tmp_path, "hang")
+    probing = Probing(tmp_path, mode)
     with probing.exporter(driver.environment()) as process:
         pid = probing.wait_for_run()
         try:
@@ -288,3 +291,56 @@ def test_a_card_that_is_not_there_is_missed_in_words(tmp_path, fake_driver):
     with probing.exporter(driver.environment()) as process:
         wait_until(lambda: "there is no card to probe" in CLIENT.get(process.url).text, SECONDS, "nothing is said")
         assert not [name for name in series(process.url) if name.startswith("model_probe")]
+
+
+def test_on_its_battery_a_laptop_is_left_alone(tmp_path, fake_driver):
+    """Who works on the train would lose his battery to a probe."""
+    driver, root = fake_driver("rtx-3060"), tmp_path / "root"
+    supply = root / "sys/class/power_supply/BAT0"
+    supply.mkdir(parents=True)
+    (root / "proc").symlink_to("/proc")
+    (supply / "type").write_text("Battery\n")
+    (supply / "status").write_text("Discharging\n")
+    probing = Probing(tmp_path)
+    with probing.exporter({**driver.environment(), "GPUWARDEN_EXPORTER_HOST_ROOT": str(root)}) as process:
+        wait_for(process, "model_probe_skipped_total", 1, gpu="0", reason="battery")
+        assert probing.runs() == {}
+        (supply / "status").write_text("Charging\n")
+        wait_for(process, "model_probe_success", 1, gpu="0")
+
+
+def test_a_python_is_found_from_where_the_exporter_was_started(tmp_path, fake_driver):
+    """A path that works in the shell would be told to be no Python."""
+    driver, probing = fake_driver("rtx-3060"), Probing(tmp_path)
+    # As the exporter is started in its home.
+    relative = os.path.relpath(probing.program, probing.home)
+    with Probing(tmp_path, PYTHON=f"./{relative}").exporter(driver.environment()) as process:
+        wait_for(process, "model_probe_success", 1, gpu="0")
+
+
+def test_a_server_that_starts_while_torch_is_loaded_is_left_alone(tmp_path, fake_driver):
+    """On a slow disk a minute goes by between the look at the card and the run: time for a server to be started."""
+    driver = fake_driver("rtx-3060")
+    probing = Probing(tmp_path, "import", QUIET="8s")
+    with probing.exporter(driver.environment()) as process:
+        pid = probing.wait_for_run()
+        driver.gpu(0).set_processes([Process(pid=os.getpid(), memory=GIB)])
+        wait_for(process, "gpu_process_memory_used_bytes", GIB, pid=str(os.getpid()))
+        probing.mode("ok")
+        wait_for(process, "model_probe_skipped_total", 1, gpu="0", reason="new_process")
+        assert not is_there(pid)
+        assert sum(series(process.url)["model_requests_total"].values()) == 0
+        wait_for(process, "model_probe_success", 1, gpu="0")
+
+
+def test_a_machine_short_of_main_memory_is_left_alone(tmp_path, fake_driver):
+    """A run would push what people work with out of the memory, for a run on a card too."""
+    driver, root = fake_driver("rtx-3060"), tmp_path / "root"
+    (root / "proc").mkdir(parents=True)
+    shutil.copy("/proc/stat", root / "proc/stat")
+    (root / "proc/meminfo").write_text(f"MemTotal: {4 * 2**20} kB\nMemFree: {2**20} kB\nMemAvailable: {2**20} kB\n")
+    probing = Probing(tmp_path)
+    with probing.exporter({**driver.environment(), "GPUWARDEN_EXPORTER_HOST_ROOT": str(root)}) as process:
+        wait_for(process, "model_probe_skipped_total", 1, gpu="0", reason="memory")
+        process.wait_for("1.0 GiB free, 2.0 GiB needed")
+    assert probing.runs() == {}

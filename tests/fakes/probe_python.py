@@ -2,8 +2,8 @@
 
 STAND_IN is a file with one word, read at each start, so that a test may change it while the exporter runs. In the
 folder STAND_IN_TOLD each run leaves its spec as PID.json. In the mode ``ok`` it stops at the barrier until it is told
-to go on, as the real one does; in the mode ``wait`` it measures until the word is another one, and in the mode
-``slow`` it never comes to its beginning.
+to go on, as the real one does; in the mode ``wait`` it measures until the word is another one, in the mode ``import``
+it loads torch until then, and in the mode ``slow`` it never comes to its beginning.
 """
 
 import ctypes
@@ -72,6 +72,9 @@ def run(mode, spec):
         return 0
     if mode == "slow":
         time.sleep(3600)
+    tell("progress", phase="import")
+    mode = another_than("import", mode)
+    tell("progress", phase="device")
     tell("started", **STARTED)
     tell("progress", phase="first token" if spec["run"] == "generate" else "inference")
     if mode == "oom":
@@ -79,13 +82,18 @@ def run(mode, spec):
     if mode == "hang":
         while True:
             time.sleep(3600)
-    while mode == "wait":
-        time.sleep(0.02)
-        mode = pathlib.Path(os.environ["STAND_IN"]).read_text().strip()
+    another_than("wait", mode)
     tell("progress", phase="further tokens")
     tell("barrier", pid=os.getpid(), hold_seconds=spec["hold_seconds"])
     select.select([sys.stdin], [], [], spec["hold_seconds"])
     return result("ok", figures=FIGURES[spec["run"]], spec=spec)
+
+
+def another_than(word, mode):
+    while mode == word:
+        time.sleep(0.02)
+        mode = pathlib.Path(os.environ["STAND_IN"]).read_text().strip()
+    return mode
 
 
 def install(folder, mode="ok"):

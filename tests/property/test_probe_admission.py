@@ -9,6 +9,7 @@ from exporter.latency import reasons
 from exporter.latency.admission import (
     HELD_DOWN,
     LEAST_MARGIN_CELSIUS,
+    MAIN_MEMORY_BYTES,
     MOST_MOVED_BYTES,
     Lately,
     Limits,
@@ -67,15 +68,16 @@ WELL = Gpu(
 PEACE = Lately(watched=1000.0, memory_watched=1000.0, busiest=0.0, moved=0.0)
 
 
-@given(st.none() | GPUS | st.just(WELL), LATELY | st.just(PEACE), NEEDS, LIMITS, st.booleans())
-def test_a_run_that_may_start_disturbs_nobody(gpu, lately, needed, limits, share_left):
+@given(st.none() | GPUS | st.just(WELL), LATELY | st.just(PEACE), NEEDS, LIMITS, st.booleans(), BYTES)
+def test_a_run_that_may_start_disturbs_nobody(gpu, lately, needed, limits, share_left, main):
     """A probe would take a card's last memory, or break what somebody runs there."""
-    skip = admit(gpu, lately, needed, limits, share_left=share_left)
+    skip = admit(gpu, lately, needed, limits, share_left=share_left, main_memory=main)
     if skip is not None:
         assert skip.reason in reasons.ON_A_CARD
         return
     assert gpu.up
     assert share_left
+    assert main is None or main >= MAIN_MEMORY_BYTES
     assert gpu.memory_free_bytes - needed.total >= max(512 * 2**20, 0.1 * gpu.memory_total_bytes) - 1
     assert max(gpu.utilization_ratio, lately.busiest or 0) <= limits.busy
     assert gpu.compute_mode == 0

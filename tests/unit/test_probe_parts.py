@@ -2,16 +2,19 @@
 
 import pytest
 
+from exporter.accumulators import TrailingMaximum
 from exporter.latency import reasons
 from exporter.latency.admission import Limits
 from exporter.latency.book import Book
 from exporter.latency.during import During
 from exporter.latency.figures import LastRun, observe, series
+from exporter.latency.ledger import Ledger
 from exporter.latency.observations import Observations
 from exporter.latency.probe import device_seconds
 from exporter.latency.recent import Recent
-from exporter.latency.schedule import Schedule
+from exporter.latency.schedule import Schedule, Turn
 from exporter.latency.settings import ProbeSettings
+from exporter.latency.skips import Skips
 from exporter.latency.targets import Target, spec, targets
 from exporter.latency.torch_child import Done
 from exporter.latency.watch import Watch
@@ -412,3 +415,75 @@ def test_the_watch_is_a_source_that_says_what_is_wrong():
     watch.trouble = ""
     assert watch.read().gpus == ()
     assert watch.end().contended is None
+
+
+def test_a_window_that_opens_is_no_newcomer():
+    """On a desktop the probe would never run: each window that draws is a new process on the card."""
+    window = {"processes": (GpuProcess(8, "firefox", memory_bytes=2.0**24),), "computing": ()}
+    recent = watched(*each_second(0, 5, computing=()), gpu(5.0, **window))
+    assert recent.lately(6.0).youngest is None
+    assert during(gpu(0.0, computing=()), gpu(1.0, **window)).contended is False
+
+
+def test_a_newcomer_that_is_cut_from_the_list_is_seen():
+    """With a short `process_limit`, a server that holds little yet would be disturbed while it starts."""
+    old = {"processes": (process(7), process(0)), "computing": (7, 8)}
+    new = {"processes": (process(7), process(0)), "computing": (7, 8, 9)}
+    recent = watched(*each_second(0, 5, **old), gpu(5.0, **new))
+    assert recent.lately(6.0).youngest == 1.0
+    assert during(gpu(0.0, **old), gpu(1.0, **new)).contended is True
+
+
+def test_a_turn_that_waits_counts_once_for_each_run_that_it_costs():
+    """A day at work would be a thousand skips, or one; and words would blame an earlier run that took too long."""
+    skips, schedule, counts = Skips(), Schedule(0.0, 100.0, lambda: 0.0), {}
+    schedule.follow(["a"], 0.0)
+    for now in range(0, 450, 10):
+        turn = schedule.take(float(now))
+        if turn is None:
+            continue
+        reason, lost = skips.begin(turn)
+        counts[reason] = counts.get(reason, 0) + lost
+        if now < 420:
+            reason = reasons.BUSY if now % 20 else reasons.MEMORY_MOVES
+            counts[reason] = counts.get(reason, 0) + skips.counts("a", reason)
+            skips.is_news("a", reason)
+            schedule.put_off("a", now + 10.0)
+    assert counts == {reasons.MISSED: 0, reasons.MEMORY_MOVES: 5, reasons.BUSY: 5}
+
+
+def test_points_that_nobody_tried_are_counted_by_what_stood_in_the_way():
+    """A share that is used up for an hour would look like a run that took an hour."""
+    skips = Skips()
+    assert skips.begin(Turn("a", 2, again=False)) == (reasons.MISSED, 2)
+    assert skips.counts("a", reasons.DUTY_CYCLE)
+    assert skips.is_news("a", reasons.DUTY_CYCLE)
+    assert skips.begin(Turn("a", 3, again=True)) == (reasons.DUTY_CYCLE, 2)
+    assert skips.counts("a", reasons.DUTY_CYCLE)
+    assert not skips.is_news("a", reasons.DUTY_CYCLE)
+    skips.keep([])
+    assert skips.is_news("a", reasons.DUTY_CYCLE)
+
+
+@pytest.mark.parametrize("interval", [1.0, 10.0])
+def test_the_peak_of_the_probes_own_run_never_counts(interval):
+    """For five minutes after each run the card would be called busy, with nobody on it."""
+    recent, peak, now, found = Recent(LIMITS, interval), TrailingMaximum(), 0.0, []
+    while now < 500:
+        # The driver's samples of a run from 310 to 320 come with the reading after it.
+        peak.add(now, 1.0 if 310 < now <= 320 + interval else 0.0)
+        recent.look(gpu(now, utilization_peak_ratio=peak.at(now)))
+        if now in {310.0, 320.0}:
+            recent.own_run(under_way=now == 310, now=now)
+        now += interval
+        found.append(recent.lately(now).busiest)
+    assert set(found) == {0.0}
+
+
+def test_a_run_that_never_took_the_card_says_nothing_of_the_next():
+    """After a run that did not begin, the next one would be let in as if it took no time."""
+    ledger = Ledger(0.01)
+    ledger.spend("GPU-a", "m", 0.0, 4.0)
+    ledger.spend("GPU-a", "m", 450.0, 0.0)
+    assert not ledger.allows("GPU-a", "m", 500.0)
+    assert ledger.allows("GPU-a", "m", 605.0)

@@ -62,8 +62,13 @@ class ProcessReader:
             memory=merged((rows.rows for rows in self._lists if rows.rows is not None), card.total),
             utilization=self._utilization.read(device, support, now),
             whole=all(rows.rows is not None or rows.unsupported for rows in self._lists),
+            drawing=None if self._compute.rows is None else self._only_drawing(),
         )
         return self._holders.readings(listed, card, self._name_by_driver) | clients
+
+    def _only_drawing(self) -> frozenset[int]:
+        at_work = {pid for rows in (self._compute, self._mps) for pid, _ in rows.rows or ()}
+        return frozenset(pid for pid, _ in self._graphics.rows or ()) - at_work
 
     def _name_by_driver(self, pid: int) -> str:
         try:
