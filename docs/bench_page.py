@@ -6,10 +6,10 @@ import pathlib
 from reference import MADE, table
 
 from exporter.bench.claim import Claim, Run
-from exporter.bench.claims import CLAIMS, SPARE_RUNS
+from exporter.bench.guide.claims import CLAIMS, SPARE_RUNS
 from exporter.bench.plan import Wishes, plan
-from exporter.bench.recorded import judged_anew
-from exporter.bench.words import REASONS, heading, reference, shown, summary, verdict
+from exporter.bench.telling.recorded import judged_anew
+from exporter.bench.telling.words import REASONS, heading, reference, shown, summary, verdict
 from gpuwarden.units import format_value
 
 _RECORDING = pathlib.Path(__file__).parents[1] / "tests" / "golden" / "bench" / "h200.json"
@@ -32,10 +32,12 @@ divided or in another compute mode than Default. The exit status is 0 when every
 one) or cannot be made here (`vram`, `no_card`, `no_onnxruntime`, `no_int8`), 1 otherwise, 2 when the input is wrong,
 130 after Ctrl-C, which ends the child at once and keeps what is there.
 
-The JSON is written anew after each run. It has `claims`, each with its `value` in its `unit`, `verdict`, `reason` and
-`note`, and `runs`, each with its `spec`, `outcome`, `reason`, the `figures` of the workload in seconds and bytes, who
-`contended`, and the `card`: `before` the run, at the `start` of what is timed, at the `barrier` where everything is in
-memory, and `after` its end.
+With `--minutes` a run is begun only while as much time is left as its kind takes at least.
+
+The JSON is written anew after each run; a disk that becomes full meanwhile is told, costs the file and ends nothing.
+It has `claims`, each with its `value` in its `unit`, `verdict`, `reason` and `note`, and `runs`, each with its `spec`,
+`outcome`, `reason`, the `figures` of the workload in seconds and bytes, who `contended`, and the `card`: `before` the
+run, at the `start` of what is timed, at the `barrier` where everything is in memory, and `after` its end.
 """
 _VERDICTS = """\
 - **met**, **not met**: of this machine, whatever card the reference names in brackets.
@@ -50,7 +52,7 @@ def bench_page() -> str:
     sections = {
         "Verdicts": f"{_VERDICTS}\n{_reasons()}",
         "Claims": "\n\n".join(map(_claim, CLAIMS)),
-        "Runs": f"Memory is the card's, CUDA context included.\n\n{_runs()}",
+        "Runs": f"Memory is the card's as it is reckoned ([fit.md](fit.md)), CUDA context included.\n\n{_runs()}",
         "On an H200": f"{_ON_AN_H200}\n\n{_recorded()}",
     }
     parts = [f"## {title}\n\n{text}\n" for title, text in sections.items()]

@@ -3,7 +3,7 @@
 import pathlib
 import re
 
-from exporter.bench.fit_measured import comparison
+from measured_memory import comparison
 
 _BEGIN = "<!-- comparison: made by docs/remake.py from the code -->"
 _END = "<!-- end of comparison -->"

@@ -10,11 +10,11 @@ from typing import Any
 
 import click
 
-from exporter.bench.card import MeasuredCard, NoCardError, open_card
-from exporter.bench.document import Circumstances
-from exporter.bench.patience import answered
-from exporter.bench.progress import Progress
-from exporter.bench.report import NARROWEST
+from exporter.bench.running.card import MeasuredCard, NoCardError, open_card
+from exporter.bench.running.patience import answered
+from exporter.bench.running.progress import Progress
+from exporter.bench.telling.document import Circumstances
+from exporter.bench.telling.report import NARROWEST
 from gpuwarden import __version__
 
 Options = Mapping[str, Any]

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal
 
+from exporter.bench.reckoned import reckoned_bytes
 from gpuwarden.units import format_value
 
 MIB, GB = 2**20, 10**9
@@ -34,10 +35,11 @@ _NEAR = 0.25
 class Run:
     """One child of exporter/workload: ``name`` identifies it, runs of one name are one run that serves several claims.
 
-    ``spec`` has the keys of exporter/workload/spec.py, but for the device. ``mib`` of card memory is what it took of
-    a card with its CUDA context, or an estimate of that; 0 for a run that is always on the CPU (``where``). ``on_cpu``
-    is made in its place when there is no card; None: without a card the run makes no sense and is left out. ``tiny`` is
-    what changes in the spec, beyond what always does, when everything is tried out with stand-ins.
+    ``spec`` has the keys of exporter/workload/spec.py, but for the device. ``mib`` of card memory, context included,
+    are said only where the arithmetic does not reach (exporter/model_memory; 0: it does). A run may be on the CPU
+    always (``where``). ``on_cpu`` is made in its place when there is no card; None: without a card the run makes no
+    sense and is left out. ``tiny`` is what changes in the spec, beyond what always does, when everything is tried out
+    with stand-ins.
     """
 
     name: str
@@ -46,6 +48,13 @@ class Run:
     where: Literal["card", "cpu"] = "card"
     on_cpu: "Run | None" = None
     tiny: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def needs_bytes(self) -> int:
+        """Memory that it takes of a card, its CUDA context included; 0 for one that is always on the CPU."""
+        if self.where == "cpu":
+            return 0
+        return self.mib * MIB or reckoned_bytes(self.spec)
 
 
 Figures = Mapping[str, Any]

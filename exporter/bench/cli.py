@@ -1,10 +1,9 @@
 """``gpuwarden bench``: what this machine does with CNN and GPT models, beside what a guide promises."""
 
-import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,23 +11,22 @@ import click
 
 from exporter.bench import around
 from exporter.bench.around import Options
-from exporter.bench.card import MeasuredCard
-from exporter.bench.claims import CLAIMS, SPARE_RUNS
 from exporter.bench.cli_modes import MODE_OPTIONS, InModes, mode_of
-from exporter.bench.document import Circumstances, as_json, document, write
-from exporter.bench.listing import listing
-from exporter.bench.markdown import markdown
-from exporter.bench.measuring import Bench, Record
-from exporter.bench.patience import answered
+from exporter.bench.guide.claims import CLAIMS, SPARE_RUNS
+from exporter.bench.guide.show import print_table
 from exporter.bench.plan import Plan, Wishes, plan
-from exporter.bench.recorded import read
-from exporter.bench.report import table
-from exporter.bench.session import Outcome, make_all
+from exporter.bench.running.card import MeasuredCard
+from exporter.bench.running.measuring import Bench, Record
+from exporter.bench.running.patience import answered
+from exporter.bench.running.session import Outcome, make_all
+from exporter.bench.telling.document import Circumstances, document
+from exporter.bench.telling.listing import listing
+from exporter.bench.telling.markdown import markdown
+from exporter.bench.telling.saving import files
 from gpuwarden.errors import UserInputError
 from gpuwarden.options import FAILED
 
 _INTERRUPTED = 130
-_COLOURS = {"met": "green", "not met": "red", "other": "yellow"}
 
 
 class NothingToRunError(UserInputError, LookupError):
@@ -42,6 +40,15 @@ def _with(decorators: Sequence[Callable[[Any], Any]]) -> Callable[[Any], Any]:
         return function
 
     return add
+
+
+def _with_images(_context: click.Context, _parameter: click.Parameter, folder: str | None) -> str | None:
+    """What the workload will read (exporter/workload/cifar.py) must be there: it looks only after the first start."""
+    patterns = ("data_batch_*", "cifar-10-batches-*/data_batch_*")
+    if folder is not None and not any(any(Path(folder).glob(pattern)) for pattern in patterns):
+        message = f"{folder} has no data_batch_1 or data_batch_1.bin of CIFAR-10"
+        raise click.BadParameter(message)
+    return folder
 
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
@@ -59,6 +66,7 @@ _OPTIONS = (
     click.option(
         "--data",
         type=click.Path(exists=True, file_okay=False, resolve_path=True),
+        callback=_with_images,
         metavar="FOLDER",
         help="CIFAR-10's own images (data_batch_1, ...), loaded from the host.",
     ),
@@ -69,7 +77,6 @@ _OPTIONS = (
     click.option(
         "--minutes", type=click.FloatRange(min=0, min_open=True), help="What is left by then is not measured."
     ),
-    click.option("--show", type=_FILE, metavar="FILE", help="Print the table of an earlier --json, run nothing."),
     click.option("--tiny", is_flag=True, help="Stand-ins on the CPU, to try the way to the table."),
 )
 
@@ -90,9 +97,6 @@ def bench(context: click.Context, **options: Any) -> None:
 
 
 def _bench(options: Options) -> int:
-    if options["show"]:
-        _print(read(options["show"], CLAIMS))
-        return 0
     card = around.card_to_measure(options)
     chosen = plan(CLAIMS, SPARE_RUNS, _wishes(options, card))
     if not chosen.runs:
@@ -110,31 +114,19 @@ def _wishes(options: Options, card: MeasuredCard | None) -> Wishes:
 
 
 def _measure(options: Options, card: MeasuredCard | None, chosen: Plan, circumstances: Circumstances) -> int:
-    def save(records: tuple[Record, ...]) -> None:
-        found = document(chosen, records, circumstances)
-        if options["json_file"]:
-            write(options["json_file"], as_json(found))
-        if options["markdown_file"]:
-            write(options["markdown_file"], markdown(found))
+    records: list[Record] = []
+    kept = files(options, markdown, lambda: document(chosen, records, circumstances))
+    kept.write()  # a file that cannot be written is told now, and not after half an hour
 
-    save(())  # a file that cannot be written is told now, and not after half an hour
+    def save(made: tuple[Record, ...]) -> None:
+        records[:] = made
+        kept.save()
+
     until = time.monotonic() + 60 * options["minutes"] if options["minutes"] else None
     one = Bench(options["python"], card, threading.Event(), until)
     outcome = make_all(chosen, one, around.progress(len(chosen.to_make)), save)
-    found = document(chosen, outcome.records, circumstances)
-    _print(found)
-    return _status(outcome, options["python"])
-
-
-def _print(found: Mapping[str, Any]) -> None:
-    click.echo(table(found, around.columns(), _paint), nl=False)
-
-
-def _paint(text: str, verdict: str) -> str:
-    """In colours; click takes them away where standard output is no terminal."""
-    if os.environ.get("NO_COLOR"):
-        return text
-    return click.style(text, fg=_COLOURS.get(verdict), dim=verdict == "not measured" or None)
+    print_table(document(chosen, outcome.records, circumstances))
+    return _status(outcome, options["python"]) or (0 if kept.complete else FAILED)
 
 
 def _status(outcome: Outcome, python: str) -> int:

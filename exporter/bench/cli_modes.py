@@ -10,8 +10,10 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from exporter.bench import cli_fit, cli_module
-from exporter.bench.fit_training import COPIES
+from exporter.bench.fit import cli as cli_fit
+from exporter.bench.guide import show
+from exporter.bench.module import cli as cli_module
+from exporter.model_memory.training import COPIES
 
 Options = Mapping[str, Any]
 
@@ -24,10 +26,14 @@ _OF_BOTH: Sequence[Callable[[Any], Any]] = (
     ),
     click.option("--optimizer", type=click.Choice(list(COPIES)), help="For trainings of --fit and --module."),
 )
-MODE_OPTIONS = (*cli_module.MODULE_OPTIONS, *cli_fit.FIT_OPTIONS, *_OF_BOTH)
-MODES: Mapping[str, Callable[[Options], int]] = {"fit": cli_fit.tell_fit, "module": cli_module.measure_module}
+MODE_OPTIONS = (*show.SHOW_OPTIONS, *cli_module.MODULE_OPTIONS, *cli_fit.FIT_OPTIONS, *_OF_BOTH)
+MODES: Mapping[str, Callable[[Options], int]] = {
+    "fit": cli_fit.tell_fit,
+    "module": cli_module.measure_module,
+    "show": show.show_recorded,
+}
 """By the option that asks for it; each takes all options and gives the exit status."""
-_SHARED = {"fit": cli_fit.SHARED, "module": cli_module.SHARED}
+_SHARED = {"fit": cli_fit.SHARED, "module": cli_module.SHARED, "show": show.SHARED}
 
 
 class InModes(click.Command):
@@ -62,7 +68,12 @@ def _names(decorators: Sequence[Callable[[Any], Any]]) -> frozenset[str]:
     return frozenset(option.name for option in getattr(holder, "__click_params__", ()))
 
 
-_OWN = {"fit": _names(cli_fit.FIT_OPTIONS), "module": _names(cli_module.MODULE_OPTIONS), "both": _names(_OF_BOTH)}
+_OWN = {
+    "fit": _names(cli_fit.FIT_OPTIONS),
+    "module": _names(cli_module.MODULE_OPTIONS),
+    "show": _names(show.SHOW_OPTIONS),
+    "both": _names(_OF_BOTH),
+}
 
 
 def mode_of(context: click.Context) -> Callable[[Options], int] | None:
@@ -74,7 +85,7 @@ def mode_of(context: click.Context) -> Callable[[Options], int] | None:
     asked = [name for name in MODES if context.params[name]]
     mode = asked[0] if asked else ""
     if len(asked) > 1:
-        message = "--fit runs nothing and --module runs one: ask for one of them"
+        message = f"{' and '.join(f'--{name}' for name in asked)} do different things: ask for one of them"
         raise click.UsageError(message)
     others = _OWN["fit"] | _OWN["module"] | _OWN["both"]
     allowed = _OWN[mode] | _SHARED[mode] if mode else frozenset(context.params) - others

@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
-from exporter.bench.claim import MIB, NO_CARD, Claim, Run
+from exporter.bench.claim import NO_CARD, Claim, Run
+from exporter.model_memory.margin import margin
 
 Spec = Mapping[str, object]
 
@@ -28,7 +29,6 @@ _TINY: Spec = {
     "full": False,
 }
 _TEXT_MODELS = ("gpt2", "dialogpt", "biogpt")
-_LEAST_MARGIN_BYTES, _MARGIN = 512 * MIB, 0.10
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +62,12 @@ class Planned:
     @property
     def needs_bytes(self) -> int:
         """Card memory that it takes; 0 on the processor."""
-        return 0 if self.on_cpu else self.run.mib * MIB
+        return 0 if self.on_cpu else self.run.needs_bytes
 
     @property
     def wants_bytes(self) -> int:
         """Card memory that must be free before it starts: what it takes, and 512 MiB or a tenth beside it."""
-        return round(self.needs_bytes + max(_LEAST_MARGIN_BYTES, _MARGIN * self.needs_bytes)) if self.needs_bytes else 0
+        return round(self.needs_bytes + margin(self.needs_bytes)) if self.needs_bytes else 0
 
 
 @dataclass(frozen=True, slots=True)

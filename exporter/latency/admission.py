@@ -22,7 +22,8 @@ The first that does not hold names the reason: what stays until a person changes
 from dataclasses import dataclass
 
 from exporter.latency import reasons
-from exporter.latency.needs import Needs, margin
+from exporter.model_memory.answering import Parts
+from exporter.model_memory.margin import margin
 from exporter.snapshot import Gpu, Host
 from gpuwarden.units import format_value
 
@@ -76,7 +77,7 @@ class Lately:
 def admit(
     gpu: Gpu | None,
     lately: Lately,
-    needed: Needs,
+    needed: Parts,
     limits: Limits,
     *,
     share_left: bool,
@@ -110,7 +111,7 @@ def newcomer(gpu: Gpu, lately: Lately, limits: Limits) -> Skip | None:
 
 
 def admit_on_processor(
-    host: Host | None, busiest: float | None, needed: Needs, limits: Limits, *, share_left: bool
+    host: Host | None, busiest: float | None, needed: Parts, limits: Limits, *, share_left: bool
 ) -> Skip | None:
     """As ``admit``, for a run on the processor; ``busiest`` is the highest share of all processors' time lately."""
     if host is None or host.cpu_utilization_ratio is None:
@@ -130,7 +131,7 @@ def _wrong_mode(gpu: Gpu) -> Skip | None:
     return None
 
 
-def _no_room(free: float | None, total: float | None, needed: Needs, reason: str) -> Skip | None:
+def _no_room(free: float | None, total: float | None, needed: Parts, reason: str) -> Skip | None:
     if free is None or total is None:
         return Skip(reasons.NO_READING)
     return _too_little(free, needed.total + margin(total), reason)

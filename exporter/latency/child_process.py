@@ -87,11 +87,15 @@ class Child:
         """Its exit status, minus a signal's number, or None while it is there; takes it in."""
         return self._process.poll()
 
+    def hurry(self) -> None:
+        """Let it come to its end: for that it needs the processor, and it gives the card's memory back only then."""
+        if self._background:
+            _be_nice(self.pid, 0)
+
     def kill(self, seconds: float) -> bool:
         """End it and all that it started; whether it was gone within so many seconds. Its last words can be heard."""
-        if self._background and not self.has_ended:
-            # It has to come to the processor to end, and gives the card's memory back only then.
-            _be_nice(self.pid, 0)
+        if not self.has_ended:
+            self.hurry()
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
         until = time.monotonic() + seconds

@@ -174,15 +174,16 @@ class Probe:
     def _admission(self, target: Target) -> Skip | None:
         if on_battery(self._supplies):
             return Skip(reasons.BATTERY)
-        needed = needs(target.model, target.precision)
         left = self._ledger.allows(target.uuid, target.model, time.monotonic())
         if not target.on_card:
+            needed = needs(spec(target, self._cpus))
             host = self._sampler.read_now(host_of, _FRESH_SECONDS)
             host = host and _within_our_limits(host)
             return admit_on_processor(host, self._watch.host_lately(), needed, self._limits, share_left=left)
         gpu = self._sampler.read_now(card_called(target.uuid), _FRESH_SECONDS)
         if gpu is None:
             return Skip(reasons.NO_READING)
+        needed = needs(spec(target, self._cpus), gpu.memory_total_bytes or 0.0)
         host = self._sampler.latest().host
         main = _within_our_limits(host).memory_available_bytes if host else None
         lately = self._watch.lately(gpu)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from exporter.latency.needs import SHAPES
+from exporter.latency.probed import OPERATIONS
 from gpuwarden.units import Duration, format_duration
 
 SHORTEST_INTERVAL, LONGEST_INTERVAL = 10.0, 86_400.0
@@ -47,11 +47,11 @@ class ProbeSettings:
 
     def problems(self) -> Iterator[tuple[str, str, str]]:
         """What the types cannot say: (key, message, hint)."""
-        known = f"known are: {', '.join(SHAPES)}"
+        known = f"known are: {', '.join(OPERATIONS)}"
         if not self.models:
             yield "models", "is empty: nothing would be run", "leave it out, or set enabled to false"
         for position, name in enumerate(self.models):
-            if name not in SHAPES:
+            if name not in OPERATIONS:
                 yield f"models.{position}", f"{name!r} is not a model that can be probed", known
             elif name in self.models[:position]:
                 yield f"models.{position}", f"{name!r} is there twice", ""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from exporter.latency.needs import NEW_TOKENS, PROMPT, SHAPES
+from exporter.latency.probed import GENERATE, NEW_TOKENS, OPERATIONS, PROMPT
 from exporter.latency.settings import ProbeSettings
 from exporter.snapshot import Gpu, Snapshot
 
@@ -26,7 +26,7 @@ class Target:
     @property
     def operation(self) -> str:
         """What is run: generate or infer."""
-        return SHAPES[self.model].operation
+        return OPERATIONS[self.model]
 
     @property
     def on_card(self) -> bool:
@@ -79,6 +79,6 @@ def spec(target: Target, cpus: int) -> dict[str, object]:
         "hold_seconds": _HOLD_SECONDS if target.on_card else 0.0,
         "threads": threads(target, cpus),
     }
-    if target.operation == "generate":
+    if target.operation == GENERATE:
         found |= {"prompt": PROMPT, "new_tokens": NEW_TOKENS}
     return found

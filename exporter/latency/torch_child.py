@@ -67,7 +67,10 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What became of it; ``started`` has versions and device, ``barrier`` what ``at_barrier`` gave."""
+    """What became of it; ``started`` has versions and device, ``barrier`` what ``at_barrier`` gave.
+
+    The figure ``device_seconds`` is the child's own and on top of it what its end took, which gives the device back.
+    """
 
     outcome: str
     reason: str = ""
@@ -119,8 +122,12 @@ def run(
 
 
 def environment(asked: Asked, ours: Mapping[str, str]) -> dict[str, str]:
-    """What the child sees of our environment: all but our own settings, which may hold secrets."""
+    """What the child sees of our environment: all but our own settings, which may hold secrets.
+
+    What libraries warn of is no reason for how a run ended, and would stand in its last words as if it were.
+    """
     theirs = {key: value for key, value in ours.items() if not key.startswith("GPUWARDEN_")}
+    theirs.setdefault("PYTHONWARNINGS", "ignore")
     if asked.uuid:
         # Numbers follow another order for torch than for NVML; a UUID means the same card for both.
         theirs |= {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": asked.uuid}
@@ -142,14 +149,16 @@ class _Run:
     bytes_heard: int = 0
     until: float = 0.0
     phase: str = "start"
+    phase_began: float = 0.0
     told: Result | None = None
+    told_at: float = 0.0
     started: Mapping[str, object] = field(default_factory=dict[str, object])
     barrier: Mapping[str, object] = field(default_factory=dict[str, object])
 
     def whole(self) -> Done:
         """From the spec to the end."""
         child, gone = self.child, False
-        self.until = self.began + self.asked.seconds
+        self.until, self.phase_began = self.began + self.asked.seconds, self.began
         try:
             self.on_phase("process", {"pid": child.pid})
             child.tell(json.dumps(self._spec()).encode() + b"\n")
@@ -205,11 +214,12 @@ class _Run:
         elif event == "started":
             self.started = {key: value for key, value in told.items() if key != "event"}
         elif event == "progress":
-            self.phase = clean(told.get("phase"))
+            self.phase, self.phase_began = clean(told.get("phase")), time.monotonic()
             self.on_phase(self.phase, told)
         elif event == "result" and (found := result(told)):
-            self.told = found
-            self.until = time.monotonic() + _SECONDS_TO_LEAVE
+            self.told, self.told_at = found, time.monotonic()
+            self.until = self.told_at + _SECONDS_TO_LEAVE
+            self.child.hurry()
 
     def _done(self, given_up: tuple[str, str] | None, *, gone: bool) -> Done:
         told = self.told
@@ -219,17 +229,25 @@ class _Run:
         elif told and (given_up is None or given_up[0] == "timeout"):
             end = (told.outcome, told.reason, told.detail)
         elif given_up:
-            end = (*given_up, _joined(f"in phase {self.phase}", self.last_words.text))
+            since = time.monotonic() - self.phase_began
+            end = (*given_up, _joined(f"in phase {self.phase} for {since:.0f} s", self.last_words.text))
         else:
             end = self._without_a_result()
         return Done(
             *end,
-            figures=told.figures if told else {},
+            figures=self._figures(),
             started=self.started,
             barrier=self.barrier,
             seconds=time.monotonic() - self.began,
             spec=(told and told.spec) or self.asked.spec,
         )
+
+    def _figures(self) -> Mapping[str, object]:
+        figures: Mapping[str, object] = self.told.figures if self.told else {}
+        seconds = figures.get("device_seconds")
+        if not isinstance(seconds, float) or seconds <= 0:
+            return figures
+        return {**figures, "device_seconds": seconds + time.monotonic() - self.told_at}
 
     def _without_a_result(self) -> tuple[str, str, str]:
         status, words = self.child.exit_status or 0, self.last_words.text

@@ -14,7 +14,7 @@ from . import cifar
 from .devices import Ground
 from .gpt2 import SIZES
 from .known import LABELS, VOLUMES
-from .models import CLASSES
+from .models import HOW_MANY_CLASSES
 from .spec import Spec
 from .unet3d import LABELS as LABELS_OF_A_VOXEL
 from .yolov5 import candidates
@@ -69,7 +69,7 @@ class Images:
     def _random(self) -> Iterator[Batch]:
         spec, device = self._spec, self._ground.device
         images = pictures(spec, self._ground)
-        labels = torch.randint(CLASSES[spec.dataset], (spec.batch,), device=device)
+        labels = torch.randint(HOW_MANY_CLASSES[spec.dataset], (spec.batch,), device=device)
         while True:
             for start in range(0, self.count, spec.batch):
                 left = min(spec.batch, self.count - start)

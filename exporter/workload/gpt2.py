@@ -86,14 +86,19 @@ class Block(nn.Module):
         return hidden + self.down(nn.functional.gelu(self.up(self.norm_2(hidden)), approximate=self.gelu))
 
 
+def _embedding(rows: int, width: int) -> nn.Embedding:
+    """Without values: drawing them on the meta device, torch would load its compiler, two seconds and more."""
+    return nn.Embedding.from_pretrained(torch.empty(rows, width), freeze=False)
+
+
 class GPT2(nn.Module):
     """Token numbers in, logits out."""
 
     def __init__(self, size: Size, attention: str = "sdpa", chunk: int = 128, *, checkpointing: bool = False) -> None:
         super().__init__()
         self.size, self.checkpointing = size, checkpointing
-        self.tokens = nn.Embedding(size.vocabulary, size.width)
-        self.positions = nn.Embedding(size.unused_positions + size.positions, size.width)
+        self.tokens = _embedding(size.vocabulary, size.width)
+        self.positions = _embedding(size.unused_positions + size.positions, size.width)
         self.blocks = nn.ModuleList(Block(size, attention, chunk) for _ in range(size.layers))
         self.norm = nn.LayerNorm(size.width)
         self.head = nn.Linear(size.width, size.vocabulary, bias=False)

@@ -17,7 +17,7 @@ from .unet3d import UNet3D
 from .weights import on_device, quantize_dynamically
 from .yolov5 import YoloV5s
 
-CLASSES = {"cifar": 10, "imagenet": 1000}
+HOW_MANY_CLASSES = {"cifar": 10, "imagenet": 1000}
 
 
 def _gpt2(spec: Spec) -> nn.Module:
@@ -25,14 +25,14 @@ def _gpt2(spec: Spec) -> nn.Module:
 
 
 def _resnet(spec: Spec) -> nn.Module:
-    return ResNet(spec.model, spec.stem, CLASSES[spec.stem])
+    return ResNet(spec.model, spec.stem, HOW_MANY_CLASSES[spec.stem])
 
 
 _BUILDERS: Mapping[known.Family, Callable[[Spec], nn.Module]] = MappingProxyType(
     {
         known.GPT2: _gpt2,
         known.RESNET: _resnet,
-        known.EFFICIENTNET: lambda _: EfficientNetB0(CLASSES["imagenet"]),
+        known.EFFICIENTNET: lambda _: EfficientNetB0(HOW_MANY_CLASSES["imagenet"]),
         known.YOLOV5: lambda _: YoloV5s(),
         known.UNET3D: lambda _: UNet3D(),
     }

@@ -20,13 +20,23 @@ def on_device(build: Callable[[], Model], ground: Ground) -> Model:
     model.to(ground.weights_dtype)
     # A weight that two modules share would be given memory twice.
     shared = _release_shared(model)
-    model.to_empty(device=ground.device)
+    _give_memory(model, ground.device)
     for module, name, owner, owned in shared:
         setattr(module, name, getattr(owner, owned))
     with torch.no_grad():
         for module in model.modules():
             _give_values(module)
     return model
+
+
+def _give_memory(model: nn.Module, device: torch.device) -> None:
+    """As ``to_empty``, without the parts of a compiler that torch loads to find a meta tensor's like."""
+    for module in model.modules():
+        for name, weight in module.named_parameters(recurse=False):
+            there = torch.empty(weight.shape, dtype=weight.dtype, device=device)
+            setattr(module, name, nn.Parameter(there, requires_grad=weight.requires_grad))
+        for name, buffer in module.named_buffers(recurse=False):
+            setattr(module, name, torch.empty(buffer.shape, dtype=buffer.dtype, device=device))
 
 
 def _release_shared(model: nn.Module) -> list[tuple[nn.Module, str, nn.Module, str]]:

@@ -107,6 +107,19 @@ def test_ctrl_c_ends_the_run_and_keeps_what_is_there(tmp_path, written):
     assert "10 s" in running.output
 
 
+def test_ctrl_c_in_a_module_of_ones_own_is_written_down(tmp_path, written):
+    """The file would say that a run which somebody ended had never begun."""
+    python = interpreter(tmp_path, 'tell("progress", phase="inputs")\nhang()')
+    arguments = ("--module", "net.py", "--device", "cpu", "--python", python, "--json", "a.json")
+    with Running("bench", *arguments, home=tmp_path) as running:
+        wait_until(psutil.Process(running.process.pid).children, 10, "the run has not begun")
+        running.process.send_signal(signal.SIGINT)
+        running.process.wait(10)
+
+    assert running.process.returncode == 130
+    assert [(run["outcome"], run["reason"]) for run in written()["runs"]] == [("stopped", "stopped")]
+
+
 def test_a_python_without_torch_is_told_how_to_get_it(tmp_path, written):
     """A user would read nothing but an exit status, or the same complaint for each run."""
     python = without_torch(tmp_path)
@@ -162,11 +175,11 @@ def test_when_the_time_is_up_the_rest_is_not_measured(bench, written):
     [
         (("--only", "abacus"), "no claim and no run has abacus in its name; see: gpuwarden bench --list"),
         (("--data", "nowhere"), "Directory 'nowhere' does not exist"),
+        (("--data", "."), "has no data_batch_1 or data_batch_1.bin of CIFAR-10"),
         (("--minutes", "0"), "0.0 is not in the range x>0"),
         (("--device", "tpu"), "'tpu' is not one of 'auto', 'cpu', 'cuda'"),
         (("--device", "cpu", "--gpu", "0"), "--gpu names a card, and nothing is run on one"),
         (("--gpu", "0"), "there is no GPU 0: no NVIDIA driver found"),
-        (("--show", "nowhere.json"), "nowhere.json cannot be read"),
     ],
     ids=lambda value: value if isinstance(value, str) else " ".join(value),
 )
@@ -185,6 +198,37 @@ def test_a_file_that_cannot_be_written_is_told_at_once(bench, option):
 
     assert (status, table) == (1, "")
     assert "nowhere/a cannot be written: No such file or directory" in told
+
+
+def test_a_disk_that_fills_up_costs_the_file_and_no_run(bench, tmp_path):
+    """A user would lose half an hour of results because the last of them could not be written down."""
+    (tmp_path / "sub").mkdir()
+    gone = "import shutil\nshutil.rmtree('sub', ignore_errors=True)\n"
+    status, table, told = bench(gone + ENDS_WELL, "--device", "cpu", "--markdown", "sub/a.md", *TWO)
+
+    assert status == 1
+    assert told.count("sub/a.md cannot be written: No such file or directory; the runs go on") == 1
+    assert told.count(": ok, ") == 2
+    assert "2 claims:" in table
+
+
+def test_a_run_is_not_begun_without_the_time_that_its_kind_takes(bench, written):
+    """A user's last seconds would go to a run that is ended before it has a figure, and be called too slow."""
+    arguments = ("--device", "cpu", "--minutes", "0.25", "--only", "onnxruntime-cpu", "--only", "kv-cache-batch")
+    bench(ENDS_WELL, *arguments)
+    reasons = {run["kind"]: run["reason"] for run in written()["runs"]}
+
+    assert reasons == {"generate": "", "onnx": "no_time"}
+
+
+def test_an_earlier_run_is_shown_and_its_page_written(bench, tmp_path):
+    """A user who kept the figures only would have to measure again for a page."""
+    bench(ENDS_WELL, "--device", "cpu", *TWO)
+    found = run("bench", "--show", "a.json", "--markdown", "b.md", home=tmp_path)
+
+    assert "2 claims:" in found.stdout
+    assert "**train**" in (tmp_path / "b.md").read_text()
+    assert run("bench", "--show", "nowhere.json", home=tmp_path).returncode == 2
 
 
 def test_without_a_card_what_needs_one_is_left_out(bench, no_driver):

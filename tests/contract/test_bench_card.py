@@ -157,7 +157,7 @@ def test_the_end_of_the_run_before_contends_with_nobody(tmp_path, driver, stays)
         assert running.process.wait(20) == 0, running.output
     run = json.loads((tmp_path / "a.json").read_text())["runs"][0]
 
-    assert run["contended"] == (["somebody who cannot be seen"] if stays else [])
+    assert run["contended"] == (["somebody whom the driver does not name"] if stays else [])
 
 
 def test_a_card_that_falls_silent_costs_its_readings_and_no_run(tmp_path, driver):

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from exporter.bench.together import kept, run
+from exporter.bench.running.together import kept, run
 from exporter.latency.torch_child import Asked
 from tests.fakes.workload import stand_in
 

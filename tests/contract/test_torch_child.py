@@ -90,7 +90,8 @@ def test_without_a_card_the_environment_is_left_as_it_is():
     """A bench would measure on another card than the one that the user has chosen."""
     ours = {"CUDA_VISIBLE_DEVICES": "1", "LD_LIBRARY_PATH": "/opt/lib"}
 
-    assert environment(Asked(GPT, "python", 1.0), ours) == ours
+    assert environment(Asked(GPT, "python", 1.0), ours) == {**ours, "PYTHONWARNINGS": "ignore"}
+    assert environment(Asked(GPT, "python", 1.0), {"PYTHONWARNINGS": "error"}) == {"PYTHONWARNINGS": "error"}
 
 
 def test_a_child_has_its_three_descriptors_and_a_session_of_its_own(asked):

@@ -1,9 +1,11 @@
 """The real stack from the real files, for the time of a test: images, an own project, ways to look inside."""
 
+import fcntl
 import json
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -57,7 +59,18 @@ def require_engine() -> None:
 
 @contextmanager
 def images(names: Mapping[str, str] = NAMES) -> Iterator[None]:
-    """The images (values) that the stack names: those that are here, else pulled, else stand-ins (keys)."""
+    """The images (values) that the stack names: those that are here, else pulled, else stand-ins (keys).
+
+    One test at a time: another may borrow the same name for another stand-in.
+    """
+    with (Path(tempfile.gettempdir()) / "gpuwarden-test-images.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with _images(names):
+            yield
+
+
+@contextmanager
+def _images(names: Mapping[str, str]) -> Iterator[None]:
     missing = {name: image for name, image in names.items() if not (stand_ins.exists(image) or _pull(image))}
     why = missing and (stand_ins.why_not() or ("torch" in missing and stand_ins.why_no_torch()))
     if why:

@@ -51,6 +51,7 @@ def test_the_running_exporter_has_loaded_nothing_that_it_does_not_need(tmp_path,
     assert {"pynvml", "psutil", "uvicorn"} <= loaded
     assert loaded.intersection(NOT_NEEDED) == set()
     assert "exporter.latency.probe" not in modules
+    assert [name for name in modules if name.startswith("exporter.model_memory")] == []
 
 
 def test_an_exporter_that_probes_loads_no_torch_either(tmp_path, fake_driver):

@@ -115,7 +115,7 @@ def test_a_driver_that_hangs_is_not_waited_for(fake_driver, tmp_path):
     """The command would hang, and Ctrl-C would be all that is left."""
     driver = fake_driver("rtx-3060")
     driver.system.hang("nvmlInitWithFlags")
-    program = "from exporter.bench.fit_cards import ask_driver; ask_driver(seconds=0.3)"
+    program = "from exporter.bench.fit.cards import ask_driver; ask_driver(seconds=0.3)"
     environ = {**os.environ, **driver.environment()}
     found = subprocess.run(
         [sys.executable, "-c", program], env=environ, capture_output=True, text=True, check=False, timeout=60

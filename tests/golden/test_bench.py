@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from exporter.bench import markdown, report
-from exporter.bench.claims import CLAIMS
-from exporter.bench.recorded import judged_anew
+from exporter.bench.guide.claims import CLAIMS
+from exporter.bench.telling import markdown, report
+from exporter.bench.telling.recorded import judged_anew
 
 FOLDER = Path(__file__).parent / "bench"
 RECORDING = FOLDER / "h200.json"

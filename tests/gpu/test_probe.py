@@ -23,7 +23,7 @@ def probing(tmp_path):
 
 def test_a_run_on_a_real_card_is_seen_measured_and_gone_afterwards(probing):
     """A probe would be slower than it says, look like a stranger, or keep memory."""
-    wait_until(lambda: value(probing.url, "gpu_memory_used_bytes", gpu="0"), 20, "the card was not read")
+    wait_until(lambda: value(probing.url, "gpu_memory_used_bytes", gpu="0") is not None, 20, "the card was not read")
     before = value(probing.url, "gpu_memory_used_bytes", gpu="0")
     seen = set()
 

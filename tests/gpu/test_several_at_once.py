@@ -6,7 +6,7 @@ import sys
 import pynvml
 import pytest
 
-from exporter.bench import together
+from exporter.bench.running import together
 from exporter.latency.torch_child import Asked
 
 pytestmark = pytest.mark.gpu

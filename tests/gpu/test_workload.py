@@ -114,6 +114,7 @@ def test_each_kind_of_run_works_on_the_chosen_card_and_gives_its_memory_back(tri
     assert done.spec["precision"] == precision
     assert done.started["uuid"].removeprefix("GPU-") == card.uuid.removeprefix("GPU-")
     assert done.barrier["more_bytes"] > done.figures["torch_allocated_bytes"] >= done.figures["weights_bytes"]
+    assert 0 < done.figures["context_seconds"] + done.figures["build_seconds"] < done.figures["device_seconds"]
 
 
 def test_out_of_memory_is_a_result_and_gives_everything_back(tried):

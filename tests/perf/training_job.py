@@ -55,10 +55,14 @@ def main() -> None:
     if arguments.device == "cpu":
         torch.set_num_threads(1)
     step = Training(arguments.device, arguments.batch, arguments.side)
-    for _ in range(_WARM_STEPS):
-        step()
-    seconds = statistics.median(step() for _ in range(_TIMED_STEPS))
-    pause = seconds * (1 / arguments.busy - 1)
+    rest = 1 / arguments.busy - 1
+    # A light job is one from its first step on: a probe looks at the highest of the last minutes.
+    took: list[float] = []
+    for _ in range(_WARM_STEPS + _TIMED_STEPS):
+        took.append(step())
+        time.sleep(rest * took[-1])
+    seconds = statistics.median(took[_WARM_STEPS:])
+    pause = seconds * rest
     with arguments.out.open("wb", buffering=0) as file:
         print(f"ready {seconds:.6f} {pause:.6f}", flush=True)
         while os.getppid() != 1:

@@ -3,11 +3,11 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.bench.fit import assess, known_runs, outline_runs
-from exporter.bench.fit_cards import CardMemory, card_of_size
-from exporter.bench.fit_memory import FP16, FP32, INT4, INT8, MIB, answering_outline
-from exporter.bench.fit_verdict import judge, largest
-from exporter.bench.shapes import Outline
+from exporter.bench.fit.assessment import assess, known_runs, outline_runs
+from exporter.bench.fit.cards import CardMemory, card_of_size
+from exporter.bench.fit.outline import INT4, INT8, Outline, answering_outline
+from exporter.bench.fit.verdict import judge, largest
+from exporter.model_memory.answering import FP16, FP32, MIB
 
 SIZES = st.integers(1, 2**40)
 COUNTS = st.integers(1, 4096)

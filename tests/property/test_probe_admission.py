@@ -17,7 +17,10 @@ from exporter.latency.admission import (
     admit_on_processor,
 )
 from exporter.latency.ledger import WINDOW_SECONDS, Ledger
-from exporter.latency.needs import SHAPES, margin, needs
+from exporter.latency.needs import needs
+from exporter.latency.probed import OPERATIONS
+from exporter.latency.targets import Target, spec
+from exporter.model_memory.margin import margin
 from exporter.snapshot import Gpu, Host
 
 GIB = 2**30
@@ -25,7 +28,8 @@ RATIOS = st.none() | st.floats(0, 1)
 BYTES = st.none() | st.floats(0, 80 * GIB)
 SECONDS = st.floats(0, 1000)
 PRECISIONS = st.sampled_from(["fp32", "fp16", "amp", "tf32"])
-NEEDS = st.builds(needs, st.sampled_from(sorted(SHAPES)), PRECISIONS)
+TARGETS = st.builds(Target, st.sampled_from(sorted(OPERATIONS)), PRECISIONS, st.just("0"), st.just("GPU-a"))
+NEEDS = st.builds(needs, st.builds(spec, TARGETS, st.integers(1, 64)), st.floats(0, 80 * GIB))
 LIMITS = st.builds(Limits, st.floats(1, 600), st.floats(0.01, 1))
 GPUS = st.builds(
     Gpu,

@@ -67,6 +67,21 @@ def test_it_runs_where_gpuwarden_is_not_installed(tmp_path, bare):
     assert not loaded & {"gpuwarden", "exporter", "alerts", "dashboards", "prometheus_client"}
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [GPT, {"run": "infer", "model": "resnet18", "image_size": 32, "iterations": 1, "warmup_seconds": 0.0}],
+    ids=["generate", "infer"],
+)
+def test_a_model_is_built_without_torchs_compiler(tmp_path, bare, asked):
+    """Each run of a probe and of a bench would load it: seconds of a card's and of a processor's time for nothing."""
+    found = run(asked, **bare({"sitecustomize.py": CHATTY}, with_torch=True))
+
+    assert found["outcome"] == "ok", found["detail"]
+    assert not {"torch._dynamo", "torch.fx.experimental.symbolic_shapes"} & set(
+        (tmp_path / "loaded").read_text().splitlines()
+    )
+
+
 def test_what_others_print_is_never_taken_for_a_result(bare):
     """A library's chatter would lose a run's figures or invent others."""
     found = run(GPT, **bare({"sitecustomize.py": CHATTY}, with_torch=True))

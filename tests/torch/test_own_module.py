@@ -239,7 +239,7 @@ def test_a_forked_process_does_not_answer_for_us(written):
     )
     events = [json.loads(line)["event"] for line in child.stdout.splitlines() if line]
 
-    assert events == ["progress", "started", *["progress"] * 3, "barrier", "result"]
+    assert [event for event in events if event != "progress"] == ["started", "barrier", "result"]
 
 
 def test_too_much_is_out_of_memory(here, written):

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from exporter.bench.together import kept, run
+from exporter.bench.running.together import kept, run
 from exporter.latency.torch_child import Asked
 
 pytestmark = pytest.mark.torch

@@ -2,7 +2,7 @@
 
 import pytest
 
-from exporter.bench.card import Holder, Reading, attributed, contenders
+from exporter.bench.running.card import Holder, Reading, attributed, contenders
 
 MIB = 2**20
 DESKTOP = Holder(1, "Xorg", 300 * MIB, 0.01)
@@ -51,7 +51,7 @@ def test_two_runs_at_once_do_not_contend_with_each_other():
         (readings((Holder(3, "", 0.0),), (Holder(3, "", 65 * MIB),)), ("process 3",)),
         (readings((Holder(3, "idle", 0.0),), (Holder(3, "idle", 63 * MIB),)), ()),
         (readings((Holder(3, "idle"),), (Holder(3, "idle", 63 * MIB),)), ()),
-        (readings((), (), 0.4), ("somebody who cannot be seen",)),
+        (readings((), (), 0.4), ("somebody whom the driver does not name",)),
         (readings((DESKTOP,), (DESKTOP,), 0.4), ()),
         ({}, ()),
     ],

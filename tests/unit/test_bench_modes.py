@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from exporter.bench.module_plan import Asked, can_be_trained, meaning, planned, split
-from exporter.bench.module_report import text
+from exporter.bench.module.plan import Asked, can_be_trained, meaning, planned, split
+from exporter.bench.module.report import text
 from exporter.latency.torch_child import Done
 from gpuwarden.cli import main
 
@@ -22,6 +22,8 @@ def told(*arguments):
         (["--precision", "fp16"], "--precision belongs to another mode"),
         (["--batch", "8"], "--batch belongs to another mode"),
         (["--fit", "--module", "net.py"], "ask for one of them"),
+        (["--show", "a.json", "--fit"], "--fit and --show do different things: ask for one of them"),
+        (["--show", "a.json", "--only", "gpt"], "--only does not go with --show"),
         (["--fit", "--precision", "fp16"], "--precision does not go with --fit"),
         (["--fit", "--full-epoch"], "--full-epoch does not go with --fit"),
         (["--fit", "--device", "cpu"], "--device does not go with --fit"),

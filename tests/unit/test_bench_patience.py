@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from exporter.bench.patience import DriverHangsError, answered
+from exporter.bench.running.patience import DriverHangsError, answered
 
 
 def test_an_answer_and_an_error_come_through():

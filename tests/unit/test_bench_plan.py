@@ -3,8 +3,8 @@
 import pytest
 
 from exporter.bench.claim import GB, MIB, Claim, Reference, Run
-from exporter.bench.listing import listing
 from exporter.bench.plan import Wishes, plan
+from exporter.bench.telling.listing import listing
 
 ON_CPU = Run("small on the CPU", {"run": "generate", "model": "gpt2-small", "budget_seconds": 6.0}, where="cpu")
 ANSWER = Run("answer", {"run": "generate", "model": "gpt2-small", "precision": "fp16"}, 1000, on_cpu=ON_CPU)

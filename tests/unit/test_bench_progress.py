@@ -1,9 +1,9 @@
 """What a person sees while the bench runs, on a terminal and in a log."""
 
 from exporter.bench.claim import Run
-from exporter.bench.measuring import Record
 from exporter.bench.plan import Planned
-from exporter.bench.progress import Progress
+from exporter.bench.running.measuring import Record
+from exporter.bench.running.progress import Progress
 from exporter.latency.torch_child import Done
 
 ANSWER = Run("answer", {"run": "generate", "model": "gpt2-small"}, 1000)
@@ -46,6 +46,17 @@ def test_a_long_name_stays_on_its_line():
     progress.begin("a" * 100)
 
     assert len(written[0].removeprefix("\r\x1b[K")) == 29
+
+
+def test_behind_a_long_name_the_time_goes_on():
+    """A user with a narrow terminal would see a line that does not move, and take it for a run that hangs."""
+    progress, written, clock = told(40)
+    progress.begin("gpt2-small int8_dynamic 32+992 on the CPU")
+    progress.phase("first token")
+    clock.now += 7
+    progress.tick()
+
+    assert written[-1] == "\r\x1b[K[1/2] gpt2...: first token, 7 s, 1 left"
 
 
 def test_a_log_gets_one_plain_line_for_each_run():

@@ -1,14 +1,18 @@
 """The tables: they fit the terminal, name what was not measured, and hold what came from outside as one cell."""
 
 import json
+import os
 import re
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
-from exporter.bench import markdown, report
-from exporter.bench.claims import CLAIMS
-from exporter.bench.recorded import RecordingError, judged_anew, read
+from exporter.bench.cli import bench
+from exporter.bench.guide.claims import CLAIMS
+from exporter.bench.telling import markdown, report
+from exporter.bench.telling.document import OutputError, write
+from exporter.bench.telling.recorded import RecordingError, judged_anew, read
 
 RECORDED = Path(__file__).parents[1] / "golden" / "bench" / "h200.json"
 
@@ -149,3 +153,57 @@ def test_a_file_that_is_none_is_refused_by_name(tmp_path, text, complaint):
         read(path, CLAIMS)
 
     assert complaint in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        lambda found: found["card"].update(memory_total_bytes="much"),
+        lambda found: found["runs"][0].update(name=3),
+        lambda found: found["runs"][0]["figures"].update(step_seconds="x"),
+        lambda found: found["runs"][0]["card"]["after"].update(used_bytes="x"),
+    ],
+    ids=["memory", "name", "figure", "reading"],
+)
+def test_a_figure_that_is_none_is_told_by_the_files_name(document, tmp_path, spoilt):
+    """A file that somebody changed by hand would end in a traceback of ours."""
+    spoilt(document)
+    path = tmp_path / "some.json"
+    path.write_text(json.dumps(document))
+    result = CliRunner().invoke(bench, ["--show", str(path)])
+
+    assert isinstance(result.exception, RecordingError), result.output
+    assert "some.json is not what gpuwarden bench --json writes" in str(result.exception)
+
+
+def test_a_pipe_or_a_device_stays_what_it_is(tmp_path):
+    """A container whose results should go to /dev/stdout would have no /dev/stdout from then on."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(OutputError, match="it is no ordinary file"):
+        write(pipe, "{}")
+
+    assert pipe.is_fifo()
+
+
+def test_a_link_goes_on_to_point_to_the_results(tmp_path):
+    """Whoever reads the file behind the link would read old results for ever."""
+    file, link = tmp_path / "results.json", tmp_path / "last.json"
+    file.write_text("old")
+    link.symlink_to(file)
+    write(link, "new")
+
+    assert (link.is_symlink(), file.read_text()) == (True, "new")
+
+
+def test_the_sum_says_of_how_many_claims(document):
+    """A user would read numbers that add up to nothing that he knows."""
+    assert f"{len(document['claims'])} claims: " in report.table(document)
+
+
+def test_a_90th_percentile_is_called_one(document):
+    """A user would take the slowest tenth for what a first token usually takes."""
+    found = {claim["id"]: claim for claim in document["claims"]}["gpt2-first-token"]
+
+    assert found["value"] == pytest.approx(0.00396, rel=0.01)
+    assert found["detail"].startswith("p90; p50 2.45 ms, ")

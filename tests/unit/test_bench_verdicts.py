@@ -3,7 +3,7 @@
 import pytest
 
 from exporter.bench.claim import Claim, Reference, Result, Run, Verdict, held_bytes, judge
-from exporter.bench.words import REASONS, shown
+from exporter.bench.telling.words import REASONS, shown
 
 RUN = Run("a run", {"run": "infer", "model": "resnet18"}, 100)
 OTHER = Run("another", {"run": "infer", "model": "resnet18"}, 100)

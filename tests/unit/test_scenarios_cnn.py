@@ -5,10 +5,10 @@ import json
 import pytest
 
 from exporter.bench.claim import Result, judge
+from exporter.bench.guide.scenarios import SCENARIOS
+from exporter.bench.guide.scenarios_cnn import CNN_SCENARIOS
 from exporter.bench.plan import Wishes, plan
-from exporter.bench.scenarios import SCENARIOS
-from exporter.bench.scenarios_cnn import CNN_SCENARIOS
-from exporter.bench.words import REASONS
+from exporter.bench.telling.words import REASONS
 from exporter.workload.spec import parse
 
 CLAIMS = {claim.id: claim for claim in CNN_SCENARIOS}

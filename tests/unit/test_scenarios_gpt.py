@@ -3,9 +3,9 @@
 import pytest
 
 from exporter.bench.claim import MIB, Result, judge
-from exporter.bench.scenarios import SCENARIOS
-from exporter.bench.scenarios_gpt import GPT_SCENARIOS
-from exporter.bench.words import REASONS
+from exporter.bench.guide.scenarios import SCENARIOS
+from exporter.bench.guide.scenarios_gpt import GPT_SCENARIOS
+from exporter.bench.telling.words import REASONS
 
 CLAIMS = {claim.id: claim for claim in GPT_SCENARIOS}
 
