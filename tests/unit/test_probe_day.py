@@ -9,6 +9,7 @@ from exporter.latency.needs import needs
 from exporter.latency.recent import Recent
 from exporter.latency.schedule import Schedule
 from exporter.latency.settings import ProbeSettings
+from exporter.latency.targets import Target, spec
 from exporter.snapshot import Gpu, GpuProcess
 
 GIB, HOUR, STEP, RUN_SECONDS = 2**30, 3600.0, 5.0, 2.5
@@ -64,7 +65,8 @@ def runs_of_a_day(settings):
         recent.look(gpu)
         while (turn := schedule.take(now)) is not None:
             left = ledger.allows("GPU-a", turn.target, now)
-            skip = admit(gpu, recent.lately(now), needs(turn.target, "fp16"), limits, share_left=left)
+            needed = needs(spec(Target(turn.target, "fp16", "0", "GPU-a"), 4), gpu.memory_total_bytes)
+            skip = admit(gpu, recent.lately(now), needed, limits, share_left=left)
             if skip is None:
                 hours.append(now / HOUR)
                 ledger.spend("GPU-a", turn.target, now, RUN_SECONDS)
