@@ -1,8 +1,10 @@
 """What happened on a card while a run was under way: whether its figures are clean, and at which clock they were made.
 
 Contended means that another process worked on the card, that another one came that computes, or that the memory of
-the others moved. Where the card does not tell its processes, or they cannot be seen from here, nothing is known:
-neither contended nor clean. On the processor it means that more was at work than the run's own threads.
+the others moved; or, while measuring, that no processor of the host was free: the run steps back for all others, and a
+card waits for who starts its kernels. Where the card does not tell its processes, or they cannot be seen from here,
+nothing is known: neither contended nor clean. On the processor it means that more was at work than the run's own
+threads.
 """
 
 from dataclasses import dataclass, field
@@ -15,6 +17,7 @@ from exporter.snapshot import Gpu, Host
 _LEAST_WORK = 0.02
 """A desktop that draws its clock is no contention."""
 _LEAST_WORK_OF_THE_HOST = 0.25
+_NO_PROCESSOR_FREE = 0.95
 
 
 @dataclass(slots=True)
@@ -28,6 +31,7 @@ class During:
     contended: bool | None = None
     process_bytes: float | None = None
     """What the run's process holds of the card, the driver says."""
+    _measuring: bool = False
     _pids: frozenset[int] | None = None
     _least: float | None = None
     _most: float | None = None
@@ -56,9 +60,15 @@ class During:
             busy = host.cpu_utilization_ratio - self.own_cpu > _LEAST_WORK_OF_THE_HOST
             self.contended = bool(self.contended) or busy
 
+    def look_beside(self, host: Host) -> None:
+        """Take a reading in, for a run on a card."""
+        if self._measuring and self.own_cpu < 1 and (host.cpu_utilization_ratio or 0.0) > _NO_PROCESSOR_FREE:
+            self.contended = True
+
     def mark(self, at: str, gpu: Gpu) -> None:
         """The measuring begins (``start``) or has been done (``end``)."""
         self.look(gpu)
+        self._measuring = at == "start"
         if "sm" in gpu.clock_hertz:
             self.clocks[at] = gpu.clock_hertz["sm"]
 

@@ -75,10 +75,12 @@ class Watch:
             self._run[1].look(gpu)
 
     def _look_at_host(self, host: Host) -> None:
-        run = self._run if self._run and not self._run[0].on_card else None
-        if run:
-            run[1].look_at_host(host)
-        elif host.cpu_utilization_ratio is not None:
+        if self._run and not self._run[0].on_card:
+            self._run[1].look_at_host(host)
+            return
+        if self._run:
+            self._run[1].look_beside(host)
+        if host.cpu_utilization_ratio is not None:
             self._host.add(host.read_at, host.cpu_utilization_ratio)
 
     def lately(self, gpu: Gpu) -> Lately:

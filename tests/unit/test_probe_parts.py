@@ -264,6 +264,20 @@ def test_a_busy_host_makes_a_run_on_the_processor_contended(busy, contended):
     assert seen.contended == contended
 
 
+@pytest.mark.parametrize(("busy", "own_cpu", "contended"), [(1.0, 0.5, True), (0.9, 0.5, False), (1.0, 1.0, False)])
+def test_a_host_without_a_free_processor_makes_a_cards_run_contended(busy, own_cpu, contended):
+    """A training's data loaders would make the card look slower than it is, in figures that are called clean."""
+    host, reading = Host(read_at=0.0, cpu_utilization_ratio=busy), gpu(0.0)
+    seen = During(own_cpu=own_cpu)
+    seen.look(reading)
+    seen.look_beside(host)
+    assert seen.contended is False  # it only loads torch so far
+
+    seen.mark("start", reading)
+    seen.look_beside(host)
+    assert seen.contended is contended
+
+
 FIGURES = {
     "answer_seconds": 0.24,
     "first_token_p50_seconds": 0.02,
