@@ -139,7 +139,7 @@ def _step(own: Own, given: tuple[Any, ...], ground: Ground) -> Measured:
     def step() -> None:
         optimizer.zero_grad(set_to_none=True)
         with ground.autocast():
-            loss = functions.loss(own.module, given) if functions.loss else None
+            loss: Any = functions.loss(own.module, given) if functions.loss else None
         if not isinstance(loss, torch.Tensor) or loss.numel() != 1 or not loss.requires_grad:
             message = f"{functions.file.name}: loss gave {_kind(loss)}, and no number that has a gradient"
             raise Refused(NO_LOSS, message)
@@ -250,7 +250,7 @@ def _shown(name: str, file: Path) -> str:
     return str(Path(name).relative_to(file.parent))
 
 
-def _kind(value: object) -> str:
+def _kind(value: Any) -> str:
     if isinstance(value, torch.Tensor):
         return f"a tensor of shape {tuple(value.shape)}"
     return "nothing" if value is None else f"a {type(value).__name__}"
