@@ -35,11 +35,11 @@ demo: $(RUNTIME) ## The same with four simulated cards, one of which fills up
 	@$(BIN)/gpuwarden up --demo
 
 test: $(DEV) ## Everything that needs no further tool and no root
-	@$(BIN)/python -m pytest -n $(WORKERS) -m "not prometheus and not chromium and not torch and not docker and not systemd and not gpu"
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not prometheus and not chromium and not torch and not docker and not systemd and not gpu"
 
 test-all: $(DEV) ## The tiers that need a tool, found or installed
 	@.ci/tools
-	@$(BIN)/python -m pytest -n $(WORKERS) -m "prometheus or chromium or torch or docker or systemd or gpu"
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "prometheus or chromium or torch or docker or systemd or gpu"
 
 test-gpu: $(DEV) ## The exporter beside nvidia-smi on this machine's cards; skips where there is none
 	@$(BIN)/python -m pytest -m gpu tests/gpu
