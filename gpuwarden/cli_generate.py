@@ -7,7 +7,6 @@ its own), so their modes do not follow the umask. What else lies below DIR is le
 
 import os
 import pathlib
-import tempfile
 from collections.abc import Mapping
 
 import click
@@ -22,8 +21,9 @@ from alerts.settings import AlerterSettings
 from gpuwarden import settings
 from gpuwarden.errors import GpuwardenError
 from gpuwarden.options import FAILED, config_option
+from gpuwarden.whole_files import replace_file
 
-_FILE_MODE, _FOLDER_MODE = 0o644, 0o755
+_FOLDER_MODE = 0o755
 
 
 def _http_url(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
@@ -117,16 +117,7 @@ def _write(path: pathlib.Path, text: str) -> None:
     """Replace one file, so that a reader sees the old one or the new one."""
     try:
         _make_folder(path.parent)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(text.encode())
-                os.fchmod(file.fileno(), _FILE_MODE)
-                os.fsync(file.fileno())
-            pathlib.Path(temporary).replace(path)
-        except BaseException:
-            pathlib.Path(temporary).unlink()
-            raise
+        replace_file(path, text)
     except OSError as error:
         raise _failure(path, "written", error) from error
 

@@ -4,10 +4,7 @@
 been made yet has the reason ``not_run``.
 """
 
-import contextlib
 import json
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +15,7 @@ from exporter.bench.plan import Plan, Planned
 from exporter.bench.running.measuring import Record, figures_of
 from exporter.latency.torch_child import Done
 from gpuwarden.errors import GpuwardenError
+from gpuwarden.whole_files import replace_file
 
 FORMAT = 1
 MADE = frozenset({"ok"})
@@ -136,16 +134,7 @@ def write(path: Path, text: str) -> None:
         raise OutputError(message)
     path, given = path.resolve(), path
     try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-            Path(temporary).chmod(0o644)
-            Path(temporary).replace(path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                Path(temporary).unlink()
-            raise
+        replace_file(path, text)
     except OSError as error:
         message = f"{given} cannot be written: {error.strerror or error}"
         raise OutputError(message) from error
