@@ -10,11 +10,10 @@ threads.
 from dataclasses import dataclass, field
 
 from exporter.latency.admission import MOST_MOVED_BYTES
-from exporter.latency.recent import most_used, who_computes
-from exporter.processes.ours import OURS
+from exporter.latency.recent import most_used, processes_of_others, who_computes
 from exporter.snapshot import Gpu, Host
 
-_LEAST_WORK = 0.02
+LEAST_WORK = 0.02
 """A desktop that draws its clock is no contention."""
 _LEAST_WORK_OF_THE_HOST = 0.25
 _NO_PROCESSOR_FREE = 0.95
@@ -43,14 +42,14 @@ class During:
         if gpu.throttled:
             self.throttled = bool(self.throttled) or any(gpu.throttled.values())
         if gpu.processes_visible:
-            others = [process for process in gpu.processes if process.workload != OURS]
+            others = processes_of_others(gpu)
             held = sum(process.memory_bytes or 0.0 for process in others)
             self._least = held if self._least is None else min(self._least, held)
             self._most = held if self._most is None else max(self._most, held)
             pids = who_computes(gpu)
             came = self._pids is not None and not pids <= self._pids
             self._pids = pids if self._pids is None else self._pids
-            at_work = (most_used(others) or 0.0) > _LEAST_WORK
+            at_work = (most_used(others) or 0.0) > LEAST_WORK
             moved = self._most - self._least > MOST_MOVED_BYTES
             self.contended = bool(self.contended) or at_work or came or moved
 

@@ -63,7 +63,7 @@ class Recent:
         if self._last is None or now - self._last > self._longest_gap:
             self._begin(now)
         self._last = now
-        others = [process for process in gpu.processes if process.workload != OURS]
+        others = processes_of_others(gpu)
         self._own_child = len(others) < len(gpu.processes)
         self._processes = {pid: self._processes.get(pid, now) for pid in who_computes(gpu)}
         if self._own or now - self._own_ended < _LAG:
@@ -99,11 +99,16 @@ class Recent:
         )
 
 
+def processes_of_others(gpu: Gpu) -> list[GpuProcess]:
+    """All that are listed but the probe's own."""
+    return [process for process in gpu.processes if process.workload != OURS]
+
+
 def who_computes(gpu: Gpu) -> frozenset[int]:
     """Other processes that compute on the card; where the driver does not tell them apart, all others."""
     if gpu.computing is not None:
         return frozenset(gpu.computing)
-    return frozenset(process.pid for process in gpu.processes if process.workload != OURS)
+    return frozenset(process.pid for process in processes_of_others(gpu))
 
 
 def most_used(processes: list[GpuProcess]) -> float | None:

@@ -86,19 +86,20 @@ AtBarrier = Callable[[int], Mapping[str, object]]
 OnPhase = Callable[[str, Mapping[str, object]], None]
 
 
-def _nothing_to_read(_pid: int) -> Mapping[str, object]:
+def nothing_to_read(_pid: int) -> Mapping[str, object]:
+    """For who wants nothing of a child that holds everything in memory."""
     return {}
 
 
-def _nobody_listens(_phase: str, _line: Mapping[str, object]) -> None:
-    pass
+def nobody_listens(_phase: str, _line: Mapping[str, object]) -> None:
+    """For who is not interested in phases."""
 
 
 def run(
     asked: Asked,
     *,
-    at_barrier: AtBarrier = _nothing_to_read,
-    on_phase: OnPhase = _nobody_listens,
+    at_barrier: AtBarrier = nothing_to_read,
+    on_phase: OnPhase = nobody_listens,
     stop: threading.Event | None = None,
 ) -> Done:
     """Run once.

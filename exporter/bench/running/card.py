@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, replace
 
 from exporter.accumulators import Accumulators
 from exporter.latency.admission import MOST_MOVED_BYTES
+from exporter.latency.during import LEAST_WORK
 from exporter.processes.holders import Holders
 from exporter.snapshot import Gpu
 from exporter.sources.nvml.card import Card
@@ -28,8 +29,6 @@ _REST_SECONDS = 5.0
 """NVML's utilization looks back a second and more, and on some cards its lists of processes are as late."""
 _POLL_SECONDS = 0.02
 _BUSY = 0.05
-_LEAST_WORK = 0.02
-"""A desktop that draws its clock contends with nobody."""
 UNNAMED = "somebody whom the driver does not name"
 _COMPUTE_MODES = {1: "exclusive thread", 2: "prohibited", 3: "exclusive process"}
 
@@ -54,7 +53,7 @@ class Holder:
     @property
     def at_work(self) -> bool:
         """Whether it makes the card work, as far as the driver says."""
-        return (self.utilization_ratio or 0.0) > _LEAST_WORK
+        return (self.utilization_ratio or 0.0) > LEAST_WORK
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,13 @@ run as any other.
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, cast
 
 from exporter.latency import torch_child
-from exporter.latency.torch_child import Asked, Done
+from exporter.latency.torch_child import Asked, AtBarrier, Done, OnPhase, nobody_listens, nothing_to_read
 
 BESIDE = "beside"
 NOT_TOGETHER = "not_together"
@@ -28,8 +28,6 @@ _HOLD_SECONDS = 5.0
 _LOOK_SECONDS = 0.05
 _RATES = ("tokens_per_second", "images_per_second", "volumes_per_second")
 
-AtBarrier = Callable[[int], Mapping[str, object]]
-OnPhase = Callable[[str, Mapping[str, object]], None]
 Figures = Mapping[str, Any]
 
 
@@ -54,8 +52,8 @@ def rate(figures: Figures) -> float:
 def run(
     asked: Asked,
     *,
-    at_barrier: AtBarrier = lambda _: {},
-    on_phase: OnPhase = lambda _phase, _line: None,
+    at_barrier: AtBarrier = nothing_to_read,
+    on_phase: OnPhase = nobody_listens,
     stop: threading.Event | None = None,
 ) -> Done:
     """As ``torch_child.run``; with ``beside`` in the spec, both at once, under the same deadline.
@@ -72,18 +70,14 @@ def run(
     device = {key: value for key, value in own.items() if key == "device"}
     meeting = _Meeting(stop)
     first = _Side(0, meeting, at_barrier)
-    second = _Side(1, meeting, lambda _: {})
+    second = _Side(1, meeting, nothing_to_read)
     with ThreadPoolExecutor(2, "together") as threads:
         one = threads.submit(first.run, replace(asked, spec=own), on_phase, stop)
         spec = {**cast("Mapping[str, object]", other), **device}
-        two = threads.submit(second.run, replace(asked, spec=spec), _nobody_listens, stop)
+        two = threads.submit(second.run, replace(asked, spec=spec), nobody_listens, stop)
         done = (one.result(), two.result())
     seconds = max(float(cast("Any", each.get("run_seconds", 0.0))) for each in (own, spec))
     return _as_one(*done, _overlap(first.window, second.window, seconds))
-
-
-def _nobody_listens(_phase: str, _line: Mapping[str, object]) -> None:
-    pass
 
 
 class _Meeting:

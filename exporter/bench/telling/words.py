@@ -3,11 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from exporter.bench.running.card import SETTLED_BYTES
+from exporter.latency import reasons as of_the_probe
 from gpuwarden.units import format_value
 
 Document = Mapping[str, Any]
 
-_SETTLED_BYTES = 8 * 2**20
 _VALUES: Mapping[str, Callable[[float], str]] = {
     "seconds": lambda value: format_value(value, "seconds"),
     "more seconds": lambda value: f"{'+' if value >= 0 else ''}{format_value(value, 'seconds')}",
@@ -40,7 +41,7 @@ REASONS: Mapping[str, str] = {
     "not_run": "its turn did not come",
     "out_of_memory": "the memory was too small",
     "deadline": "it took too long and was ended",
-    "not_begun": "torch was not loaded in time: the processors are busy, or a disk is slow",
+    of_the_probe.NOT_BEGUN: of_the_probe.WORDS[of_the_probe.NOT_BEGUN],
     "crashed": "the process crashed",
     "no_result": "the process ended without a result",
     "not_together": "one of the two had no other beside it for nine tenths of its time",
@@ -135,7 +136,7 @@ def _memory_after(runs: Sequence[Document]) -> str:
     known = [run for run in runs if "used_bytes" in run["card"].get("before", {}) and "after" in run["card"]]
     if not known:
         return ""
-    late = [run["name"] for run in known if _left_bytes(run) > _SETTLED_BYTES]
+    late = [run["name"] for run in known if _left_bytes(run) > SETTLED_BYTES]
     if late:
         return f"Memory of the card was not back after: {', '.join(late)}."
     return "After each run the card's memory was back where it had been before."
