@@ -8,6 +8,7 @@ import threading
 import time
 
 from exporter.latency import reasons
+from exporter.latency.torch_child import without_our_settings
 
 _LOOK = "import importlib.util, sys; sys.exit(0 if importlib.util.find_spec('torch') else 3)"
 _HAS_NONE = 3
@@ -34,6 +35,7 @@ def missing(python: str, stop: threading.Event) -> str:
         looking = subprocess.Popen(  # noqa: S603 -- the Python that the settings name
             [python, "-c", _LOOK],
             cwd="/",
+            env=without_our_settings(os.environ),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

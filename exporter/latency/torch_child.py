@@ -122,12 +122,17 @@ def run(
     return _Run(asked, child, at_barrier, on_phase, stop).whole()
 
 
+def without_our_settings(ours: Mapping[str, str]) -> dict[str, str]:
+    """Our environment for somebody else's program: our settings may hold secrets."""
+    return {key: value for key, value in ours.items() if not key.startswith("GPUWARDEN_")}
+
+
 def environment(asked: Asked, ours: Mapping[str, str]) -> dict[str, str]:
-    """What the child sees of our environment: all but our own settings, which may hold secrets.
+    """What the child sees of our environment.
 
     What libraries warn of is no reason for how a run ended, and would stand in its last words as if it were.
     """
-    theirs = {key: value for key, value in ours.items() if not key.startswith("GPUWARDEN_")}
+    theirs = without_our_settings(ours)
     theirs.setdefault("PYTHONWARNINGS", "ignore")
     if asked.uuid:
         # Numbers follow another order for torch than for NVML; a UUID means the same card for both.

@@ -1,10 +1,11 @@
 """What the probe asks of the machine around the card: its power, its main memory, the Python that it names."""
 
 import sys
+import threading
 
 import pytest
 
-from exporter.latency.interpreter import program
+from exporter.latency.interpreter import missing, program
 from exporter.latency.main_memory import Left, left_by_cgroups, within
 from exporter.latency.power import on_battery
 
@@ -114,3 +115,14 @@ def test_a_python_is_meant_as_in_a_shell(tmp_path, monkeypatch, named, expected)
 def test_a_home_that_nobody_knows_ends_nothing(monkeypatch):
     """In a container with a user of its own, the exporter would not start."""
     assert program("~nobody-of-that-name/bin/python").endswith("bin/python")
+
+
+def test_the_look_at_a_python_does_not_see_our_settings(tmp_path, monkeypatch):
+    """A mail server's password would be in the environment of a program that has nothing to do with it."""
+    monkeypatch.setenv("GPUWARDEN_ALERTER_MAIL_PASSWORD", "secret")
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\nenv > {tmp_path}/seen\nexit 3\n")
+    python.chmod(0o755)
+
+    assert missing(str(python), threading.Event()) == "no_torch"
+    assert "GPUWARDEN_" not in (tmp_path / "seen").read_text()
